@@ -1,0 +1,55 @@
+# Everything that is done with this course from a shell. Each target sets up what it needs.
+
+PYTHON ?= python3
+SCALE ?= laptop
+# More arguments for pytest: make test ARGS="-k book"
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help book serve test bench format clean
+
+help:  ## show this help
+	@echo "usage: make TARGET [SCALE=ci|laptop|paper] [PYTHON=python3.12]"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)$$/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-10s %s\n", $$1, $$2 }'
+
+# The mark is removed first and set last: an interrupted installation is done again. ensurepip is for a folder whose
+# creation was interrupted between Python and pip.
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@rm -f $@
+	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is not installed; choose another: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; $(PYTHON) is %d.%d; choose another: make PYTHON=python3.12" % sys.version_info[:2])'
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || $(PYTHON) -m venv --clear $(VENV)
+	@echo "installing the packages of requirements.lock into $(VENV); the first time takes minutes"
+	@$(BIN)/python -m ensurepip --upgrade > /dev/null 2>&1 || true
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+book: $(VENV)/.ready  ## run the notebooks at SCALE (default: laptop) and build the book
+	@$(BIN)/python tools/book.py --scale $(SCALE)
+
+serve: book  ## build the book, serve it on this machine, open the browser
+	@$(BIN)/python tools/serve.py
+
+test: $(VENV)/.ready  ## check style, types and imports, then run all tests
+	@$(BIN)/python -m ruff check --quiet
+	@$(BIN)/python -m ruff format --check --quiet || { echo "some files are not formatted: make format"; exit 1; }
+	@$(BIN)/python -m mypy --no-error-summary src/teachlib tools
+	@output=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$output"; exit 1; }
+	@$(BIN)/python -m pytest $(ARGS)
+
+bench: $(VENV)/.ready  ## compare speed with peers, both in one run
+	@$(BIN)/python -m benchmarks
+
+format: $(VENV)/.ready  ## format code and notebooks, strip the notebooks' outputs
+	@$(BIN)/python -m ruff check --quiet --fix-only
+	@$(BIN)/python -m ruff format --quiet
+	@$(BIN)/python tools/format_notebooks.py
+
+clean:  ## remove everything that was built, the environment too
+	rm -rf $(VENV) _build build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src -name '*.egg-info' -prune -exec rm -rf {} +

@@ -1,0 +1,233 @@
+"""Data by name: ``load("glyphs", "train")``. Nothing downloads unless asked."""
+
+import hashlib
+import os
+import tempfile
+import urllib.error
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from teachlib.data import idx
+from teachlib.data.catalogue import CATALOGUE, Entry
+from teachlib.data.glyphs import glyphs
+from teachlib.errors import TeachlibError, unknown
+
+__all__ = ["CATALOGUE", "Entry", "ImageData", "check", "data_root", "entry", "get", "load"]
+
+
+@dataclass(frozen=True)
+class ImageData(Dataset[tuple[Tensor, Tensor]]):
+    """Images and labels, kept as bytes; indexing gives pixels in [0, 1].
+
+    ``data[i]`` and ``data[tensor_of_indices]`` give ``(images, labels)``: images float32 of (C, H, W) or (B, C, H, W).
+
+    Attributes:
+        name: of the data set.
+        split: ``train``, ``validation`` or ``test``.
+        images: (N, C, H, W) uint8.
+        labels: (N,) int64.
+        factors: what each sample was made from, where that is known: name → (N,).
+    """
+
+    name: str
+    split: str
+    images: Tensor
+    labels: Tensor
+    factors: dict[str, Tensor] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int | slice | Tensor) -> tuple[Tensor, Tensor]:
+        return self.images[index].float() / 255, self.labels[index]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of one image, (C, H, W)."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
+    def first(self, count: int | None) -> "ImageData":
+        """The first ``count`` samples; all of them for ``None``."""
+        rows = slice(count)
+        factors = {name: values[rows] for name, values in self.factors.items()}
+        return replace(self, images=self.images[rows], labels=self.labels[rows], factors=factors)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of pixels and labels, for provenance."""
+        digest = hashlib.sha256(self.images.numpy().tobytes())
+        digest.update(self.labels.numpy().tobytes())
+        return digest.hexdigest()
+
+
+def data_root(root: str | Path | None = None) -> Path:
+    """Where data files lie: ``root``, else ``TEACHLIB_DATA``, else ``~/.cache/teachlib/data``."""
+    return Path(root or os.environ.get("TEACHLIB_DATA") or Path.home() / ".cache" / "teachlib" / "data")
+
+
+def entry(name: str) -> Entry:
+    """The catalogue's entry.
+
+    Raises:
+        TeachlibError: no such data set.
+    """
+    if name not in CATALOGUE:
+        raise unknown("dataset", name, CATALOGUE)
+    return CATALOGUE[name]
+
+
+def load(
+    name: str,
+    split: str = "train",
+    *,
+    size: int | None = None,
+    limit: int | None = None,
+    root: str | Path | None = None,
+    download: bool = False,
+) -> ImageData:
+    """Load one split of a data set.
+
+    Validation never overlaps training: for MNIST and Fashion-MNIST it is the last 10,000 training images
+    (thesis App. A.1.2). Their 28×28 images are padded with zeros to 32×32, as the thesis does.
+
+    Args:
+        name: of the catalogue (:data:`CATALOGUE`).
+        split: ``"train"``, ``"validation"`` or ``"test"``.
+        size: enlarge the images to ``size × size`` pixels (bilinear); ``None`` keeps the catalogue's shape.
+        limit: only the first so many samples.
+        root: where data files lie, see :func:`data_root`.
+        download: fetch missing files first.
+
+    Raises:
+        TeachlibError: unknown name or split; missing, truncated, altered or wrong files.
+    """
+    found = entry(name)
+    if split not in found.splits:
+        raise unknown(f"split of {name}", split, found.splits)
+    if download and not found.embedded:
+        get(name, root=root)
+    readers: dict[str, Callable[[], ImageData]] = {
+        "digits": lambda: _digits(split),
+        "glyphs": lambda: _glyphs(split, limit),
+    }
+    data = readers[name]() if found.embedded else _idx_data(found, split, data_root(root))
+    return _enlarge(data.first(limit), size)
+
+
+def _enlarge(data: ImageData, size: int | None) -> ImageData:
+    if size is None or data.shape[1:] == (size, size):
+        return data
+    if size < data.shape[1]:
+        raise TeachlibError(f"{data.name}: images have {data.shape[1]} pixels a side; size={size} would shrink them")
+    images = F.interpolate(data.images.float(), size=(size, size), mode="bilinear", align_corners=False)
+    return replace(data, images=images.round().to(torch.uint8))
+
+
+@lru_cache(maxsize=3)
+def _digits(split: str) -> ImageData:
+    bunch = load_digits()
+    rest, test = train_test_split(np.arange(1797), test_size=300, random_state=0, stratify=bunch.target)
+    train, validation = train_test_split(rest, test_size=300, random_state=0, stratify=bunch.target[rest])
+    rows = {"train": train, "validation": validation, "test": test}[split]
+    # 0…16 strokes become 0…255.
+    images = torch.from_numpy((bunch.images[rows] * 255 / 16).round().astype(np.uint8))
+    return ImageData("digits", split, images[:, None], torch.from_numpy(bunch.target[rows]).long())
+
+
+def _glyphs(split: str, limit: int | None) -> ImageData:
+    images, factors = glyphs(split, limit)
+    return ImageData("glyphs", split, images, factors.digit, {"font": factors.font, **factors.continuous})
+
+
+def _idx_data(found: Entry, split: str, root: Path) -> ImageData:
+    part = "t10k" if split == "test" else "train"
+    images, labels = _read_idx(found.name, part, root)
+    cut = found.splits["train"]
+    rows = {"train": slice(cut), "validation": slice(cut, None), "test": slice(None)}[split]
+    padded = F.pad(images[rows][:, None], (2, 2, 2, 2))
+    return ImageData(found.name, split, padded, labels[rows])
+
+
+def _idx_files(found: Entry, part: str, root: Path) -> list[Path]:
+    folder = root / (found.folder or "")
+    names = [name for name in found.sha256 if name.startswith(part)]
+    files = [idx.find(folder, name) for name in names]
+    for name, file in zip(names, files, strict=True):
+        if file is None:
+            raise TeachlibError(
+                f"{found.name}: missing {folder / name}(.gz); run 'teachlib data get {found.name}', "
+                "or set TEACHLIB_DATA to the folder that holds it"
+            )
+    return [file for file in files if file is not None]
+
+
+@lru_cache(maxsize=4)
+def _read_idx(name: str, part: str, root: Path) -> tuple[Tensor, Tensor]:
+    found = CATALOGUE[name]
+    images_file, labels_file = _idx_files(found, part, root)
+    return idx.read_pair(images_file, labels_file, found.sha256)
+
+
+def check(name: str, *, root: str | Path | None = None) -> list[str]:
+    """Read every split of a data set and compare hashes; one line of findings a split.
+
+    Raises:
+        TeachlibError: a file is missing, truncated, altered or of another format.
+    """
+    found = entry(name)
+    lines = []
+    for split in found.splits:
+        data = load(name, split, root=root)
+        line = f"{name} {split}: {len(data)} images {'×'.join(map(str, data.shape))}, sha256 {data.sha256[:12]}…"
+        if found.embedded and data.sha256 != found.sha256[split]:
+            line += " (differs from the locked versions': another scikit-learn, Pillow or matplotlib draws it)"
+        lines.append(line)
+    return lines
+
+
+def get(name: str, *, root: str | Path | None = None) -> Path:
+    """Download a data set through torchvision, check its hashes, and only then put it in place.
+
+    Returns:
+        The folder that holds the files; files that are already there and sound are left alone.
+
+    Raises:
+        TeachlibError: unknown name; no network; the download is not what it should be; the folder is not writable.
+    """
+    from torchvision import datasets  # here: it costs a second, and only downloads need it
+
+    found, target = entry(name), data_root(root)
+    if found.folder is None:
+        return target  # embedded: nothing to fetch
+    folder = target / found.folder
+    if all(idx.find(folder, file) for file in found.sha256):
+        check(name, root=target)
+        return folder
+    loader = {"mnist": datasets.MNIST, "fashion-mnist": datasets.FashionMNIST}[name]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target) as staging:
+            loader(staging, download=True)
+            check(name, root=staging)
+            for file in found.sha256:
+                fetched = idx.find(Path(staging) / found.folder, file)
+                assert fetched is not None  # check() has just read it
+                fetched.replace(folder / fetched.name)
+    except (urllib.error.URLError, RuntimeError) as error:
+        raise TeachlibError(
+            f"{name}: download failed ({error}); check the network, or copy the files to {folder}"
+        ) from None
+    except OSError as error:
+        raise TeachlibError(f"{target}: cannot write ({error.strerror}); choose a folder by TEACHLIB_DATA") from None
+    return folder

@@ -1,0 +1,22 @@
+"""Errors for people: one line that says what was wrong, what was expected, what to do."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class TeachlibError(Exception):
+    """A mistake that a user can mend; the command line prints its one line and no traceback."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> TeachlibError:
+    """An error for a name that does not exist, with the nearest name that does.
+
+    Args:
+        kind: what was looked up, e.g. ``"recipe"``.
+        name: the name that was not found.
+        known: the names that exist.
+    """
+    names = sorted(known)
+    nearest = get_close_matches(name, names, n=1, cutoff=0.4)
+    hint = f"; did you mean '{nearest[0]}'?" if nearest else ";"
+    return TeachlibError(f"unknown {kind} '{name}'{hint} known: {', '.join(names)}")

@@ -1,0 +1,76 @@
+"""The thesis's published tables of the RAE chapter as data, to set a run's own numbers beside them."""
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import pandas as pd
+
+from teachlib.errors import unknown
+
+TABLES: tuple[str, ...] = ("3.1", "A.2", "A.3")
+DATASETS: tuple[str, ...] = ("mnist", "cifar-10", "celeba")
+
+DISPLAY_NAMES: dict[str, str] = {
+    "vae": "VAE",
+    "cv-vae": "CV-VAE",
+    "wae": "WAE",
+    "2s-vae": "2sVAE",
+    "rae-gp": "RAE-GP",
+    "rae-l2": "RAE-L2",
+    "rae-sn": "RAE-SN",
+    "rae": "RAE",
+    "ae": "AE",
+    "ae-l2": "AE-L2",
+    "rae-gp-l2": "RAE-GP-L2",
+    "rae-l2-sn": "RAE-L2-SN",
+    "rae-sn-gp": "RAE-SN-GP",
+    "rae-l2-sn-gp": "RAE-L2-SN-GP",
+}
+"""Recipe name → the thesis's spelling, in the order of Tables 3.1 and A.3."""
+
+
+def table(number: str, dataset: str | None = None) -> pd.DataFrame:
+    """A table of the thesis, one row a recipe in the thesis's order (Tables 3.1, A.2 and A.3).
+
+    Tables 3.1 and A.3 hold Fréchet Inception Distances (lower is better) of ``reconstruction``, of samples from one
+    Gaussian (``normal``) and from ten (``mixture``), and of ``interpolation``; NaN where the thesis prints a dash.
+    Table A.2 holds ``normal_precision``, ``normal_recall``, ``mixture_precision`` and ``mixture_recall`` in [0, 1]
+    (higher is better), in the order the caption gives; why that order is open to doubt is told under ``pair_order``
+    in ``thesis_tables.json``.
+
+    Args:
+        number: the table's number in the thesis, one of ``TABLES``.
+        dataset: one of ``DATASETS``; all three when left out.
+
+    Returns:
+        Columns are the quantities, or pairs (dataset, quantity) without ``dataset``. A fresh copy at every call.
+
+    Raises:
+        TeachlibError: no such table or dataset.
+
+    Example:
+        >>> float(table("3.1", "mnist").loc["rae-l2", "mixture"])
+        8.69
+    """
+    if number not in TABLES:
+        raise unknown("thesis table", number, TABLES)
+    if dataset is not None and dataset not in DATASETS:
+        raise unknown("dataset of the thesis", dataset, DATASETS)
+    if dataset is not None:
+        return _of_dataset(number, dataset)
+    return pd.concat({name: _of_dataset(number, name) for name in DATASETS}, axis=1, names=["dataset", "quantity"])
+
+
+def _of_dataset(number: str, dataset: str) -> pd.DataFrame:
+    stored = _stored()[number]
+    cells = {recipe: row[dataset] for recipe, row in stored["rows"].items()}
+    frame = pd.DataFrame.from_dict(cells, orient="index", columns=stored["quantities"], dtype=float)
+    return frame.rename_axis(index="recipe", columns="quantity")
+
+
+@cache
+def _stored() -> dict[str, Any]:
+    tables: dict[str, Any] = json.loads(files("teachlib").joinpath("thesis_tables.json").read_text("utf-8"))["tables"]
+    return tables

@@ -1,0 +1,454 @@
+"""The book: how it is built, and what a reader's browser gets."""
+
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = ROOT / "tools"
+if str(TOOLS) not in sys.path:
+    sys.path.insert(0, str(TOOLS))
+
+import check_html  # noqa: E402
+import format_notebooks  # noqa: E402
+import notebooks  # noqa: E402
+import pages  # noqa: E402
+import refresh_vendor  # noqa: E402
+import serve  # noqa: E402
+import staging  # noqa: E402
+
+import book as book_tool  # noqa: E402
+
+TOC_PAGES = staging.toc_pages(ROOT)
+PHONE = {"width": 390, "height": 844}
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+# ------------------------------------------------------------------------------------------------ the rendered book
+
+
+@pytest.fixture(scope="session")
+def html() -> Path:
+    """The rendered pages: the reader's own when they are up to date, else a build at ci scale beside them."""
+    book = book_tool.Book()
+    if book_tool.is_fresh(book):
+        return book.html
+    book = book_tool.Book(book.build / "tests")
+    command = [sys.executable, str(TOOLS / "book.py"), "--scale", "ci", "--output", str(book.folder)]
+    process = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert process.returncode == 0, process.stdout + process.stderr
+    return book.html
+
+
+def test_book_is_built_without_warnings(html: Path) -> None:
+    """The build treats each warning as an error, and leaves its stamp only when there was none."""
+    stamp = book_tool.read_stamp(book_tool.Book(html.parent.parent))
+    assert stamp["sources"] == book_tool.sources_digest()
+
+
+def test_every_page_of_the_contents_is_rendered(html: Path) -> None:
+    missing = [page for page in TOC_PAGES if not (html / f"{page}.html").is_file()]
+    assert not missing
+    assert TOC_PAGES[0] in (html / "index.html").read_text(encoding="utf-8")
+
+
+def test_pages_are_offline_small_described_and_linked(html: Path) -> None:
+    assert check_html.findings(html) == []
+
+
+def test_executed_notebooks_carry_no_traces_of_the_run(html: Path) -> None:
+    for source in staging.notebooks(ROOT):
+        name = source.relative_to(ROOT)
+        notebook = nbformat.read(html.parent / "src" / name, as_version=4)
+        assert "papermill" not in notebook.metadata
+        assert all(not {"papermill", "execution"} & cell.metadata.keys() for cell in notebook.cells)
+        assert [cell for cell in notebook.cells if "injected-parameters" in cell.metadata.get("tags", [])]
+
+
+# --------------------------------------------------------------------------------------------------- in a browser
+
+
+@pytest.fixture(scope="session")
+def address(html: Path) -> Iterator[str]:
+    server = serve.local_server(html, (0,))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    thread.join()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed")
+    playwright = pytest.importorskip("playwright.sync_api")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield chromium
+        chromium.close()
+
+
+EVERY_FORMULA_IS_SET = """() => [...document.querySelectorAll('.math.notranslate')]
+    .every(element => element.querySelector('mjx-container'))"""
+FORMULAS_WITH_ERRORS = """() => [...document.querySelectorAll('mjx-merror, [data-mjx-error]')]
+    .map(element => element.textContent)"""
+LEFTOVER_DOLLARS = """() => {
+    const article = document.querySelector('main').cloneNode(true);
+    article.querySelectorAll('pre, code, script, mjx-container').forEach(element => element.remove());
+    return article.textContent.match(/.{0,30}(\\$\\$|\\\\\\(|\\\\\\[).{0,30}/g) || [];
+}"""
+TOO_WIDE = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@pytest.mark.parametrize("name", [*TOC_PAGES, "search", "genindex", "py-modindex"])
+def test_page_on_a_phone(browser: Any, address: str, name: str) -> None:
+    requests: list[str] = []
+    errors: list[str] = []
+    page = browser.new_page(viewport=PHONE)
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("requestfailed", lambda request: errors.append(f"failed: {request.url}"))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{address}{name}.html", wait_until="load")
+    page.wait_for_function(EVERY_FORMULA_IS_SET, timeout=20_000)
+    foreign = [url for url in requests if not url.startswith((address, "data:", "blob:"))]
+    assert not foreign
+    assert not errors
+    assert page.evaluate(FORMULAS_WITH_ERRORS) == []
+    assert page.evaluate(LEFTOVER_DOLLARS) == []
+    assert page.evaluate(TOO_WIDE) <= 0, "the page scrolls sideways"
+    page.close()
+
+
+def brightness(page: Any, name: str) -> float:
+    """The mean of a colour's three parts on the page's body, between 0 and 255."""
+    parts = page.evaluate(f"() => getComputedStyle(document.body).{name}.match(/[0-9.]+/g).slice(0, 3).map(Number)")
+    return sum(parts) / 3
+
+
+def test_switch_turns_the_page_dark_and_light(browser: Any, address: str) -> None:
+    page = browser.new_page(viewport={"width": 1300, "height": 900}, color_scheme="light")
+    page.goto(f"{address}{TOC_PAGES[0]}.html", wait_until="load")
+    seen = {}
+    for _ in range(4):
+        page.locator(".theme-switch-button:visible").first.click()
+        page.wait_for_timeout(300)  # the colours fade
+        mode = page.evaluate("() => document.documentElement.dataset.mode")
+        seen[mode] = (brightness(page, "backgroundColor"), brightness(page, "color"))
+    page.close()
+    assert seen["dark"][0] < 60 < 180 < seen["dark"][1]
+    assert seen["light"][1] < 80 < 200 < seen["light"][0]
+
+
+def test_reader_who_prefers_dark_gets_dark(browser: Any, address: str) -> None:
+    page = browser.new_page(color_scheme="dark")
+    page.goto(f"{address}{TOC_PAGES[0]}.html", wait_until="load")
+    assert brightness(page, "backgroundColor") < 60
+    page.close()
+
+
+# ---------------------------------------------------------------------------------------------- running notebooks
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The least that a run looks at: a library, results, a lock."""
+    (tmp_path / "src" / "teachlib").mkdir(parents=True)
+    (tmp_path / "src" / "teachlib" / "one.py").write_text("ONE = 1\n")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "requirements.lock").write_text("torch==2\n")
+    return tmp_path
+
+
+def write_notebook(path: Path, *cells: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parameters = nbformat.v4.new_code_cell('scale = "laptop"', metadata={"tags": ["parameters"]})
+    written = [nbformat.v4.new_markdown_cell("# A page"), parameters, *map(nbformat.v4.new_code_cell, cells)]
+    nbformat.write(nbformat.v4.new_notebook(cells=written), path)
+    return path
+
+
+def run_notebook(project: Path, source: Path, scale: str = "ci") -> tuple[nbformat.NotebookNode, int]:
+    name = source.relative_to(project).as_posix()
+    build = project / "_build"
+    outputs, cached = notebooks.executed(
+        {name: source}, root=project, src=build / "src", build=build, scale=scale, at_once=1
+    )
+    return nbformat.reads(outputs[name].decode(), as_version=4), cached
+
+
+def test_notebook_runs_at_the_scale_with_one_thread(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEACHLIB_DATA", "/nowhere")
+    source = write_notebook(
+        project / "chapters" / "a.ipynb",
+        "import os; print(scale, os.environ['OMP_NUM_THREADS'], os.environ.get('TEACHLIB_DATA'))",
+        "print(os.path.basename(os.getcwd()))",
+    )
+    notebook, cached = run_notebook(project, source)
+    printed = "".join(output.text for cell in notebook.cells for output in cell.get("outputs", []))
+    assert printed == "ci 1 None\nchapters\n"
+    assert cached == 0
+    assert not {"papermill"} & notebook.metadata.keys()
+
+
+def test_failing_cell_stops_the_build_and_is_named(project: Path) -> None:
+    source = write_notebook(project / "chapters" / "b.ipynb", "one = 1", "zero = 0\none / zero", "print('never')")
+    with pytest.raises(staging.BookError) as caught:
+        run_notebook(project, source)
+    message = str(caught.value)
+    assert "chapters/b.ipynb: cell 4 fails at scale ci" in message
+    assert "    zero = 0\n    one / zero" in message
+    assert "ZeroDivisionError: division by zero" in message
+    assert "Traceback" not in message
+    assert (project / "_build" / "failed" / "chapters" / "b.ipynb").is_file()
+    assert not list((project / "_build").glob("cache/*"))
+
+
+def test_notebook_without_parameters_is_refused(project: Path) -> None:
+    source = project / "c.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")]), source)
+    with pytest.raises(staging.BookError, match="exactly one cell needs the tag 'parameters'"):
+        run_notebook(project, source)
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Replace the slow part of a run by a copy, and list what was run."""
+    names: list[str] = []
+
+    def copy(job: notebooks.Job) -> notebooks.Outcome:
+        names.append(job.name)
+        Path(job.output).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(job.source, job.output)
+        return notebooks.Outcome(0.0)
+
+    monkeypatch.setattr(notebooks, "run", copy)
+    return names
+
+
+def test_second_run_comes_from_the_cache(project: Path, runs: list[str]) -> None:
+    source = write_notebook(project / "d.ipynb", "1")
+    first, _ = run_notebook(project, source)
+    second, cached = run_notebook(project, source)
+    assert (runs, cached) == (["d.ipynb"], 1)
+    assert first == second
+
+
+@pytest.mark.parametrize("changed", ["d.ipynb", "src/teachlib/one.py", "requirements.lock", "results/new.json"])
+def test_change_of_an_input_runs_the_notebook_again(project: Path, runs: list[str], changed: str) -> None:
+    source = write_notebook(project / "chapters" / "d.ipynb", "1")
+    run_notebook(project, source)
+    if changed == "d.ipynb":
+        write_notebook(source, "2")
+    else:
+        (project / changed).write_text("# changed\n")
+    _, cached = run_notebook(project, source)
+    assert (len(runs), cached) == (2, 0)
+
+
+def test_each_scale_has_its_own_entry(project: Path, runs: list[str]) -> None:
+    source = write_notebook(project / "d.ipynb", "1")
+    run_notebook(project, source, "ci")
+    _, cached = run_notebook(project, source, "laptop")
+    assert (len(runs), cached) == (2, 0)
+
+
+def test_damaged_cache_is_no_cache(project: Path, runs: list[str]) -> None:
+    source = write_notebook(project / "d.ipynb", "1")
+    run_notebook(project, source)
+    for entry in (project / "_build" / "cache").iterdir():
+        entry.write_bytes(entry.read_bytes()[:40])
+    notebook, cached = run_notebook(project, source)
+    assert (len(runs), cached) == (2, 0)
+    assert notebook.cells[-1].source == "1"
+
+
+def test_after_a_failure_no_further_notebook_starts(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+
+    def fail(job: notebooks.Job) -> notebooks.Outcome:
+        started.append(job.name)
+        return notebooks.Outcome(0.0, f"{job.name}: cell 1 fails")
+
+    monkeypatch.setattr(notebooks, "run", fail)
+    sources = {f"{letter}.ipynb": write_notebook(project / f"{letter}.ipynb", letter) for letter in "abcdefgh"}
+    build = project / "_build"
+    with pytest.raises(staging.BookError):
+        notebooks.executed(sources, root=project, src=build / "src", build=build, scale="ci", at_once=1)
+    assert started == ["a.ipynb"]
+
+
+# --------------------------------------------------------------------------------------------------------- staging
+
+
+def test_unchanged_files_keep_their_times_and_removed_ones_go(tmp_path: Path) -> None:
+    staging.stage(tmp_path, {"a.md": b"a", "sub/b.md": b"b"}, keep=())
+    os.utime(tmp_path / "a.md", (1, 1))
+    staging.stage(tmp_path, {"a.md": b"a"}, keep=())
+    assert (tmp_path / "a.md").stat().st_mtime == 1
+    assert not (tmp_path / "sub").exists()
+    staging.stage(tmp_path, {"a.md": b"new"}, keep=())
+    assert (tmp_path / "a.md").stat().st_mtime > 1
+
+
+def test_contents_without_a_file_are_named(tmp_path: Path) -> None:
+    with pytest.raises(staging.BookError, match=r"_toc\.yml names book/nothing, and there is no file"):
+        staging.page_source(tmp_path, "book/nothing")
+
+
+def test_generated_line_is_replaced_and_an_unknown_one_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(staging.GENERATORS, "greeting", lambda: "Hello")
+    assert staging.fill_generated("a\n<!-- generated: greeting -->\nb", "p.md") == "a\nHello\nb"
+    with pytest.raises(staging.BookError, match=r"p\.md: nothing generates 'gretting'; .* greeting"):
+        staging.fill_generated("<!-- generated: gretting -->", "p.md")
+
+
+def test_staged_configuration_runs_nothing() -> None:
+    config = yaml.safe_load(staging.static_sources(ROOT)["_config.yml"])
+    assert config["execute"]["execute_notebooks"] == "off"
+
+
+# --------------------------------------------------------------------------------------------------- checks of HTML
+
+GOOD_PAGE = """<html><head><link rel="stylesheet" href="_static/a.css"></head><body><h1 id="top-of">T</h1>
+<img src="_static/p.png" alt="A falling curve."><a href="#top-of">up</a><a href="https://example.org/">out</a>
+</body></html>"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    (tmp_path / "_static").mkdir()
+    (tmp_path / "_static" / "a.css").write_text("body { color: red }")
+    (tmp_path / "_static" / "p.png").write_bytes(b"")
+    (tmp_path / "index.html").write_text(GOOD_PAGE)
+    return tmp_path
+
+
+def test_good_page_has_no_findings(site: Path) -> None:
+    assert check_html.findings(site) == []
+
+
+@pytest.mark.parametrize(
+    ("added", "finding"),
+    [
+        ('<script src="https://cdn.example/x.js"></script>', "fetches https://cdn.example/x.js"),
+        ('<link rel="preload" href="//fonts.example/f.woff2">', "fetches //fonts.example/f.woff2"),
+        ('<img alt="A." srcset="_static/p.png 1x, https://a.example/p.png 2x">', "fetches https://a.example/p.png"),
+        ('<iframe src="http://a.example/"></iframe>', "fetches http://a.example/"),
+        ("<style>@import 'https://a.example/f.css';</style>", "fetches https://a.example/f.css"),
+        ("<p style='background: url(https://a.example/b.png)'></p>", "fetches https://a.example/b.png"),
+        ('<script>import("https://a.example/m.js")</script>', "fetches https://a.example/m.js"),
+        ('<img src="_static/p.png">', "no alt text for the image _static/p.png"),
+        ('<img src="_static/p.png" alt="_static/p.png">', "no alt text for the image _static/p.png"),
+        ('<script src="_static/gone.js"></script>', "_static/gone.js is missing"),
+        ('<a href="gone.html">x</a>', "the link gone.html leads to no file"),
+        ('<a href="index.html#gone">x</a>', "the link index.html#gone leads to no anchor"),
+        ("x" * 2_000_001, "2.0 MB, at most 2 MB are allowed"),
+    ],
+)
+def test_each_defect_of_a_page_is_found(site: Path, added: str, finding: str) -> None:
+    (site / "index.html").write_text(GOOD_PAGE.replace("</body>", f"{added}</body>"))
+    assert check_html.findings(site) == [f"index.html: {finding}"]
+
+
+def test_style_sheet_that_fetches_is_found(site: Path) -> None:
+    (site / "_static" / "a.css").write_text("@font-face { src: url('https://a.example/f.woff2') }")
+    assert check_html.findings(site) == ["_static/a.css: fetches https://a.example/f.woff2"]
+
+
+# ------------------------------------------------------------------------------------------- what the pages rest on
+
+
+def test_vendored_files_are_those_of_the_manifest() -> None:
+    assert refresh_vendor.changed_files() == []
+    manifest = json.loads(refresh_vendor.MANIFEST.read_text(encoding="utf-8"))
+    assert {name: entry["version"] for name, entry in manifest.items()} == {
+        package.folder: package.version for package in refresh_vendor.PACKAGES
+    }
+    assert all(f"{name}/LICENSE" in entry["files"] and entry["licence"] for name, entry in manifest.items())
+
+
+def test_thesis_map_leads_to_pages_and_names_that_exist() -> None:
+    for entry in pages.thesis_entries():
+        if entry.page:
+            assert entry.page.partition("#")[0] in TOC_PAGES, entry
+        for name in entry.code:
+            resolve(name)
+
+
+def resolve(name: str) -> object:
+    """The object with a dotted name; an AttributeError or ImportError says what is wrong with it."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        try:
+            found: object = importlib.import_module(".".join(parts[:length]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[length:]:
+            found = getattr(found, part)
+        return found
+    raise ImportError(f"no module of {name} can be imported")
+
+
+def test_thesis_map_counts_and_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "map.yml"
+    path.write_text(
+        '- {kind: section, number: "3", title: One}\n'
+        '- {kind: algorithm, number: "1", title: "A|B", code: teachlib.scale.begin}\n'
+        '- {kind: section, number: "A", title: Two, page: book/errata}\n'
+    )
+    entries = pages.thesis_entries(path)
+    monkeypatch.setattr(pages, "thesis_entries", lambda: entries)
+    text = pages.thesis_map()
+    assert "**2 of 3 entries are covered so far.**" in text
+    assert "## Chapter 3: From variational to deterministic autoencoders\n\n1 of 2 covered." in text
+    assert "| Algorithm 1 | A\\|B | {py:obj}`scale.begin <teachlib.scale.begin>` |" in text
+    assert "| Section A | Two | {doc}`/book/errata` |" in text
+
+
+def test_thesis_map_wants_quoted_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "map.yml"
+    path.write_text("- {kind: equation, number: 3.10, title: T}\n")
+    with pytest.raises(pages.PageError, match="needs quotes"):
+        pages.thesis_entries(path)
+
+
+def test_library_reference_names_every_public_module() -> None:
+    text = pages.library_reference()
+    modules = [path.stem for path in (ROOT / "src" / "teachlib").glob("[a-z]*.py")]
+    assert all(f".. automodule:: teachlib.{name}\n" in text for name in modules)
+
+
+def test_notebooks_are_in_their_committed_form() -> None:
+    changed = [
+        path.relative_to(ROOT).as_posix()
+        for path in format_notebooks.tracked_notebooks()
+        if format_notebooks.normalized(text := path.read_text(encoding="utf-8")) != text
+    ]
+    assert not changed, f"run make format: {changed}"
+
+
+def test_formatting_strips_outputs_but_those_that_are_tests() -> None:
+    kept = nbformat.v4.new_code_cell("1", metadata={"tags": ["nbval-check-output"], "papermill": {}}, execution_count=3)
+    dropped = nbformat.v4.new_code_cell("2", execution_count=4)
+    for cell in (kept, dropped):
+        cell.outputs = [nbformat.v4.new_output("execute_result", {"text/plain": "1"}, execution_count=3)]
+    text = format_notebooks.normalized(nbformat.writes(nbformat.v4.new_notebook(cells=[kept, dropped])))
+    first, second = nbformat.reads(text, as_version=4).cells
+    assert first.outputs[0].data["text/plain"] == "1"
+    assert (first.execution_count, first.outputs[0].execution_count, second.outputs) == (None, None, [])
+    assert "papermill" not in first.metadata
+    assert format_notebooks.normalized(text) == text

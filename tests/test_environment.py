@@ -1,0 +1,75 @@
+"""The files that say what to install agree with each other."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+LOCK_LINE = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;]+)")
+
+
+def locked() -> dict[str, Version]:
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    matches = [LOCK_LINE.fullmatch(line.strip()) for line in lines if line.strip() and not line.startswith("#")]
+    assert all(matches), "requirements.lock holds name==version lines only"
+    return {canonicalize_name(match["name"]): Version(match["version"]) for match in matches if match}
+
+
+def asked() -> list[str]:
+    extras = PROJECT.get("optional-dependencies", {}).values()
+    return sorted({*PROJECT["dependencies"], *(line for extra in extras for line in extra)})
+
+
+@pytest.mark.parametrize("line", asked())
+def test_lock_holds_each_dependency_within_its_bounds(line: str) -> None:
+    requirement = Requirement(line)
+    name = canonicalize_name(requirement.name)
+    assert name in locked(), f"{name} is not in requirements.lock"
+    assert requirement.specifier.contains(locked()[name], prereleases=True)
+
+
+@pytest.mark.parametrize("line", asked())
+def test_each_dependency_has_a_lower_bound(line: str) -> None:
+    assert any(bound.operator in (">=", "==", "~=") for bound in Requirement(line).specifier)
+
+
+def test_library_pins_nothing_exactly() -> None:
+    pinned = [line for line in PROJECT["dependencies"] if "==" in line]
+    assert not pinned
+
+
+def test_lock_holds_the_build_backend() -> None:
+    """Installation runs without build isolation, so the backend comes from the lock."""
+    backend = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
+    for line in backend:
+        requirement = Requirement(line)
+        assert requirement.specifier.contains(locked()[canonicalize_name(requirement.name)])
+
+
+def test_conda_environment_installs_the_same_lock() -> None:
+    dependencies = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    by_pip = next(entry["pip"] for entry in dependencies if isinstance(entry, dict))
+    assert by_pip == ["-r requirements.lock", "-e ."]
+    conda = [Requirement(entry) for entry in dependencies if isinstance(entry, str)]
+    python = next(entry for entry in conda if entry.name == "python")
+    assert python.specifier == SpecifierSet(PROJECT["requires-python"])
+    assert {entry.name for entry in conda} == {"python", "pip"}, "everything else comes from the lock"
+
+
+def test_makefile_asks_for_the_same_python() -> None:
+    lowest = next(iter(SpecifierSet(PROJECT["requires-python"]))).version
+    assert f"({lowest.replace('.', ', ')})" in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def test_citation_names_the_released_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert str(citation["version"]) == PROJECT["version"]
+    assert len(citation["references"]) == 5  # the thesis and its four papers

@@ -1,0 +1,167 @@
+"""Text that the book writes itself: a page's line ``<!-- generated: NAME -->`` becomes what ``GENERATORS[NAME]`` says.
+
+To add one: write a function without arguments that returns MyST Markdown, and enter it in ``GENERATORS`` below.
+A generator reads committed files only, so that the same commit always gives the same book.
+"""
+
+import ast
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+
+THESIS_CHAPTERS = {
+    "1": "Introduction",
+    "2": "Generative models",
+    "3": "From variational to deterministic autoencoders",
+    "4": "Gaussian mixtures as priors of VAEs",
+    "5": "Controlling generative adversarial networks",
+    "6": "Invertible GANs",
+    "7": "Conclusion",
+    "A": "Regularized autoencoders",
+    "B": "Generative interpretable faces",
+    "C": "Invertible GANs",
+}
+
+
+class PageError(ValueError):
+    """What a generator cannot work with, in words for the author of the file it read."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A numbered thing of the thesis and where the course treats it, if it does."""
+
+    kind: str
+    number: str
+    title: str
+    page: str | None
+    code: tuple[str, ...]
+
+    @property
+    def covered(self) -> bool:
+        """Whether a reader finds it in the course."""
+        return bool(self.page or self.code)
+
+
+def read_entry(raw: dict[str, Any]) -> Entry:
+    """Check one entry of ``book/thesis-map.yml``.
+
+    Raises:
+        PageError: a key is missing, or YAML read the number as a decimal fraction, where 3.10 is 3.1.
+    """
+    missing = {"kind", "number", "title"} - raw.keys()
+    if missing:
+        raise PageError(f"book/thesis-map.yml: {raw} lacks {', '.join(sorted(missing))}")
+    if isinstance(raw["number"], float):
+        raise PageError(f'book/thesis-map.yml: "{raw["title"]}" needs quotes around its number: "{raw["number"]}"')
+    code = raw.get("code") or ()
+    names = (code,) if isinstance(code, str) else tuple(code)
+    return Entry(str(raw["kind"]), str(raw["number"]), str(raw["title"]), raw.get("page"), names)
+
+
+def thesis_entries(path: Path = ROOT / "book" / "thesis-map.yml") -> list[Entry]:
+    """All entries of the map, in the file's order."""
+    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return [read_entry(entry) for entry in (raw["entries"] if isinstance(raw, dict) else raw)]
+
+
+def page_link(page: str) -> str:
+    """A link from a page in ``book/`` to a page named as in ``_toc.yml``, with or without an anchor."""
+    document, _, anchor = page.partition("#")
+    document = document.removesuffix(".md").removesuffix(".ipynb")
+    if not anchor:
+        return f"{{doc}}`/{document}`"
+    suffix = next((suffix for suffix in (".ipynb", ".md") if (ROOT / f"{document}{suffix}").is_file()), ".md")
+    return f"[{anchor.replace('-', ' ')}](../{document}{suffix}#{anchor})"
+
+
+def code_link(name: str) -> str:
+    """A link to the library reference, shown without the package's name."""
+    return f"{{py:obj}}`{name.removeprefix('teachlib.')} <{name}>`"
+
+
+def where(entry: Entry) -> str:
+    """Where an entry is treated, or that it is not."""
+    if not entry.covered:
+        return "not yet"
+    page = [page_link(entry.page)] if entry.page else []
+    return " · ".join(page + [code_link(name) for name in entry.code])
+
+
+def table(entries: Iterable[Entry]) -> str:
+    """A Markdown table, one row an entry."""
+    about = [(entry, entry.title.replace("|", "\\|")) for entry in entries]
+    rows = [f"| {entry.kind.capitalize()} {entry.number} | {title} | {where(entry)} |" for entry, title in about]
+    return "\n".join(["| In the thesis | About | In the course |", "|---|---|---|", *rows])
+
+
+def chapter_heading(chapter: str) -> str:
+    """The heading over one chapter's table."""
+    name = f"Appendix {chapter}" if chapter.isalpha() else f"Chapter {chapter}"
+    return f"## {name}: {THESIS_CHAPTERS[chapter]}" if chapter in THESIS_CHAPTERS else f"## {name}"
+
+
+def by_chapter(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
+    """The entries by the chapter or appendix they stand in, e.g. ``3`` or ``A``.
+
+    The section above an entry decides: algorithms, and some figures, are not numbered by chapters.
+    """
+    groups: dict[str, list[Entry]] = {}
+    chapter = ""
+    for entry in entries:
+        if entry.kind == "section" or not chapter:
+            chapter = entry.number.split(".")[0]
+        groups.setdefault(chapter, []).append(entry)
+    return groups
+
+
+def thesis_map() -> str:
+    """Each numbered thing of the thesis beside its place in the course, a table per thesis chapter."""
+    entries = thesis_entries()
+    covered = sum(entry.covered for entry in entries)
+    lines = [f"**{covered} of {len(entries)} entries are covered so far.**"]
+    for chapter, mine in by_chapter(entries).items():
+        done = sum(entry.covered for entry in mine)
+        lines += [chapter_heading(chapter), f"{done} of {len(mine)} covered.", table(mine)]
+    return "\n\n".join(lines)
+
+
+def exports(init: Path) -> bool:
+    """Whether a package's ``__init__.py`` says by ``__all__`` what it offers."""
+    targets = [
+        node.targets for node in ast.parse(init.read_text(encoding="utf-8")).body if isinstance(node, ast.Assign)
+    ]
+    return any(isinstance(target, ast.Name) and target.id == "__all__" for names in targets for target in names)
+
+
+def public_modules(folder: Path, name: str) -> list[str]:
+    """The modules of a package that a reader imports from: itself where it has ``__all__``, else each one in it."""
+    init = folder / "__init__.py"
+    if exports(init):
+        return [name]
+    own = [name] if ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))) else []
+    return own + [f"{name}.{path.stem}" for path in sorted(folder.glob("*.py")) if not path.stem.startswith("_")]
+
+
+def library_reference(package: Path = ROOT / "src" / "teachlib") -> str:
+    """One section for each module or package directly below ``teachlib``, described by its docstrings."""
+    sections = []
+    for path in sorted(package.iterdir(), key=lambda path: path.stem):
+        if path.stem.startswith("_") or not (path.suffix == ".py" or (path / "__init__.py").is_file()):
+            continue
+        name = f"{package.name}.{path.stem}"
+        modules = public_modules(path, name) if path.is_dir() else [name]
+        directives = [f".. automodule:: {module}\n   :members:" for module in modules]
+        sections.append(f"## {name}\n\n```{{eval-rst}}\n" + "\n\n".join(directives) + "\n```")
+    return "\n\n".join(sections)
+
+
+GENERATORS: dict[str, Callable[[], str]] = {
+    "library-reference": library_reference,
+    "thesis-map": thesis_map,
+}
