@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from data_page import data_catalogue
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -162,6 +163,7 @@ def library_reference(package: Path = ROOT / "src" / "teachlib") -> str:
 
 
 GENERATORS: dict[str, Callable[[], str]] = {
+    "data-catalogue": data_catalogue,
     "library-reference": library_reference,
     "thesis-map": thesis_map,
 }

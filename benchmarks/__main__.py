@@ -1,0 +1,30 @@
+"""Speed beside a peer, both in one run on this machine: ``make bench``. Nothing of it is asserted in tests."""
+
+import argparse
+from collections.abc import Callable
+
+import torch
+
+from benchmarks import frechet, training
+from benchmarks.table import Row, print_table
+from teachlib.scale import machine
+
+BENCHES: dict[str, Callable[[], Row]] = {"frechet": frechet.run, "training": training.run}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Compare speed with peers.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"only these of: {', '.join(BENCHES)}")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="default: as torch chooses")
+    options = parser.parse_args()
+    unknown = set(options.names) - set(BENCHES)
+    if unknown:
+        parser.error(f"unknown benchmark {', '.join(sorted(unknown))}; known: {', '.join(BENCHES)}")
+    torch.set_num_threads(options.threads)
+    print(f"{machine(torch.device('cpu'))}, {options.threads} threads")
+    with frechet.blas_threads(options.threads):
+        print_table([BENCHES[name]() for name in options.names or BENCHES])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""Checkpoints: one safetensors file that also holds, as JSON, what the tensors belong to.
+
+A pickle can run code when it is opened, so none is ever opened here. Writing goes through a temporary file in the
+same folder, ``fsync`` and a rename: whenever the process dies, the file is the old one or the new one, never half.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from teachlib.errors import TeachlibError
+
+SCHEMA = 1
+_SUFFIX = ".safetensors"
+
+
+def write_atomically(path: Path, contents: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        TeachlibError: the disk is full, or the folder cannot be written; an earlier file of this name is untouched.
+    """
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(contents)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise TeachlibError(
+            f"{path}: cannot write ({error.strerror}); free some space or choose another folder; "
+            "what was there before is intact"
+        ) from None
+
+
+def write_checkpoint(path: str | Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+    """Write tensors and a JSON header as one file, atomically.
+
+    Args:
+        path: ends in ``.safetensors``.
+        tensors: name → tensor; copied to the CPU.
+        header: JSON values: what this is a checkpoint of.
+
+    Raises:
+        TeachlibError: the file cannot be written.
+    """
+    # A clone each: safetensors refuses tensors that share memory.
+    plain = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+    contents = save(plain, metadata={"teachlib": json.dumps({"schema": SCHEMA, **header})})
+    write_atomically(Path(path), contents)
+
+
+def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the header of a file of :func:`write_checkpoint`.
+
+    Raises:
+        TeachlibError: no such file; a pickle (never opened); truncated or altered; not one of ours; of a newer
+            schema than this version reads.
+    """
+    file = Path(path)
+    _refuse_other_formats(file)
+    try:
+        with safe_open(file, framework="pt") as opened:
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dict)
+            metadata = opened.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise TeachlibError(f"{file}: truncated or altered safetensors file ({error}); restore or retrain it") from None
+    try:
+        header = json.loads(metadata["teachlib"])
+        schema = header["schema"]
+    except (KeyError, ValueError):
+        raise TeachlibError(f"{file}: a safetensors file, but no checkpoint of teachlib (no header)") from None
+    if schema > SCHEMA:
+        raise TeachlibError(f"{file}: written by a newer teachlib (schema {schema}, this one reads {SCHEMA}); upgrade")
+    return tensors, header
+
+
+def _refuse_other_formats(file: Path) -> None:
+    if not file.is_file():
+        raise TeachlibError(f"{file}: no such checkpoint; train one by 'teachlib train', or check the path")
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(2)
+    except OSError as error:
+        raise TeachlibError(f"{file}: cannot be read ({error.strerror}); check its permissions") from None
+    # b"\x80" opens a bare pickle, b"PK" the zip in which torch.save packs one.
+    if file.suffix != _SUFFIX or start[:1] == b"\x80" or start == b"PK":
+        raise TeachlibError(
+            f"{file}: not a safetensors file; pickles (.pt, .pth, .ckpt) can run code and are never opened: "
+            "convert it with safetensors first"
+        )
+
+
+def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names start with ``prefix.``, without it."""
+    return {name.removeprefix(f"{prefix}."): value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
+
+
+def load_weights(module: torch.nn.Module, tensors: Mapping[str, Tensor], *, source: str | Path) -> None:
+    """Copy tensors into a module, all of them.
+
+    Raises:
+        TeachlibError: names or shapes do not fit: a checkpoint of another recipe or width.
+    """
+    own = module.state_dict()
+    missing, surplus = own.keys() - tensors.keys(), tensors.keys() - own.keys()
+    wrong = [name for name in own.keys() & tensors.keys() if own[name].shape != tensors[name].shape]
+    for kind, names in (("lacks", missing), ("has unknown", surplus), ("has another shape of", wrong)):
+        if names:
+            raise TeachlibError(
+                f"{source}: a checkpoint of another recipe or width: it {kind} '{min(names)}'; "
+                "load it with the recipe it was trained by"
+            )
+    module.load_state_dict({name: value.to(own[name].dtype) for name, value in tensors.items()})

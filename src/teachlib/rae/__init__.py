@@ -1,0 +1,1 @@
+"""Regularized autoencoders and ex-post density estimation (thesis chapter 3)."""

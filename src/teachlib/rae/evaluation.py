@@ -1,0 +1,128 @@
+"""One row of thesis Tables 3.1 and A.2 for a trained autoencoder (App. A.1.3, A.1.4)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from teachlib.data import ImageData
+from teachlib.metrics import PRD, FeatureStatistics, frechet_between, prd, statistics_of
+from teachlib.rae.density import MixtureDensity, fit_gaussian, fit_mixture, standard_normal
+from teachlib.rae.interpolation import spherical
+from teachlib.rae.models import Autoencoder
+
+Extractor = Callable[[Tensor], Tensor]
+CHUNK = 500
+
+
+@torch.no_grad()
+def encode_all(model: Autoencoder, data: ImageData) -> Tensor:
+    """Codes of a whole data set, (N, d), on the CPU."""
+    device = next(model.parameters()).device
+    chunks = (data[start : start + CHUNK][0] for start in range(0, len(data), CHUNK))
+    return torch.cat([model.encode(x.to(device)).cpu() for x in chunks])
+
+
+@torch.no_grad()
+def decode_all(model: Autoencoder, codes: Tensor) -> Tensor:
+    """Images of many codes, (N, C, H, W), on the CPU."""
+    device = next(model.parameters()).device
+    return torch.cat([model.decode(z.to(device)).cpu() for z in codes.split(CHUNK)])
+
+
+def densities(model: Autoencoder, codes: Tensor, *, seed: int = 0) -> dict[str, MixtureDensity]:
+    """The two densities of Table 3.1: ``normal`` and ``mixture``.
+
+    ``normal`` is N(0, I) for a VAE and a fitted full Gaussian for a deterministic model; ``mixture`` has ten fitted
+    components.
+
+    Args:
+        model: whose codes these are.
+        codes: of the training set, (N, d).
+        seed: of the mixture's start.
+    """
+    normal = standard_normal(codes.shape[1]) if model.recipe.stochastic else fit_gaussian(codes)
+    return {"normal": normal, "mixture": fit_mixture(codes, seed=seed)}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What :func:`evaluate` measured.
+
+    Attributes:
+        distances: ``reconstruction``, ``normal``, ``mixture``, ``interpolation``, and ``floor``, the distance between
+            real validation and test images. Relative Fréchet distances: divided by the total variance of the test
+            set's features, so that 0 is equal and numbers of different extractors can be set side by side.
+        curves: precision–recall of ``normal`` and ``mixture`` samples against the test set.
+        squared_error: ‖x − x̂‖² of an image, averaged over validation images.
+        log_likelihood: of the mixture, mean nats a code on ``train`` and ``validation`` codes: over-fitting shows as
+            a gap.
+        samples: how many images each distance rests on.
+    """
+
+    distances: dict[str, float]
+    curves: dict[str, PRD]
+    squared_error: float
+    log_likelihood: dict[str, float]
+    samples: int
+
+    def row(self) -> dict[str, float]:
+        """All numbers by name, as ``results/`` keeps them."""
+        flat = {f"{kind}_precision": curve.f1_8 for kind, curve in self.curves.items()}
+        flat |= {f"{kind}_recall": curve.f8 for kind, curve in self.curves.items()}
+        flat |= {f"log_likelihood_{split}": value for split, value in self.log_likelihood.items()}
+        return {**self.distances, **flat, "squared_error": self.squared_error}
+
+
+def evaluate(
+    model: Autoencoder,
+    train: ImageData,
+    validation: ImageData,
+    test: ImageData,
+    extractor: Extractor,
+    *,
+    seed: int = 0,
+    count: int = 10_000,
+) -> Evaluation:
+    """Measure one model as App. A.1.3 does.
+
+    Densities are fitted to training codes. Reconstructions are of validation images, interpolations are spherical
+    mid-points between random pairs of validation codes; all are compared with the test set.
+
+    Args:
+        model: in evaluation mode.
+        train: training images.
+        validation: images that training never saw.
+        test: the set to compare with.
+        extractor: images (N, C, H, W) in [0, 1] → features (N, F).
+        seed: of samples, pairs and k-means.
+        count: images a distance at most; the thesis: 10,000.
+    """
+    count = min(count, len(test))
+    generator = torch.Generator().manual_seed(seed)
+    codes, held_out = encode_all(model, train), encode_all(model, validation.first(count))
+    fitted = densities(model, codes, seed=seed)
+    originals = validation.first(count)[:][0]
+    reconstructions = decode_all(model, held_out)
+    real = extractor(test.first(count)[:][0])
+    pairs = held_out[torch.randint(len(held_out), (2, count), generator=generator)]
+    middle = spherical(pairs[0], pairs[1], torch.tensor([0.5]))[:, 0]
+    features = {"floor": extractor(originals), "reconstruction": extractor(reconstructions)}
+    for kind, density in fitted.items():
+        features[kind] = extractor(decode_all(model, density.sample(count, generator)))
+    features["interpolation"] = extractor(decode_all(model, middle))
+    return Evaluation(
+        distances=_distances(features, statistics_of(real)),
+        curves={kind: prd(real, features[kind], seed=seed) for kind in fitted},
+        squared_error=(originals - reconstructions).square().flatten(1).sum(1).mean().item(),
+        log_likelihood={
+            "train": fitted["mixture"].log_prob(codes).mean().item(),
+            "validation": fitted["mixture"].log_prob(held_out).mean().item(),
+        },
+        samples=count,
+    )
+
+
+def _distances(features: dict[str, Tensor], real: FeatureStatistics) -> dict[str, float]:
+    return {kind: frechet_between(statistics_of(f), real, relative=True) for kind, f in features.items()}

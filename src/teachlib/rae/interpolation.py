@@ -1,0 +1,61 @@
+"""Three ways from one latent code to another.
+
+The thesis speaks of spherical interpolation (App. A.1.3); the authors' code also has the other two.
+"""
+
+import torch
+from torch import Tensor
+
+
+def linear(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """The straight line (1 − t)·a + t·b.
+
+    Args:
+        a: start, (N, d).
+        b: end, (N, d).
+        t: positions in [0, 1], (T,).
+
+    Returns:
+        (N, T, d).
+    """
+    return torch.lerp(a[:, None], b[:, None], t[None, :, None])
+
+
+def rescaled(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """The straight line, each point scaled to the interpolated norm (1 − t)·‖a‖ + t·‖b‖.
+
+    Where the line passes through the origin, there is no direction to scale, and the point stays there.
+
+    Args:
+        a: start, (N, d).
+        b: end, (N, d).
+        t: positions in [0, 1], (T,).
+
+    Returns:
+        (N, T, d).
+    """
+    line = linear(a, b, t)
+    norm = linear(a.norm(dim=1, keepdim=True), b.norm(dim=1, keepdim=True), t)
+    return line * norm / line.norm(dim=2, keepdim=True).clamp_min(torch.finfo(line.dtype).tiny)
+
+
+def spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Slerp: equal angles for equal steps (Shoemake, 1985); for codes of one norm, the great circle.
+
+    Between parallel codes it is the straight line; between opposite ones no great circle is distinguished, and the
+    straight line is taken too.
+
+    Args:
+        a: start, (N, d).
+        b: end, (N, d).
+        t: positions in [0, 1], (T,).
+
+    Returns:
+        (N, T, d).
+    """
+    unit_a, unit_b = (code / code.norm(dim=1, keepdim=True).clamp_min(1e-12) for code in (a, b))
+    # atan2 keeps its precision where the codes are almost parallel; acos of the cosine does not.
+    angle = 2 * torch.atan2((unit_a - unit_b).norm(dim=1), (unit_a + unit_b).norm(dim=1))[:, None, None]
+    steps, sine = t[None, :, None], torch.sin(angle)
+    curve = (torch.sin((1 - steps) * angle) * a[:, None] + torch.sin(steps * angle) * b[:, None]) / sine
+    return torch.where(sine.abs() < 1e-4, linear(a, b, t), curve)

@@ -1,0 +1,367 @@
+"""One training loop for every model of the course, on Lightning Fabric.
+
+An *objective* holds networks and says, batch by batch, which losses to descend. The loop knows devices, precision,
+logs and checkpoints, and none of the mathematics.
+"""
+
+import copy
+import json
+import math
+import random
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+from tqdm import tqdm
+
+from teachlib.checkpoints import load_weights, part, read_checkpoint, write_checkpoint
+from teachlib.data import ImageData
+from teachlib.errors import TeachlibError
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Objective(Protocol):
+    """What :func:`fit` trains.
+
+    Attributes:
+        nets: name → network. ``fit`` replaces each by one that is wrapped for its device, precision and processes,
+            so losses must call ``self.nets[name](…)``.
+    """
+
+    nets: dict[str, nn.Module]
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        """Name of an update → its optimizer."""
+        ...
+
+    def updates(self, batch: Batch, generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+        """The updates of one batch in order: (name, scalar loss); the step is taken before the next is computed."""
+        ...
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how to train.
+
+    Attributes:
+        steps: batches in all.
+        batch_size: samples a step, over all processes.
+        seed: of the order of the data and of the noise.
+        checkpoint_every: steps between checkpoints; the last step always writes one.
+        log_every: steps between lines of the log.
+        validate_every: steps between validations; 0: an epoch.
+        plateau_patience: halve the learning rates after so many validations without improvement; ``None``: never.
+        ema: decay of an exponential moving average of all weights; ``None``: none is kept.
+    """
+
+    steps: int
+    batch_size: int = 100
+    seed: int = 0
+    checkpoint_every: int = 500
+    log_every: int = 50
+    validate_every: int = 0
+    plateau_patience: int | None = None
+    ema: float | None = None
+
+
+@dataclass
+class History:
+    """What a run logged: one dictionary a line, each with its ``step``."""
+
+    lines: list[dict[str, float]]
+
+    def series(self, name: str) -> tuple[list[float], list[float]]:
+        """Steps and values of one quantity, e.g. ``autoencoder`` or ``validation``."""
+        found = [(line["step"], line[name]) for line in self.lines if name in line]
+        return [step for step, _ in found], [value for _, value in found]
+
+
+def make_fabric(
+    *, devices: int = 1, precision: str = "32-true", accelerator: str = "auto", loggers: list[Any] | None = None
+) -> Fabric:
+    """Fabric as this loop needs it: plain on one device, DDP on several.
+
+    Batch-norm statistics stay each process's own: broadcasting them would alter tensors that a GAN's second
+    forward pass still needs.
+    """
+    strategy = DDPStrategy(broadcast_buffers=False, find_unused_parameters=True) if devices > 1 else "auto"
+    return Fabric(
+        accelerator=accelerator, devices=devices, strategy=strategy, precision=cast(Any, precision), loggers=loggers
+    )
+
+
+def batches(count: int, batch_size: int, seed: int, start: int = 0) -> Iterator[Tensor]:
+    """Indices of batch ``start``, ``start + 1``, … for ever: a new permutation an epoch, incomplete batches dropped.
+
+    The order depends on nothing but the arguments, so a resumed run continues exactly where it stopped.
+
+    Raises:
+        TeachlibError: fewer samples than one batch.
+    """
+    per_epoch = count // batch_size
+    if per_epoch == 0:
+        raise TeachlibError(f"{count} samples do not fill a batch of {batch_size}; take a smaller batch")
+    step, epoch, order = start, -1, torch.empty(0)
+    while True:
+        if step // per_epoch != epoch:
+            epoch = step // per_epoch
+            order = torch.randperm(count, generator=torch.Generator().manual_seed(_mix(seed, epoch)))
+        position = step % per_epoch * batch_size
+        yield order[position : position + batch_size]
+        step += 1
+
+
+def _mix(*numbers: int) -> int:
+    """One well-spread 63-bit seed from several small numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+
+
+class _Trainer:
+    """The state of one run; :func:`fit` drives it."""
+
+    def __init__(self, objective: Objective, schedule: Schedule, fabric: Fabric, settings: Mapping[str, Any]) -> None:
+        self.objective, self.schedule, self.fabric = objective, schedule, fabric
+        self.settings = {**settings, "schedule": asdict(schedule)}
+        self.nets = dict(objective.nets)  # unwrapped: what checkpoints hold
+        self.averages = copy.deepcopy(self.nets) if schedule.ema is not None else {}
+        for name, net in self.nets.items():
+            net.train()
+            objective.nets[name] = fabric.setup_module(net)
+        self.optimizers = objective.optimizers()
+        self.plateaus = [
+            ReduceLROnPlateau(optimizer, factor=0.5, patience=schedule.plateau_patience)
+            for optimizer in self.optimizers.values()
+            if schedule.plateau_patience is not None
+        ]
+        self.wrapped = {name: fabric.setup_optimizers(optimizer) for name, optimizer in self.optimizers.items()}
+        for average in self.averages.values():
+            average.to(fabric.device)
+        self.step = 0
+        self.history = History([])
+
+    def take_step(self, batch: Batch) -> dict[str, Tensor]:
+        generator = torch.Generator(self.fabric.device)
+        generator.manual_seed(_mix(self.schedule.seed, self.step, self.fabric.global_rank))
+        losses = {}
+        for name, loss in self.objective.updates(batch, generator):
+            if self.fabric.device.type == "cpu":  # free there; on a GPU it would wait for every step
+                self.refuse_nonfinite({name: loss.item()})
+            optimizer = self.wrapped[name]
+            optimizer.zero_grad(set_to_none=True)
+            self.fabric.backward(loss)
+            optimizer.step()
+            losses[name] = loss.detach()
+        self.step += 1
+        self._update_averages()
+        return losses
+
+    def _update_averages(self) -> None:
+        decay = self.schedule.ema
+        if decay is None:
+            return
+        with torch.no_grad():
+            for name, average in self.averages.items():
+                for old, new in zip(average.state_dict().values(), self.nets[name].state_dict().values(), strict=True):
+                    if old.is_floating_point():
+                        old.lerp_(new, 1 - decay)
+                    else:
+                        old.copy_(new)
+
+    def refuse_nonfinite(self, losses: Mapping[str, float]) -> None:
+        for name, value in losses.items():
+            if not math.isfinite(value):
+                saved = getattr(self, "last_saved", None)
+                where = f"the last good checkpoint is {saved}" if saved else "no checkpoint was written yet"
+                raise TeachlibError(
+                    f"the loss '{name}' is {value} at step {self.step}; {where}; try a smaller learning rate"
+                )
+
+    def validate(self, data: ImageData) -> float:
+        """Mean over the held-out set of the first update's loss, networks in evaluation mode."""
+        for net in self.objective.nets.values():
+            net.eval()
+        generator = torch.Generator(self.fabric.device).manual_seed(_mix(self.schedule.seed, self.step))
+        total = 0.0
+        with torch.no_grad():
+            for start in range(0, len(data), self.schedule.batch_size):
+                x, y = (t.to(self.fabric.device) for t in data[start : start + self.schedule.batch_size])
+                _, loss = next(self.objective.updates((x, y), generator))
+                total += loss.item() * len(x)
+        for net in self.objective.nets.values():
+            net.train()
+        value = total / len(data)
+        for plateau in self.plateaus:
+            plateau.step(value)
+        return value
+
+    def save(self, path: Path) -> None:
+        if self.fabric.is_global_zero:
+            tensors: dict[str, Tensor] = {"random.torch": torch.get_rng_state()}
+            for kind, nets in (("model", self.nets), ("average", self.averages)):
+                for name, net in nets.items():
+                    tensors |= {f"{kind}.{name}.{key}": value for key, value in net.state_dict().items()}
+            header = {**self.settings, "step": self.step, "history": self.history.lines, **_random_states()}
+            header["optimizers"] = {}
+            for name, optimizer in self.optimizers.items():
+                state = optimizer.state_dict()
+                for index, slots in state["state"].items():
+                    tensors |= {f"optimizer.{name}.{index}.{slot}": value for slot, value in slots.items()}
+                header["optimizers"][name] = state["param_groups"]
+            header["plateaus"] = [_plain(plateau.state_dict()) for plateau in self.plateaus]
+            write_checkpoint(path, tensors, header)
+        self.fabric.barrier()
+        self.last_saved = path
+
+    def restore(self, path: Path) -> None:
+        tensors, header = read_checkpoint(path)
+        _refuse_other_settings(path, header, json.loads(json.dumps(self.settings)))
+        for kind, nets in (("model", self.nets), ("average", self.averages)):
+            for name, net in nets.items():
+                load_weights(net, part(tensors, f"{kind}.{name}"), source=path)
+        for name, optimizer in self.optimizers.items():
+            slots: dict[int, dict[str, Tensor]] = {}
+            for key, value in part(tensors, f"optimizer.{name}").items():
+                index, slot = key.split(".", 1)
+                slots.setdefault(int(index), {})[slot] = value
+            optimizer.load_state_dict({"state": slots, "param_groups": header["optimizers"][name]})
+        for plateau, state in zip(self.plateaus, header["plateaus"], strict=True):
+            plateau.load_state_dict(state)
+        torch.set_rng_state(tensors["random.torch"])
+        _set_random_states(header)
+        self.step, self.history, self.last_saved = header["step"], History(header["history"]), path
+
+
+def _plain(state: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in state.items() if isinstance(value, int | float | str | list | None)}
+
+
+def _random_states() -> dict[str, Any]:
+    kind, keys, position, has_gauss, gauss = np.random.get_state()
+    version, internal, gauss_next = random.getstate()
+    numpy_state = [kind, np.asarray(keys).tolist(), position, has_gauss, gauss]
+    return {"random": {"numpy": numpy_state, "python": [version, list(internal), gauss_next]}}
+
+
+def _set_random_states(header: Mapping[str, Any]) -> None:
+    np.random.set_state(tuple(header["random"]["numpy"]))
+    version, internal, gauss_next = header["random"]["python"]
+    random.setstate((version, tuple(internal), gauss_next))
+
+
+def _refuse_other_settings(path: Path, header: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+        leaves: dict[str, Any] = {}
+        for key, value in values.items():
+            leaves |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+        return leaves
+
+    before, now = flat({key: header.get(key) for key in settings}), flat(settings)
+    for key in sorted(before.keys() | now.keys()):
+        if before.get(key) != now.get(key):
+            raise TeachlibError(
+                f"{path}: this run was started with {key} = {before.get(key)!r}, not {now.get(key)!r}; "
+                "resume it with the same settings, or choose another folder"
+            )
+
+
+def fit(
+    objective: Objective,
+    data: ImageData,
+    schedule: Schedule,
+    *,
+    folder: str | Path | None = None,
+    resume: bool = False,
+    validation: ImageData | None = None,
+    fabric: Fabric | None = None,
+    settings: Mapping[str, Any] | None = None,
+    progress: bool = True,
+) -> History:
+    """Train an objective; killed at any moment and resumed, it ends bit for bit where it would have ended (CPU).
+
+    Args:
+        objective: networks, optimizers and losses. Its networks end in evaluation mode.
+        data: training set.
+        schedule: steps, batch size, seed, logging.
+        folder: where ``checkpoint.safetensors`` and ``log.jsonl`` go; nothing is written for ``None``.
+        resume: continue from the folder's checkpoint where there is one.
+        validation: held-out set, evaluated every ``schedule.validate_every`` steps.
+        fabric: devices and precision, already launched; by default one process on the best device.
+        settings: what must be equal for a run to be resumed, e.g. the recipe; stored in the checkpoint.
+        progress: show a bar with the loss and the time left.
+
+    Returns:
+        The history of losses.
+
+    Raises:
+        TeachlibError: a loss that is not finite; a folder that holds another run; an unwritable folder or full disk.
+    """
+    fabric = fabric or make_fabric()
+    trainer = _Trainer(objective, schedule, fabric, settings or {})
+    path = Path(folder) / "checkpoint.safetensors" if folder is not None else None
+    if path is not None:
+        _open_run(trainer, path, resume)
+    loop = _loop(trainer, data, validation, path)
+    hidden = not progress or not fabric.is_global_zero
+    with tqdm(loop, total=schedule.steps, initial=trainer.step, disable=hidden, unit="step", leave=False) as bar:
+        for losses in bar:
+            if losses:
+                bar.set_postfix({name: f"{value:.4g}" for name, value in losses.items()})
+    objective.nets.update(trainer.nets)
+    for net in trainer.nets.values():
+        net.eval()
+    return trainer.history
+
+
+def _open_run(trainer: _Trainer, path: Path, resume: bool) -> None:
+    if not resume and path.exists():
+        raise TeachlibError(f"{path.parent} already holds a run; resume it (--resume) or choose another folder")
+    if resume and path.exists():
+        trainer.restore(path)
+    else:
+        trainer.save(path)  # finds an unwritable folder before an hour of training, not after it
+
+
+def _loop(
+    trainer: _Trainer, data: ImageData, validation: ImageData | None, path: Path | None
+) -> Iterator[dict[str, float]]:
+    """Take the remaining steps; yields the losses whenever they are logged, else nothing, once a step."""
+    schedule, fabric = trainer.schedule, trainer.fabric
+    order = batches(len(data), schedule.batch_size, schedule.seed, trainer.step)
+    share = slice(fabric.global_rank, None, fabric.world_size)
+    epoch = schedule.validate_every or max(len(data) // schedule.batch_size, 1)
+    started = time.perf_counter()
+    while trainer.step < schedule.steps:
+        x, y = data[next(order)[share]]
+        losses = trainer.take_step((x.to(fabric.device), y.to(fabric.device)))
+        line: dict[str, float] = {}
+        last = trainer.step == schedule.steps
+        if trainer.step % schedule.log_every == 0 or last:
+            line = {name: loss.item() for name, loss in losses.items()}
+            trainer.refuse_nonfinite(line)
+        if validation is not None and (trainer.step % epoch == 0 or last):
+            line["validation"] = trainer.validate(validation)
+        if line:
+            trainer.history.lines.append({"step": trainer.step, **line})
+            fabric.log_dict(line, trainer.step)
+        if path is not None and (trainer.step % schedule.checkpoint_every == 0 or last):
+            trainer.refuse_nonfinite({name: loss.item() for name, loss in losses.items()})
+            trainer.save(path)
+            _write_log(path.with_name("log.jsonl"), trainer, time.perf_counter() - started)
+        yield line
+
+
+def _write_log(path: Path, trainer: _Trainer, seconds: float) -> None:
+    """The whole history, rewritten beside each checkpoint, so that both always tell of the same steps."""
+    if trainer.fabric.is_global_zero:
+        text = "".join(json.dumps(line) + "\n" for line in trainer.history.lines)
+        path.write_text(text + json.dumps({"step": trainer.step, "seconds": round(seconds, 1)}) + "\n")

@@ -1,0 +1,96 @@
+"""The zoo: small trained models that ship with the package, each with a card that says how it was made.
+
+Weights are stored in half precision where that loses nothing that matters; opening one checks its hash.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from teachlib.checkpoints import part, read_checkpoint, write_atomically, write_checkpoint
+from teachlib.errors import TeachlibError, unknown
+
+LARGEST = 3 * 2**20  # bytes of one model
+
+
+def folder() -> Path:
+    """Where the models lie: beside this file."""
+    return Path(str(files("teachlib.zoo")))
+
+
+def names() -> list[str]:
+    """The models of the zoo, e.g. ``rae-l2-glyphs``."""
+    return sorted(card_file.stem for card_file in folder().glob("*.json"))
+
+
+def card(name: str) -> dict[str, Any]:
+    """How a model was made and how good it is: recipe, seed, data hash, command, metrics, hash of the weights.
+
+    Raises:
+        TeachlibError: no such model.
+    """
+    if name not in names():
+        raise unknown("zoo model", name, names())
+    return json.loads((folder() / f"{name}.json").read_text())
+
+
+def read(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Weights, as float32, and card of a model.
+
+    Raises:
+        TeachlibError: no such model, or its file is not the one the card describes.
+    """
+    described, file = card(name), folder() / f"{name}.safetensors"
+    if not file.is_file():
+        raise TeachlibError(f"{file}: missing; reinstall teachlib")
+    found = hashlib.sha256(file.read_bytes()).hexdigest()
+    if found != described["sha256"]:
+        raise TeachlibError(
+            f"{file}: wrong hash: {found[:12]}…, its card says {described['sha256'][:12]}…; reinstall teachlib"
+        )
+    tensors, _ = read_checkpoint(file)
+    return {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}, described
+
+
+def add(name: str, checkpoint: str | Path, description: Mapping[str, Any]) -> Path:
+    """Put the weights of a run into the zoo, with a card.
+
+    Matrices and kernels become float16; biases and batch-norm statistics stay as they are.
+
+    Args:
+        name: of the new model.
+        checkpoint: of :func:`teachlib.training.fit`.
+        description: for the card: recipe, seed, data hash, command, metrics, device.
+
+    Returns:
+        The card's file.
+
+    Raises:
+        TeachlibError: not a checkpoint, or more than 3 MiB.
+    """
+    tensors, header = read_checkpoint(checkpoint)
+    weights = {key: value.half() if value.ndim > 1 else value for key, value in part(tensors, "model").items()}
+    file = folder() / f"{name}.safetensors"
+    write_checkpoint(file, weights, {"step": header["step"]})
+    if file.stat().st_size > LARGEST:
+        file.unlink()
+        raise TeachlibError(f"{name}: more than {LARGEST >> 20} MiB of weights; the zoo takes small models only")
+    written = {
+        **description,
+        "steps": header["step"],
+        "parameters": sum(value.numel() for key, value in weights.items() if _is_parameter(key)),
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+    }
+    card_file = folder() / f"{name}.json"
+    write_atomically(card_file, (json.dumps(written, indent=1, ensure_ascii=False) + "\n").encode())
+    return card_file
+
+
+def _is_parameter(key: str) -> bool:
+    return not key.endswith(("running_mean", "running_var", "num_batches_tracked"))
+

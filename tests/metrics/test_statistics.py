@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from teachlib.errors import TeachlibError
+from teachlib.metrics import FeatureStatistics, frechet_between, frechet_distance, statistics_of
+
+
+def features(count, dim=5, seed=0, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    mix = torch.randn(dim, dim, generator=generator, dtype=dtype)
+    # Far from the origin, where E[x²] − E[x]² would lose digits.
+    return torch.randn(count, dim, generator=generator, dtype=dtype) @ mix + 1000
+
+
+def assert_matches_numpy(statistics, samples):
+    samples = samples.double().numpy()
+    assert statistics.count == len(samples)
+    np.testing.assert_allclose(statistics.mean, samples.mean(0), rtol=1e-12)
+    np.testing.assert_allclose(statistics.covariance, np.cov(samples, rowvar=False), rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(statistics.total_variance, samples.var(0, ddof=1).sum(), rtol=1e-9)
+
+
+@settings(deadline=None, max_examples=30)
+@given(sizes=st.lists(st.integers(0, 30), min_size=1, max_size=8).filter(lambda sizes: sum(sizes) >= 2))
+def test_any_split_equals_numpy(sizes):
+    samples = features(sum(sizes))
+    streamed, merged = FeatureStatistics(5), FeatureStatistics(5)
+    for batch in samples.split(sizes):
+        streamed.update(batch)
+        merged.merge(statistics_of(batch))
+    assert_matches_numpy(streamed, samples)
+    assert_matches_numpy(merged, samples)
+
+
+def test_merge_leaves_the_other_alone():
+    samples = features(40)
+    one, other = statistics_of(samples[:15]), statistics_of(samples[15:])
+    one.merge(other)
+    one.update(samples)
+    assert_matches_numpy(other, samples[15:])
+    empty = FeatureStatistics(5)
+    empty.merge(other)
+    empty.update(samples[:15])
+    assert_matches_numpy(other, samples[15:])
+
+
+def test_float32_features_are_summed_in_float64():
+    samples = features(500, dtype=torch.float32)
+    assert_matches_numpy(statistics_of(samples), samples)
+
+
+def test_frechet_between_is_the_distance_of_the_moments():
+    a, b = features(50, seed=1), features(60, seed=2)
+    x, y = a.numpy(), b.numpy()
+    expected = frechet_distance(x.mean(0), np.cov(x, rowvar=False), y.mean(0), np.cov(y, rowvar=False))
+    found = frechet_between(statistics_of(a), statistics_of(b))
+    assert found == pytest.approx(expected, rel=1e-8)
+    relative = frechet_between(statistics_of(a), statistics_of(b), relative=True)
+    assert relative == pytest.approx(expected / y.var(0, ddof=1).sum(), rel=1e-8)  # by the second one's variance
+
+
+def test_relative_distance_has_no_unit():
+    a, b = features(50, seed=1), features(60, seed=2)
+    once = frechet_between(statistics_of(a), statistics_of(b), relative=True)
+    assert frechet_between(statistics_of(7 * a), statistics_of(7 * b), relative=True) == pytest.approx(once, rel=1e-6)
+    assert frechet_between(statistics_of(a), statistics_of(a), relative=True) < 1e-9
+
+
+def test_says_what_is_wrong():
+    statistics = FeatureStatistics(3)
+    with pytest.raises(TeachlibError, match=r"shape \(2, 4\); expected \(B, 3\)"):
+        statistics.update(torch.zeros(2, 4))
+    with pytest.raises(TeachlibError, match="not finite"):
+        statistics.update(torch.full((2, 3), torch.nan))
+    statistics.update(torch.zeros(1, 3))
+    with pytest.raises(TeachlibError, match="two features or more; 1 seen"):
+        _ = statistics.covariance
+    with pytest.raises(TeachlibError, match="cannot merge features of 4 numbers into 3"):
+        statistics.merge(FeatureStatistics(4))
+    with pytest.raises(TeachlibError, match=r"expected \(N, D\)"):
+        statistics_of(torch.zeros(3))
+    constant = statistics_of(torch.ones(4, 3))
+    with pytest.raises(TeachlibError, match="all equal"):
+        frechet_between(constant, constant, relative=True)

@@ -1,0 +1,135 @@
+"""The errata page's entries on thesis §§3.2–3.5: each is shown here to be one."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+from torch.distributions import Normal
+from torch.distributions import kl_divergence as torch_kl
+
+from teachlib.rae.losses import kl_divergence, sample_posterior, weight_penalty
+from teachlib.rae.models import Autoencoder, AutoencoderObjective
+from teachlib.rae.recipes import recipe
+
+LATENT = 5
+
+
+def printed_kl(mean: Tensor, sigma: Tensor) -> Tensor:
+    """What the thesis prints after Eq 3.9, halved: (‖μ‖² + d + Σ σ − log σ) / 2."""
+    return 0.5 * (mean.square().sum(1) + mean.shape[1] + (sigma - sigma.log()).sum(1))
+
+
+@pytest.fixture
+def mean() -> Tensor:
+    return torch.randn(64, LATENT, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+@pytest.fixture
+def sigma() -> Tensor:
+    """Standard deviations between 1/20 and 20, on both sides of one."""
+    return torch.randn(64, LATENT, generator=torch.Generator().manual_seed(1), dtype=torch.float64).clamp(-3, 3).exp()
+
+
+# ------------------------------------------------------------------------------------------- KL, after Eq 3.9
+
+
+def test_kl_divergence_is_that_of_torch(mean: Tensor, sigma: Tensor) -> None:
+    expected = torch_kl(Normal(mean, sigma), Normal(0.0, 1.0)).sum(1)
+    by_page = 0.5 * (mean.square().sum(1) - LATENT + (sigma.square() - sigma.square().log()).sum(1))
+    torch.testing.assert_close(by_page, expected)
+    torch.testing.assert_close(kl_divergence(mean, sigma.square().log()), expected)
+
+
+def test_printed_kl_does_not_vanish_at_the_prior() -> None:
+    mean, sigma = torch.zeros(1, LATENT), torch.ones(1, LATENT)
+    assert kl_divergence(mean, sigma.log()).item() == 0
+    assert printed_kl(mean, sigma).item() == LATENT
+
+
+def test_printed_kl_pulls_too_weakly_on_standard_deviations(mean: Tensor, sigma: Tensor) -> None:
+    mean.requires_grad_()
+    sigma.requires_grad_()
+    true_mean, true_sigma = torch.autograd.grad(kl_divergence(mean, sigma.square().log()).sum(), (mean, sigma))
+    printed_mean, printed_sigma = torch.autograd.grad(printed_kl(mean, sigma).sum(), (mean, sigma))
+    torch.testing.assert_close(printed_mean, true_mean)
+    torch.testing.assert_close(2 * (sigma + 1) * printed_sigma, true_sigma)
+    assert not torch.allclose(printed_sigma, true_sigma, rtol=0.5)
+
+
+def test_printed_kl_is_off_by_a_constant_for_variances(mean: Tensor, sigma: Tensor) -> None:
+    variance = sigma.square()
+    excess = printed_kl(mean, variance) - kl_divergence(mean, variance.log())
+    torch.testing.assert_close(excess, torch.full_like(excess, LATENT))
+
+
+# ---------------------------------------------------------------------------------- sigma, Eqs 3.7, 3.9, 3.10
+
+
+def spread(draws: Tensor) -> float:
+    return draws.std().item()
+
+
+@pytest.mark.parametrize("sigma", [0.7, 3.0])
+def test_draws_spread_as_standard_deviations(sigma: float) -> None:
+    noise = torch.randn(200_000, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    by_equation_3_9 = sigma * noise
+    by_equations_3_7_and_3_10 = torch.distributions.MultivariateNormal(torch.zeros(1), sigma * torch.eye(1))
+    assert spread(by_equation_3_9) == pytest.approx(sigma, rel=0.01)
+    assert by_equations_3_7_and_3_10.stddev.item() == pytest.approx(sigma**0.5)
+    assert spread(by_equation_3_9) != pytest.approx(by_equations_3_7_and_3_10.stddev.item(), rel=0.1)
+
+
+def test_covariance_and_standard_deviation_agree_only_at_zero_and_one() -> None:
+    sigma = torch.linspace(0, 3, 301, dtype=torch.float64)
+    agree = torch.isclose(sigma.square(), sigma, atol=1e-3)
+    torch.testing.assert_close(sigma[agree], torch.tensor([0.0, 1.0], dtype=torch.float64))
+
+
+def test_library_draws_and_divergence_share_one_convention() -> None:
+    """KL is the mean of log q(z) − log p(z) over the library's own draws, which it is for one reading only."""
+    mean, log_variance = torch.tensor([[0.5]]).double(), torch.tensor([[2.0]]).double()
+    draws = sample_posterior(mean.expand(400_000, 1), log_variance.expand(400_000, 1), torch.Generator().manual_seed(3))
+    assert spread(draws) == pytest.approx(torch.e, rel=0.01)  # σ = exp(2 / 2)
+    log_ratio = Normal(mean, (0.5 * log_variance).exp()).log_prob(draws) - Normal(0.0, 1.0).log_prob(draws)
+    standard_error = spread(log_ratio) / len(draws) ** 0.5
+    assert abs(log_ratio.mean().item() - kl_divergence(mean, log_variance).item()) < 4 * standard_error
+    misread = kl_divergence(mean, 0.5 * log_variance).item()  # log σ passed where log σ² belongs
+    assert abs(log_ratio.mean().item() - misread) > 100 * standard_error
+
+
+# -------------------------------------------------------------------------------------- "discriminator", Eq 3.11
+
+
+def rae_gradients(lambda_: float) -> dict[str, Tensor]:
+    """Gradients of RAE-L2's objective on a fixed batch, by the parameters' names, for one weight λ."""
+    torch.manual_seed(0)
+    model = Autoencoder(replace(recipe("rae-l2", scale="ci"), lambda_=lambda_)).double()
+    x = torch.rand(6, 1, 32, 32, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    AutoencoderObjective(model).loss(x, torch.Generator()).backward()
+    gradients = {name: weight.grad for name, weight in model.named_parameters()}
+    assert all(gradient is not None for gradient in gradients.values())
+    return {name: gradient for name, gradient in gradients.items() if gradient is not None}
+
+
+def test_objective_holds_encoder_and_decoder_only() -> None:
+    model = Autoencoder(recipe("rae-l2", scale="ci"))
+    objective = AutoencoderObjective(model)
+    assert set(objective.nets) == {"encoder", "decoder"}
+    trained = {weight for optimizer in objective.optimizers().values() for weight in _weights(optimizer)}
+    assert trained == {*model.encoder.parameters(), *model.decoder.parameters()}
+
+
+def _weights(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [weight for group in optimizer.param_groups for weight in group["params"]]
+
+
+def test_regularizer_moves_the_decoder_and_not_the_encoder() -> None:
+    without, with_penalty = rae_gradients(0.0), rae_gradients(0.5)
+    torch.manual_seed(0)
+    weights = dict(Autoencoder(recipe("rae-l2", scale="ci")).double().named_parameters())
+    for name, gradient in with_penalty.items():
+        added = gradient - without[name]
+        expected = 2 * 0.5 * weights[name] if name.startswith("decoder.") else torch.zeros_like(added)
+        torch.testing.assert_close(added, expected.detach(), msg=name)
+    assert weight_penalty(weights[name] for name in weights if name.startswith("decoder.")) > 0
