@@ -93,11 +93,11 @@ def _refuse_other_formats(file: Path) -> None:
         raise TeachlibError(f"{file}: no such checkpoint; train one by 'teachlib train', or check the path")
     try:
         with file.open("rb") as opened:
-            start = opened.read(2)
+            start = opened.read(9)
     except OSError as error:
         raise TeachlibError(f"{file}: cannot be read ({error.strerror}); check its permissions") from None
-    # b"\x80" opens a bare pickle, b"PK" the zip in which torch.save packs one.
-    if file.suffix != _SUFFIX or start[:1] == b"\x80" or start == b"PK":
+    # safetensors: eight bytes of length, then a JSON object. No pickle, bare or in torch.save's zip, looks like that.
+    if file.suffix != _SUFFIX or (len(start) == 9 and start[8:] != b"{"):
         raise TeachlibError(
             f"{file}: not a safetensors file; pickles (.pt, .pth, .ckpt) can run code and are never opened: "
             "convert it with safetensors first"

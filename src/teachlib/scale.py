@@ -13,7 +13,6 @@ import torch
 
 from teachlib.errors import unknown
 
-
 T = TypeVar("T")
 
 

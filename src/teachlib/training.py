@@ -23,7 +23,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from tqdm import tqdm
 
-from teachlib.checkpoints import load_weights, part, read_checkpoint, write_checkpoint
+from teachlib.checkpoints import load_weights, part, read_checkpoint, write_atomically, write_checkpoint
 from teachlib.data import ImageData
 from teachlib.errors import TeachlibError
 
@@ -135,7 +135,8 @@ class _Trainer:
         self.nets = dict(objective.nets)  # unwrapped: what checkpoints hold
         self.averages = copy.deepcopy(self.nets) if schedule.ema is not None else {}
         for name, net in self.nets.items():
-            net.train()
+            # Images run a quarter faster on CPUs in this layout than in the default one, and tensor cores want it.
+            net.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             objective.nets[name] = fabric.setup_module(net)
         self.optimizers = objective.optimizers()
         self.plateaus = [
@@ -143,10 +144,13 @@ class _Trainer:
             for optimizer in self.optimizers.values()
             if schedule.plateau_patience is not None
         ]
-        self.wrapped = {name: fabric.setup_optimizers(optimizer) for name, optimizer in self.optimizers.items()}
+        self.wrapped = {
+            name: cast(Optimizer, fabric.setup_optimizers(optimizer)) for name, optimizer in self.optimizers.items()
+        }
         for average in self.averages.values():
             average.to(fabric.device)
         self.step = 0
+        self.seconds = 0.0  # of training, over all resumed pieces
         self.history = History([])
 
     def take_step(self, batch: Batch) -> dict[str, Tensor]:
@@ -210,8 +214,8 @@ class _Trainer:
             for kind, nets in (("model", self.nets), ("average", self.averages)):
                 for name, net in nets.items():
                     tensors |= {f"{kind}.{name}.{key}": value for key, value in net.state_dict().items()}
-            header = {**self.settings, "step": self.step, "history": self.history.lines, **_random_states()}
-            header["optimizers"] = {}
+            progress = {"step": self.step, "seconds": self.seconds, "history": self.history.lines}
+            header = {**self.settings, **progress, **_random_states(), "optimizers": {}}
             for name, optimizer in self.optimizers.items():
                 state = optimizer.state_dict()
                 for index, slots in state["state"].items():
@@ -238,7 +242,8 @@ class _Trainer:
             plateau.load_state_dict(state)
         torch.set_rng_state(tensors["random.torch"])
         _set_random_states(header)
-        self.step, self.history, self.last_saved = header["step"], History(header["history"]), path
+        self.step, self.seconds = header["step"], header["seconds"]
+        self.history, self.last_saved = History(header["history"]), path
 
 
 def _plain(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -339,8 +344,8 @@ def _loop(
     order = batches(len(data), schedule.batch_size, schedule.seed, trainer.step)
     share = slice(fabric.global_rank, None, fabric.world_size)
     epoch = schedule.validate_every or max(len(data) // schedule.batch_size, 1)
-    started = time.perf_counter()
     while trainer.step < schedule.steps:
+        started = time.perf_counter()
         x, y = data[next(order)[share]]
         losses = trainer.take_step((x.to(fabric.device), y.to(fabric.device)))
         line: dict[str, float] = {}
@@ -350,18 +355,19 @@ def _loop(
             trainer.refuse_nonfinite(line)
         if validation is not None and (trainer.step % epoch == 0 or last):
             line["validation"] = trainer.validate(validation)
+        trainer.seconds += time.perf_counter() - started
         if line:
             trainer.history.lines.append({"step": trainer.step, **line})
             fabric.log_dict(line, trainer.step)
         if path is not None and (trainer.step % schedule.checkpoint_every == 0 or last):
             trainer.refuse_nonfinite({name: loss.item() for name, loss in losses.items()})
             trainer.save(path)
-            _write_log(path.with_name("log.jsonl"), trainer, time.perf_counter() - started)
+            _write_log(path.with_name("log.jsonl"), trainer)
         yield line
 
 
-def _write_log(path: Path, trainer: _Trainer, seconds: float) -> None:
+def _write_log(path: Path, trainer: _Trainer) -> None:
     """The whole history, rewritten beside each checkpoint, so that both always tell of the same steps."""
     if trainer.fabric.is_global_zero:
-        text = "".join(json.dumps(line) + "\n" for line in trainer.history.lines)
-        path.write_text(text + json.dumps({"step": trainer.step, "seconds": round(seconds, 1)}) + "\n")
+        lines = [*trainer.history.lines, {"step": trainer.step, "seconds": round(trainer.seconds, 1)}]
+        write_atomically(path, "".join(json.dumps(line) + "\n" for line in lines).encode())

@@ -22,7 +22,7 @@ from teachlib.data.catalogue import CATALOGUE, Entry
 from teachlib.data.glyphs import glyphs
 from teachlib.errors import TeachlibError, unknown
 
-__all__ = ["CATALOGUE", "Entry", "ImageData", "check", "data_root", "entry", "get", "load"]
+__all__ = ["CATALOGUE", "Entry", "ImageData", "check", "data_root", "entry", "get", "load", "present"]
 
 
 @dataclass(frozen=True)
@@ -179,6 +179,12 @@ def _read_idx(name: str, part: str, root: Path) -> tuple[Tensor, Tensor]:
     return idx.read_pair(images_file, labels_file, found.sha256)
 
 
+def present(name: str, *, root: str | Path | None = None) -> bool:
+    """Whether all files of a data set are there; they are not read."""
+    found = entry(name)
+    return found.folder is None or all(idx.find(data_root(root) / found.folder, file) for file in found.sha256)
+
+
 def check(name: str, *, root: str | Path | None = None) -> list[str]:
     """Read every split of a data set and compare hashes; one line of findings a split.
 
@@ -211,7 +217,7 @@ def get(name: str, *, root: str | Path | None = None) -> Path:
     if found.folder is None:
         return target  # embedded: nothing to fetch
     folder = target / found.folder
-    if all(idx.find(folder, file) for file in found.sha256):
+    if present(name, root=target):
         check(name, root=target)
         return folder
     loader = {"mnist": datasets.MNIST, "fashion-mnist": datasets.FashionMNIST}[name]

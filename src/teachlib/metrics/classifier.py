@@ -33,7 +33,6 @@ class FeatureClassifier(nn.Module):
         self.convolutions = nn.Sequential(*layers)
         self.penultimate = nn.Sequential(nn.Linear(64 * 16, DIMENSION, bias=False), nn.BatchNorm1d(DIMENSION))
         self.head = nn.Linear(DIMENSION, classes)
-        self.to(memory_format=torch.channels_last)
 
     def features(self, x: Tensor) -> Tensor:
         """The 64 features before the last ReLU."""

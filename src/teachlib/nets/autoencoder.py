@@ -1,5 +1,6 @@
 """The convolutional encoder and decoder of thesis Table A.1, at any width."""
 
+import itertools
 from typing import Literal
 
 import torch
@@ -38,7 +39,7 @@ class ConvEncoder(nn.Module):
         self.rescale = size == 32
         widths = [channels, width, 2 * width, 4 * width, 8 * width]
         layers: list[nn.Module] = []
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in itertools.pairwise(widths):
             layers += [nn.Conv2d(before, after, kernel, stride=2, padding=(kernel - 1) // 2)]
             layers += [nn.BatchNorm2d(after), nn.ReLU()]
         self.convolutions = nn.Sequential(*layers)
@@ -79,7 +80,7 @@ class ConvDecoder(nn.Module):
         layers: list[nn.Module] = [nn.BatchNorm2d(8 * width), nn.ReLU()] if variant == "thesis" else []
         widths = [8 * width >> step for step in range(doublings + 1)]
         padding, extra = (kernel - 1) // 2, kernel % 2
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in itertools.pairwise(widths):
             layers += [nn.ConvTranspose2d(before, after, kernel, stride=2, padding=padding, output_padding=extra)]
             layers += [nn.BatchNorm2d(after), nn.ReLU()]
         layers += [nn.ConvTranspose2d(widths[-1], channels, kernel, stride=1, padding=padding)]

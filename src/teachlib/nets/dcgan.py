@@ -1,5 +1,7 @@
 """The DCGAN pair (Radford, Metz & Chintala, 2016) for 32×32 and 64×64 images."""
 
+import itertools
+
 from torch import Tensor, nn
 
 from teachlib.errors import TeachlibError
@@ -38,7 +40,7 @@ class DCGANGenerator(nn.Module):
         doublings = _doublings(size)
         widths = [width << step for step in reversed(range(doublings))]
         layers: list[nn.Module] = [nn.ConvTranspose2d(latent, widths[0], 4, bias=False)]
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in itertools.pairwise(widths):
             layers += [nn.BatchNorm2d(before), nn.ReLU(), nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)]
         layers += [nn.BatchNorm2d(width), nn.ReLU(), nn.ConvTranspose2d(width, channels, 4, 2, 1), nn.Sigmoid()]
         self.layers = nn.Sequential(*layers).apply(_initialize)
@@ -63,7 +65,7 @@ class DCGANDiscriminator(nn.Module):
         super().__init__()
         widths = [width << step for step in range(_doublings(size))]
         layers: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in itertools.pairwise(widths):
             layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4)).apply(_initialize)
 

@@ -23,8 +23,6 @@ class Autoencoder(nn.Module):
         outputs = 2 if recipe.stochastic else 1
         self.encoder: nn.Module = ConvEncoder(recipe.latent, width=recipe.width, outputs=outputs)
         self.decoder: nn.Module = ConvDecoder(recipe.latent, width=recipe.width, variant=recipe.variant)
-        # A quarter faster on CPUs than the default layout, and what tensor cores want.
-        self.to(memory_format=torch.channels_last)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of Q(Z|x), each (N, d); for stochastic encoders."""

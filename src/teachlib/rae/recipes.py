@@ -68,18 +68,17 @@ class Recipe:
 
 
 def _weights(name: str, variant: Variant) -> dict[str, Any]:
-    """Loss weights and learning rate; the released ones are in facts of the authors' configuration for MNIST."""
-    # In the sum form, β/2·‖z‖² with β = 2·PIXELS·β_code/d is PIXELS times the code's β_code·mean(z²).
-    in_sum = variant == "thesis"
-    beta = 2 * PIXELS * 1e-4 / LATENT if in_sum else 1e-4
-    lambda_ = PIXELS * 1e-7 if in_sum else 1e-7
-    learning_rate = {"thesis": {"vae": 1e-3}, "released": {"vae": 1e-4}}[variant].get(name, 1e-3 if in_sum else 5e-4)
-    weights = {
-        "vae": {"kl_weight": 0.312, "beta": 0.0, "lambda_": 0.0},
-        "ae": {"kl_weight": None, "beta": 0.0, "lambda_": 0.0},
-        "rae-l2": {"kl_weight": None, "beta": beta, "lambda_": lambda_},
-    }[name]
-    return {**weights, "learning_rate": learning_rate}
+    """Loss weights and learning rate."""
+    pixels = PIXELS if variant == "thesis" else 1  # a sum over pixels, or their mean
+    # The code's latent term is β_code·mean(z²), Eq 3.11's is β·½‖z‖²: twice the weight over d.
+    per_dimension = 2 / LATENT if variant == "thesis" else 1
+    weights: dict[str, Any] = {"kl_weight": None, "beta": 0.0, "lambda_": 0.0}
+    if name == "vae":
+        weights["kl_weight"] = 0.312
+    if name == "rae-l2":
+        weights |= {"beta": pixels * per_dimension * 1e-4, "lambda_": pixels * 1e-7}
+    released_rate = 1e-4 if name == "vae" else 5e-4
+    return {**weights, "learning_rate": 1e-3 if variant == "thesis" else released_rate}
 
 
 def recipe(

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
-from teachlib import data
+from teachlib import data, zoo
 from teachlib.checkpoints import load_weights, part, read_checkpoint
 from teachlib.errors import TeachlibError
 from teachlib.rae.models import Autoencoder, AutoencoderObjective
@@ -33,6 +33,7 @@ def train(
     resume: bool = False,
     fabric: Fabric | None = None,
     limit: int | None = None,
+    log_every: int = 50,
     progress: bool = True,
 ) -> tuple[Autoencoder, History]:
     """Train one recipe from its data set.
@@ -44,6 +45,7 @@ def train(
         resume: continue a run of the same settings.
         fabric: devices and precision, already launched.
         limit: only the first so many training images.
+        log_every: steps between lines of the history.
         progress: show a bar.
 
     Returns:
@@ -56,7 +58,11 @@ def train(
     torch.manual_seed(seed)
     model = Autoencoder(recipe)
     schedule = Schedule(
-        steps=recipe.steps, batch_size=recipe.batch_size, seed=seed, plateau_patience=recipe.plateau_patience
+        steps=recipe.steps,
+        batch_size=recipe.batch_size,
+        seed=seed,
+        log_every=log_every,
+        plateau_patience=recipe.plateau_patience,
     )
     history = fit(
         AutoencoderObjective(model),
@@ -86,3 +92,20 @@ def open_run(path: str | Path) -> tuple[Autoencoder, dict[str, Any]]:
     for name, net in (("encoder", model.encoder), ("decoder", model.decoder)):
         load_weights(net, part(tensors, f"model.{name}"), source=file)
     return model.eval(), header
+
+
+def from_zoo(name: str, dataset: str) -> Autoencoder:
+    """The zoo's trained model of a recipe, on the CPU in evaluation mode.
+
+    Args:
+        name: of the recipe.
+        dataset: it was trained on.
+
+    Raises:
+        TeachlibError: the zoo has no such model, or its file was altered.
+    """
+    tensors, card = zoo.read(f"{name}-{dataset}")
+    model = Autoencoder(from_dict(card["recipe"]))
+    for part_name, net in (("encoder", model.encoder), ("decoder", model.decoder)):
+        load_weights(net, part(tensors, part_name), source=f"{name}-{dataset}")
+    return model.eval()

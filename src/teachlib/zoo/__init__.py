@@ -93,4 +93,3 @@ def add(name: str, checkpoint: str | Path, description: Mapping[str, Any]) -> Pa
 
 def _is_parameter(key: str) -> bool:
     return not key.endswith(("running_mean", "running_var", "num_batches_tracked"))
-

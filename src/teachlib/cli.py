@@ -1,0 +1,290 @@
+"""The command line: ``teachlib train | evaluate | table | data | zoo | doctor``."""
+
+import os
+import shutil
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import torch
+import typer
+
+from teachlib import data as datasets
+from teachlib import rae, thesis, zoo
+from teachlib.errors import TeachlibError
+from teachlib.metrics import classifier_features
+from teachlib.results import provenance, read_results, spread, write_result
+from teachlib.scale import best_device, machine
+from teachlib.training import make_fabric
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+data_app = typer.Typer(no_args_is_help=True, help="List, fetch and check data sets.")
+zoo_app = typer.Typer(no_args_is_help=True, help="The small trained models that ship with the package.")
+app.add_typer(data_app, name="data")
+app.add_typer(zoo_app, name="zoo")
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help=f"What to train: {', '.join(rae.RECIPES)}.")],
+    dataset: Annotated[str, typer.Option(help="Name of the catalogue; see 'teachlib data list'.")] = "glyphs",
+    scale: Annotated[str | None, typer.Option(help="ci, laptop or paper.")] = None,
+    variant: Annotated[str, typer.Option(help="thesis, or the authors' released code.")] = "thesis",
+    seed: Annotated[int, typer.Option(help="Of weights, data order and noise.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for checkpoint and log.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
+    devices: Annotated[int, typer.Option(min=1, help="Processes, a device each (DDP).")] = 1,
+    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed.")] = "32-true",
+    width: Annotated[int | None, typer.Option(help="Filters of the first layer.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Updates in all.")] = None,
+    logger: Annotated[str | None, typer.Option(help="Besides log.jsonl: tensorboard or wandb.")] = None,
+) -> None:
+    """Train a recipe; a run that was stopped goes on with --resume."""
+    chosen = rae.recipe(recipe, dataset, scale=scale, variant=variant, width=width, steps=steps)
+    folder = out or Path("runs") / f"{dataset}-{recipe}-{seed}"
+    fabric = _launched(devices, precision, logger, folder)
+    if fabric.is_global_zero:
+        print(f"{recipe} on {dataset}, scale {chosen.scale}, {chosen.steps} steps · {machine(fabric.device)}")
+    started = time.perf_counter()
+    _, history = rae.train(chosen, seed=seed, folder=folder, resume=resume, fabric=fabric)
+    if fabric.is_global_zero:
+        last = history.lines[-1] if history.lines else {}
+        losses = ", ".join(f"{name} {value:.4g}" for name, value in last.items() if name != "step")
+        print(f"done in {time.perf_counter() - started:.0f} s: {losses}\n{folder / 'checkpoint.safetensors'}")
+
+
+def _launched(devices: int, precision: str, logger: str | None, folder: Path) -> Any:
+    known = ("32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true")
+    if precision not in known:
+        raise TeachlibError(f"precision '{precision}'; expected one of {', '.join(known)}")
+    if torch.cuda.is_available() and devices > torch.cuda.device_count():
+        raise TeachlibError(f"--devices {devices}, but this machine has {torch.cuda.device_count()} GPUs")
+    fabric = make_fabric(devices=devices, precision=precision, loggers=_loggers(logger, folder))
+    if "LT_CLI_USED" not in os.environ:  # under 'fabric run' the processes exist already
+        fabric.launch()
+    return fabric
+
+
+def _loggers(name: str | None, folder: Path) -> list[Any]:
+    if name is None:
+        return []
+    try:
+        if name == "tensorboard":
+            from lightning_fabric.loggers import TensorBoardLogger
+
+            return [TensorBoardLogger(folder)]
+        if name == "wandb":
+            import wandb  # type: ignore[import-not-found, unused-ignore]
+
+            wandb.init(dir=folder)
+            return [_WandbLogger(wandb)]
+    except ModuleNotFoundError as error:
+        raise TeachlibError(f"--logger {name} needs a package that is missing: pip install {error.name}") from None
+    raise TeachlibError(f"unknown logger '{name}'; known: tensorboard, wandb")
+
+
+class _WandbLogger:
+    """The two methods of a Fabric logger that the loop uses."""
+
+    def __init__(self, wandb: Any) -> None:
+        self.wandb = wandb
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        self.wandb.log(metrics, step=step)
+
+    def finalize(self, status: str) -> None:
+        self.wandb.finish(exit_code=0 if status == "success" else 1)
+
+
+@app.command()
+def evaluate(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of 'teachlib train': seeds of one recipe.")],
+    record: Annotated[Path | None, typer.Option(help="Write <record>/3.1/<recipe>-<dataset>.json.")] = None,
+    samples: Annotated[int, typer.Option(min=100, help="Images a distance, at most.")] = 10_000,
+) -> None:
+    """Measure trained runs: reconstructions, samples, interpolations; mean and spread over the seeds."""
+    started = time.perf_counter()
+    opened = [rae.open_run(run) for run in runs]
+    recipe = opened[0][0].recipe
+    for run, (model, _) in zip(runs, opened, strict=True):
+        if model.recipe != recipe:
+            raise TeachlibError(
+                f"{run}: {model.recipe.name} on {model.recipe.dataset}, unlike {runs[0]}; one at a time"
+            )
+    splits = {split: rae.load(recipe.dataset, split) for split in ("train", "validation", "test")}
+    rows, seeds = [], [header["schedule"]["seed"] for _, header in opened]
+    for (model, _), seed in zip(opened, seeds, strict=True):
+        found = rae.evaluate(
+            model.to(best_device()),
+            splits["train"],
+            splits["validation"],
+            splits["test"],
+            lambda images: classifier_features(recipe.dataset, images),
+            seed=seed,
+            count=samples,
+        )
+        rows.append(found.row())
+        print(f"seed {seed}: " + ", ".join(f"{name} {value:.4g}" for name, value in found.distances.items()))
+    values = {name: spread([row[name] for row in rows]) for name in rows[0]}
+    print(_summary(values).to_string(float_format="%.4f"))
+    if record is not None:
+        result = {
+            "recipe": recipe.as_dict(),
+            "trained_steps": [header["step"] for _, header in opened],
+            "training_seconds": [header["seconds"] for _, header in opened],
+            "metric": f"FD-{recipe.dataset}: Fréchet distance over the total variance of the test set's features",
+            "extractor": f"features-{recipe.dataset} (zoo), 64 features",
+            "samples": min(samples, len(splits["test"])),
+            "data_sha256": {split: loaded.sha256 for split, loaded in splits.items()},
+            "provenance": provenance(seeds, time.perf_counter() - started),
+            "values": values,
+        }
+        print(write_result(record, "3.1", recipe.name, recipe.dataset, result))
+
+
+def _summary(values: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame({name: {"mean": value["mean"], "std": value["std"]} for name, value in values.items()}).T
+
+
+@app.command()
+def table(
+    number: Annotated[str, typer.Argument(help=f"Of the thesis: {', '.join(thesis.TABLES)}.")],
+    dataset: Annotated[str, typer.Option(help="Whose measured rows to show.")] = "mnist",
+) -> None:
+    """Print a table of the thesis beside what was measured here."""
+    printed = thesis.table(number, dataset if dataset in thesis.DATASETS else "mnist")
+    datasets_known = {*thesis.DATASETS, *datasets.CATALOGUE}
+    if dataset not in datasets_known:
+        datasets.entry(dataset)  # raises, with the nearest name
+    if dataset in thesis.DATASETS:
+        print(f"Table {number} of the thesis, {dataset}" + (" (FID)" if number != "A.2" else ""))
+        print(printed.rename(index=thesis.DISPLAY_NAMES).to_string(na_rep="–"))
+    measured = read_results("3.1", dataset)
+    if not measured:
+        print(f"\nnothing measured here yet on {dataset}: 'teachlib train RECIPE --dataset {dataset}', then 'evaluate'")
+        return
+    first = next(iter(measured.values()))
+    print(f"\nMeasured here, {first['metric']}; {first['samples']} samples; mean ± std over seeds")
+    rows = {
+        thesis.DISPLAY_NAMES[name]: {
+            quantity: "{mean:.4f} ± {std:.4f}".format(**row["values"][quantity]) for quantity in printed.columns
+        }
+        for name, row in measured.items()
+    }
+    print(pd.DataFrame(rows).T.to_string())
+
+
+@data_app.command("list")
+def data_list() -> None:
+    """What data exist, their terms, and whether they are at hand."""
+    rows = [
+        {
+            "name": found.name,
+            "image": "×".join(map(str, found.shape)),
+            "classes": found.classes,
+            "train/validation/test": "/".join(map(str, found.splits.values())),
+            "at hand": _presence(found),
+            "terms": found.terms,
+        }
+        for found in datasets.CATALOGUE.values()
+    ]
+    print(pd.DataFrame(rows).to_string(index=False, max_colwidth=60))
+    print(f"data files are looked for in {datasets.data_root()} (TEACHLIB_DATA)")
+
+
+def _presence(found: datasets.Entry) -> str:
+    if found.folder is None:
+        return "embedded"
+    return "yes" if datasets.present(found.name) else "no"
+
+
+@data_app.command("get")
+def data_get(name: str) -> None:
+    """Download a data set and check its hashes."""
+    found = datasets.entry(name)
+    print(f"{found.title}: {found.terms}")
+    folder = datasets.get(name)
+    print(f"{name} is embedded; nothing to fetch" if found.embedded else f"in {folder}, hashes as expected")
+
+
+@data_app.command("check")
+def data_check(name: str) -> None:
+    """Read a data set and compare its hashes."""
+    print("\n".join(datasets.check(name)))
+
+
+@zoo_app.command("list")
+def zoo_list() -> None:
+    """The models, how they were made and how large they are."""
+    rows = [{"name": name, **_zoo_row(zoo.card(name))} for name in zoo.names()]
+    print(pd.DataFrame(rows).to_string(index=False, max_colwidth=70))
+
+
+def _zoo_row(card: dict[str, Any]) -> dict[str, Any]:
+    return {"parameters": card["parameters"], "steps": card["steps"], "made by": card["command"]}
+
+
+@app.command()
+def doctor() -> None:
+    """Versions, device, memory and data; what would fail, and the mend."""
+    device = best_device()
+    print(f"teachlib {version('teachlib')} · Python {sys.version.split()[0]} · {machine(device)}")
+    for package in ("torch", "torchvision", "lightning-fabric", "scikit-learn", "matplotlib", "torch-fidelity"):
+        print(f"  {package:18} {_version(package)}")
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info()
+        print(f"  GPU memory         {free / 2**30:.1f} of {total / 2**30:.1f} GiB free")
+    print(f"  disk               {shutil.disk_usage('.').free / 2**30:.1f} GiB free here")
+    print(f"  data               {datasets.data_root()}")
+    troubles = _troubles(device)
+    for found in datasets.CATALOGUE.values():
+        print(f"    {found.name:16} {_presence(found)}")
+    print("\n".join(f"! {trouble}" for trouble in troubles) or "nothing would fail")
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"
+
+
+def _troubles(device: torch.device) -> list[str]:
+    """What would fail, each with its mend."""
+    troubles = []
+    if device.type == "cpu":
+        troubles.append("no GPU: scale 'paper' would take days; use 'laptop'")
+    missing = [entry.name for entry in datasets.CATALOGUE.values() if _presence(entry) == "no"]
+    if missing:
+        troubles.append(f"not at hand: {', '.join(missing)}; run 'teachlib data get NAME' or set TEACHLIB_DATA")
+    if _version("torch-fidelity") == "missing":
+        troubles.append("no torch-fidelity: Inception features cannot be computed; pip install 'teachlib[inception]'")
+    if not os.access(".", os.W_OK):
+        troubles.append("this folder is not writable: runs cannot be saved here; pass --out")
+    if shutil.disk_usage(".").free < 2**30:
+        troubles.append("less than 1 GiB of disk left: checkpoints may not fit")
+    for name in zoo.names():
+        try:
+            zoo.read(name)
+        except TeachlibError as error:
+            troubles.append(str(error))
+    return troubles
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user's prints one line and exits with 1."""
+    try:
+        app()
+    except TeachlibError as error:
+        print(f"teachlib: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("teachlib: stopped; go on with --resume", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,492 @@
+"""Figures with one look: readable in light and dark, colour-blind safe, never without a description."""
+
+import base64
+import hashlib
+import html
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+import torch
+from cycler import cycler
+from IPython.display import HTML, display
+from matplotlib.axes import Axes
+from matplotlib.collections import Collection, PathCollection
+from matplotlib.colors import to_hex, to_rgba
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.text import Text
+from matplotlib.textpath import TextPath
+from PIL import Image
+from torch import Tensor
+
+from teachlib.errors import TeachlibError
+
+# Okabe and Ito's palette, the light ones darkened until each stands out from white and from the book's dark ground
+# (contrast of 3 and more against both).
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#B8608F", "#A67C00", "#2B93CC")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
+HATCHES = ("", "//", "..", "\\\\", "xx", "--")
+
+INK, INK_ON_DARK = "#1f2730", "#d7dee5"
+# Twice the 96 pixels of a CSS inch, so that text is sharp on dense screens.
+DPI, DENSITY = 192, 2
+WIDTH = 6.0
+
+
+def use_style() -> None:
+    """Set matplotlib's defaults to the course's look; every function here that draws calls it first."""
+    matplotlib.rcParams.update(
+        {
+            "figure.figsize": (WIDTH, 3.6),
+            "figure.constrained_layout.use": True,
+            "figure.facecolor": "none",
+            "axes.facecolor": "none",
+            "axes.edgecolor": INK,
+            "axes.labelcolor": INK,
+            "axes.grid": True,
+            "axes.axisbelow": True,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.prop_cycle": cycler(color=COLOURS),
+            "axes.titlesize": 11,
+            "axes.titlelocation": "left",
+            "font.size": 11,
+            "grid.color": "#8a949e",
+            "grid.alpha": 0.3,
+            "legend.frameon": False,
+            "legend.labelcolor": INK,
+            "lines.linewidth": 1.8,
+            "text.color": INK,
+            "xtick.color": INK,
+            "ytick.color": INK,
+        }
+    )
+
+
+# ------------------------------------------------------------------------------------------------------ showing
+
+_DARK = ':is(html[data-theme="dark"],html[theme="dark"],body[data-jp-theme-light="false"],body.vscode-dark)'
+# The theme puts what a cell shows on a light card in the dark; these pictures bring their own.
+_BARE = (
+    'html[data-theme="dark"] .bd-content div.cell_output .text_html:has(>.teachlib-figure,>.teachlib-slider)'
+    "{background:transparent!important;color:inherit!important;padding:0!important}"
+    ".text_html:has(>.teachlib-figure,>.teachlib-slider){border-radius:0!important}"
+)
+_FIGURE_STYLE = (
+    ".teachlib-figure img{max-width:100%!important;height:auto!important}"
+    f"{_DARK} .teachlib-figure .on-light{{display:none!important}}"
+    f"{_DARK} .teachlib-figure .on-dark{{display:block!important}}" + _BARE
+)
+# In the element itself: a page's own rules for pictures (cards, dimming) then cannot win.
+_PLAIN = "padding:0;border:0;border-radius:0;background:none;filter:none;margin:0"
+
+
+def show(figure: Figure, *, alt: str) -> None:
+    """Display a figure so that it is readable on light and on dark pages, then close it.
+
+    It is drawn twice on a transparent ground, with dark and with light text; the page's theme picks one, and a page
+    that says nothing gets the one for light. Only black and the style's own ink are exchanged, no other colour.
+
+    Args:
+        figure: of matplotlib; closed afterwards.
+        alt: what the figure shows, for those who do not see it.
+
+    Raises:
+        TeachlibError: no description.
+    """
+    content = figure_html(figure, alt=alt)
+    display({"text/html": content, "text/plain": f"Figure: {alt}"}, raw=True)
+
+
+def figure_html(figure: Figure, *, alt: str) -> str:
+    """What :func:`show` displays, as HTML; closes the figure.
+
+    Raises:
+        TeachlibError: no description.
+    """
+    described = _described(alt)
+    if figure.get_layout_engine() is None and any(axes.get_subplotspec() for axes in figure.axes):
+        figure.set_layout_engine("constrained")
+    width = round(figure.get_figwidth() * DPI / DENSITY)
+    _clear_grounds(figure)
+    pictures = []
+    for name, ink, hidden in (("on-light", INK, ""), ("on-dark", INK_ON_DARK, " hidden")):
+        _recolour(figure, ink)
+        pictures.append(
+            f'<img class="{name}"{hidden} alt="{described}" width="{width}" style="{_PLAIN}" src="{_png(figure)}">'
+        )
+    _recolour(figure, INK)
+    _close(figure)
+    return f'<div class="teachlib-figure"><style>{_FIGURE_STYLE}</style>{"".join(pictures)}</div>'
+
+
+def _described(alt: str) -> str:
+    if not alt.strip():
+        raise TeachlibError("a figure without description; say in alt what it shows, for those who do not see it")
+    return html.escape(" ".join(alt.split()))
+
+
+def _close(figure: Figure) -> None:
+    from matplotlib import pyplot  # here: importing it chooses a backend
+
+    pyplot.close(figure)
+
+
+def _clear_grounds(figure: Figure) -> None:
+    """Remove white behind axes and legends, where a figure was begun in another style."""
+    figure.patch.set_alpha(0)
+    for axes in figure.axes:
+        axes.patch.set_alpha(0)
+    for legend in figure.findobj(matplotlib.legend.Legend):
+        legend.get_frame().set_alpha(0)
+
+
+_INKS = {to_hex(colour) for colour in ("black", INK, INK_ON_DARK)}
+
+
+def _rgba(colour: Any) -> tuple[float, float, float, float] | None:
+    """One colour as four numbers; ``None`` for an invisible one, and for arrays of several."""
+    try:
+        shade = to_rgba(colour)
+    except ValueError:
+        several = np.asarray(colour, dtype=float)
+        if several.shape != (1, 4):
+            return None
+        shade = to_rgba(tuple(several[0]))
+    return shade if shade[3] > 0 else None
+
+
+def _recolour(figure: Figure, ink: str) -> None:
+    """Give ``ink`` to everything drawn in black or in an ink; other colours stay."""
+    figure.set_dpi(DPI)
+    figure.canvas.draw()  # ticks and their labels exist only afterwards
+    for artist in figure.findobj(lambda found: isinstance(found, Text | Line2D | Patch | Collection)):
+        for part in ("color", "edgecolor", "facecolor", "markeredgecolor", "markerfacecolor"):
+            get, put = getattr(artist, f"get_{part}", None), getattr(artist, f"set_{part}", None)
+            shade = _rgba(get()) if get and put else None
+            if put and shade and to_hex(shade) in _INKS:
+                put((*to_rgba(ink)[:3], shade[3]))
+
+
+def _png(figure: Figure) -> str:
+    """The figure as a data address. A palette of 256 colours divides the size by three."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, transparent=True)
+    picture = Image.open(buffer)
+    return _address(picture.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE))
+
+
+def _address(picture: Image.Image) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+# ------------------------------------------------------------------------------------------------------- images
+
+
+def image_grid(images: Tensor, *, columns: int, title: str | None = None) -> Figure:
+    """Images in rows of ``columns``, each pixel a square of whole size.
+
+    Args:
+        images: (N, C, H, W) in [0, 1], C of 1 or 3; values beyond are cut.
+        columns: at most so many beside each other.
+        title: above the grid.
+
+    Raises:
+        TeachlibError: another shape, no images, or no columns.
+    """
+    pixels = _pixels(images, "images")
+    if columns < 1:
+        raise TeachlibError(f"columns={columns}; expected at least 1")
+    rows = [pixels[start : start + columns] for start in range(0, len(pixels), columns)]
+    return _mosaic(rows, labels=[], title=title)
+
+
+def strips(rows: Mapping[str, Tensor], *, title: str | None = None) -> Figure:
+    """Rows of images with their names on the left, such as originals over reconstructions.
+
+    Args:
+        rows: name → (N, C, H, W) in [0, 1], all of the same height and width.
+        title: above the rows.
+
+    Raises:
+        TeachlibError: another shape, images of different sizes, or no rows.
+    """
+    pixels = [_pixels(images, name) for name, images in rows.items()]
+    if not pixels or len({row.shape[1:] for row in pixels}) > 1:
+        raise TeachlibError(f"rows of images of {[row.shape[1:3] for row in pixels]} pixels; expected one size for all")
+    return _mosaic(pixels, labels=list(rows), title=title)
+
+
+def _pixels(images: Tensor, name: str) -> np.ndarray:
+    """(N, C, H, W) in [0, 1] → (N, H, W, 3) uint8."""
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or not images.numel():
+        raise TeachlibError(f"{name} of shape {tuple(images.shape)}; expected (N, C, H, W) with C of 1 or 3")
+    return _bytes(images).expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
+
+
+def _bytes(images: Tensor) -> Tensor:
+    return (images.detach().cpu().float().nan_to_num(0).clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def _mosaic(rows: Sequence[np.ndarray], *, labels: list[str], title: str | None) -> Figure:
+    """All images in one picture of whole pixel sizes, so that nothing is blurred; empty places are transparent."""
+    use_style()
+    height, width = rows[0].shape[1:3]
+    columns = max(map(len, rows))
+    margin = max((_text_width(label) for label in labels), default=0) + (0.12 if labels else 0)
+    gap = max(1, round(min(height, width) / 16))
+    canvas = np.zeros((len(rows) * (height + gap) - gap, columns * (width + gap) - gap, 4), np.uint8)
+    for i, row in enumerate(rows):
+        for j, image in enumerate(row):
+            top, left = i * (height + gap), j * (width + gap)
+            canvas[top : top + height, left : left + width] = np.dstack([image, np.full((height, width), 255)])
+    # An image is at most 1.1 inches wide: a few large ones look like posters.
+    room = min((WIDTH - margin) * DPI, columns * DPI * 1.1)
+    zoom = max(1, int(room // canvas.shape[1]))
+    wide, high = canvas.shape[1] * zoom / DPI, canvas.shape[0] * zoom / DPI
+    head = 0.3 if title else 0.0
+    figure = Figure(figsize=(max(margin + wide, _text_width(title or "")), high + head))
+    figure.set_layout_engine("none")
+    total_wide, total_high = figure.get_size_inches()
+    axes = figure.add_axes((margin / total_wide, 0, wide / total_wide, high / total_high))
+    axes.imshow(canvas, interpolation="nearest", aspect="auto")
+    axes.set_axis_off()
+    for i, label in enumerate(labels):
+        middle = high - (i * (height + gap) + height / 2) * zoom / DPI
+        figure.text((margin - 0.1) / total_wide, middle / total_high, label, ha="right", va="center")
+    if title:
+        figure.text(0, 1 - 0.06 / total_high, title, ha="left", va="top")
+    return figure
+
+
+def _text_width(text: str) -> float:
+    """In inches, at the style's size."""
+    return TextPath((0, 0), text, size=11).get_extents().width / 72 + 0.04 if text.strip() else 0.0
+
+
+# -------------------------------------------------------------------------------------------------------- plots
+
+
+def _plot(xlabel: str, ylabel: str, title: str | None, height: float = 3.6) -> tuple[Figure, Axes]:
+    use_style()
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return figure, axes
+
+
+def _legend(figure: Figure, axes: Axes, count: int) -> None:
+    """Below the axes, where it covers nothing."""
+    if count > 1:
+        legend = figure.legend(
+            *axes.get_legend_handles_labels(), loc="outside lower center", ncols=min(count, 3), scatterpoints=1
+        )
+        for handle in legend.legend_handles:
+            if isinstance(handle, PathCollection):
+                handle.set(sizes=[40], alpha=1)
+
+
+def _style(index: int) -> tuple[str, str]:
+    return COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
+
+
+def curves(
+    series: Mapping[str, tuple[Any, Any]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    title: str | None = None,
+    xscale: str = "linear",
+    yscale: str = "linear",
+) -> Figure:
+    """Lines that differ in colour, dashes and markers; the legend stands below the axes.
+
+    Args:
+        series: name → (x, y), each of length N.
+        xlabel: with unit.
+        ylabel: with unit.
+        title: above the axes.
+        xscale: of matplotlib, ``"log"`` for instance.
+        yscale: likewise.
+
+    Raises:
+        TeachlibError: no series.
+    """
+    if not series:
+        raise TeachlibError("no series to draw")
+    figure, axes = _plot(xlabel, ylabel, title)
+    for index, (name, (x, y)) in enumerate(series.items()):
+        colour, marker = _style(index)
+        xs, ys = _array(x), _array(y)
+        every = max(1, math.ceil(len(xs) / 12))
+        # Each curve's markers start elsewhere, so that curves on top of each other show.
+        start = index * every // len(series)
+        style: Any = LINES[index % len(LINES)]
+        axes.plot(
+            xs, ys, label=name, color=colour, linestyle=style, marker=marker, markersize=5, markevery=(start, every)
+        )
+    axes.set(xscale=xscale, yscale=yscale)
+    places = sorted({float(place) for x, _ in series.values() for place in _array(x)})
+    if xscale == "log" and len(places) <= 8:  # a few chosen settings: name them, not the powers of ten
+        axes.set_xticks(places, [f"{place:g}" for place in places])
+        axes.set_xticks([], minor=True)
+    _legend(figure, axes, len(series))
+    return figure
+
+
+def scatter(groups: Mapping[str, Tensor], *, xlabel: str, ylabel: str, title: str | None = None) -> Figure:
+    """Points of several groups in the plane, both axes on the same scale.
+
+    Args:
+        groups: name → (N, 2).
+        xlabel: with unit.
+        ylabel: with unit.
+        title: above the axes.
+
+    Raises:
+        TeachlibError: no groups, or points that are not in the plane.
+    """
+    if not groups:
+        raise TeachlibError("no groups to draw")
+    figure, axes = _plot(xlabel, ylabel, title, height=4.8)
+    for index, (name, points) in enumerate(groups.items()):
+        where = _array(points)
+        if where.ndim != 2 or where.shape[1] != 2:
+            raise TeachlibError(f"{name} of shape {where.shape}; expected (N, 2)")
+        colour, marker = _style(index)
+        size, alpha = (14, 0.7) if len(where) > 300 else (30, 0.9)
+        x, y = where.T
+        axes.scatter(x, y, s=size, label=name, color=colour, marker=marker, alpha=alpha, linewidths=0)
+    axes.set_aspect("equal", adjustable="datalim")
+    _legend(figure, axes, len(groups))
+    return figure
+
+
+def bars(
+    table: Mapping[str, Mapping[str, float]], *, ylabel: str, log: bool = False, title: str | None = None
+) -> Figure:
+    """Groups of bars with their values written above.
+
+    Args:
+        table: group on the horizontal axis → bar within the group → value; a missing bar or NaN leaves a gap.
+        ylabel: with unit.
+        log: on a logarithmic axis.
+        title: above the axes.
+
+    Raises:
+        TeachlibError: nothing to draw, or values that a logarithmic axis cannot show.
+    """
+    names = list(dict.fromkeys(name for row in table.values() for name in row))
+    if not names:
+        raise TeachlibError("no bars to draw")
+    if log and any(value <= 0 for row in table.values() for value in row.values()):
+        raise TeachlibError("a value of zero or less has no place on a logarithmic axis; use log=False")
+    figure, axes = _plot("", ylabel, title)
+    width = 0.84 / len(names)
+    crowded = len(names) * len(table) > 9
+    for index, name in enumerate(names):
+        places = [group + (index - (len(names) - 1) / 2) * width for group in range(len(table))]
+        heights = [row.get(name, math.nan) for row in table.values()]
+        drawn = axes.bar(
+            places,
+            heights,
+            width * 0.92,
+            label=name,
+            color=COLOURS[index % len(COLOURS)],
+            hatch=HATCHES[index % len(HATCHES)],
+            edgecolor="white",
+            linewidth=0,
+        )
+        written = ["" if math.isnan(height) else f"{height:.3g}" for height in heights]
+        axes.bar_label(drawn, written, padding=2, fontsize=9, rotation=90 if crowded else 0)
+    axes.set_xticks(range(len(table)), list(table))
+    axes.grid(axis="x", visible=False)
+    axes.set_yscale("log" if log else "linear")
+    axes.margins(y=0.22 if crowded else 0.1)
+    _legend(figure, axes, len(names))
+    return figure
+
+
+def _array(values: Any) -> np.ndarray:
+    return np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values, dtype=float)
+
+
+# ------------------------------------------------------------------------------------------------------- slider
+
+_SLIDER_STYLE = (
+    ".teachlib-slider{color:inherit;margin:.5rem 0}.teachlib-slider :is(label,output){display:block;margin-top:.3rem}"
+    ".teachlib-slider output{min-height:1.5em;font-variant-numeric:tabular-nums}"
+    ".teachlib-slider input{display:block;width:min(100%,26rem);height:2rem;margin:0;accent-color:#0072B2;"
+    "cursor:pointer}"
+    ".teachlib-slider input:focus-visible{outline:3px solid #D55E00!important;outline-offset:2px}"
+    f"{_DARK} .teachlib-slider input{{accent-color:#2B93CC;color-scheme:dark}}" + _BARE
+)
+# In attributes: they work in a static page and in Jupyter alike, and find their parts without an id.
+_ON_INPUT = (
+    "const s=this.closest('.teachlib-slider'),c=JSON.parse(s.dataset.captions)[this.value];"
+    "s.querySelector('img').style.objectPosition=this.value*100/this.max+'% 0';"
+    "s.querySelector('output').value=c;this.setAttribute('aria-valuetext',c)"
+)
+
+
+def slider(frames: Sequence[Tensor], *, label: str, captions: Sequence[str], alt: str, height: int = 160) -> HTML:
+    """A picture that a slider changes, computed beforehand: it works in the static page, by mouse, touch and keys.
+
+    All frames travel in one picture, side by side. Without JavaScript the first one is seen.
+
+    Args:
+        frames: two or more of (H, W) or (C, H, W) in [0, 1], all of one shape, C of 1 or 3.
+        label: what the slider changes.
+        captions: one a frame, said aloud by screen readers; plain text.
+        alt: what the picture shows.
+        height: on the page, in CSS pixels.
+
+    Raises:
+        TeachlibError: no description or label, too few or unequal frames, or another number of captions.
+    """
+    described = _described(alt)
+    if not label.strip():
+        raise TeachlibError("a slider without label; say what it changes")
+    if len(captions) != len(frames):
+        raise TeachlibError(f"{len(frames)} frames and {len(captions)} captions; expected one caption a frame")
+    sheet, frame_height, frame_width = _sprites(frames)
+    width = round(height * frame_width / frame_height)
+    address, said = _address(sheet), json.dumps(list(captions), ensure_ascii=False)
+    name = "slider-" + hashlib.sha256("\0".join([address, label, said, alt, str(height)]).encode()).hexdigest()[:12]
+    picture = (
+        f'<img alt="{described}" src="{address}" style="{_PLAIN};display:block;width:{width}px;max-width:100%;'
+        f"height:auto;aspect-ratio:{frame_width}/{frame_height};object-fit:cover;object-position:0% 0;"
+        'image-rendering:pixelated">'
+    )
+    control = (
+        f'<label>{html.escape(label)}<input type="range" min="0" max="{len(frames) - 1}" step="1" value="0" '
+        f'autocomplete="off" aria-valuetext="{html.escape(captions[0])}" oninput="{html.escape(_ON_INPUT)}"></label>'
+    )
+    return HTML(
+        f'<div class="teachlib-slider" id="{name}" data-captions="{html.escape(said)}"><style>{_SLIDER_STYLE}</style>'
+        f'{picture}{control}<output aria-live="off">{html.escape(captions[0])}</output></div>'
+    )
+
+
+def _sprites(frames: Sequence[Tensor]) -> tuple[Image.Image, int, int]:
+    """All frames side by side, with height and width of one."""
+    if len(frames) < 2 or len({tuple(frame.shape) for frame in frames}) > 1:
+        raise TeachlibError(
+            f"{len(frames)} frames of shapes {sorted({tuple(frame.shape) for frame in frames})}; "
+            "expected two or more of one shape"
+        )
+    images = torch.stack([frame[None] if frame.ndim == 2 else frame for frame in frames])
+    pixels = _pixels(images, "frames")
+    sheet = Image.fromarray(np.concatenate(list(pixels), axis=1))
+    return (sheet.convert("L") if images.shape[1] == 1 else sheet), pixels.shape[1], pixels.shape[2]

@@ -1,0 +1,85 @@
+"""Measured tables on disk: ``results/<table>/<recipe>-<dataset>.json``, each with its provenance."""
+
+import datetime
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import torch
+
+from teachlib.checkpoints import write_atomically
+from teachlib.errors import TeachlibError
+
+
+def results_folder() -> Path:
+    """The nearest ``results/`` at or above the working folder, else beside an editable installation's sources.
+
+    Raises:
+        TeachlibError: there is none.
+    """
+    here = Path.cwd()
+    for parent in (here, *here.parents, Path(__file__).parents[2]):
+        if (parent / "results" / "README.md").is_file():
+            return parent / "results"
+    raise TeachlibError("no results/ folder here or above; run this inside the course's folder")
+
+
+def spread(values: Sequence[float]) -> dict[str, float | int | list[float]]:
+    """Mean, sample standard deviation (0 for a single value) and the values themselves, one a seed."""
+    deviation = stdev(values) if len(values) > 1 else 0.0
+    return {"mean": mean(values), "std": deviation, "values": list(values)}
+
+
+def provenance(seeds: Sequence[int], seconds: float) -> dict[str, Any]:
+    """Where and how numbers were measured: command, commit, versions, machine, date, time, peak memory."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return {
+        "command": " ".join(["teachlib", *sys.argv[1:]]),
+        "commit": _commit(),
+        "seeds": list(seeds),
+        "torch": torch.__version__,
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else f"cpu ({platform.machine()})",
+        "cores": os.cpu_count(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "seconds": round(seconds, 1),
+        "peak_memory_mib": round(peak / 2**20),
+    }
+
+
+def _commit() -> str:
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "unknown"
+
+
+def write_result(folder: Path, table: str, recipe: str, dataset: str, result: Mapping[str, Any]) -> Path:
+    """Write one measured row.
+
+    Raises:
+        TeachlibError: the file cannot be written.
+    """
+    file = folder / table / f"{recipe}-{dataset}.json"
+    write_atomically(file, (json.dumps(result, indent=1, ensure_ascii=False) + "\n").encode())
+    return file
+
+
+def read_results(table: str, dataset: str | None = None, *, folder: Path | None = None) -> dict[str, dict[str, Any]]:
+    """The measured rows of one of the thesis's tables: recipe → result, as :func:`write_result` got them.
+
+    Args:
+        table: number in the thesis, e.g. ``"3.1"``.
+        dataset: only rows of this data set; with ``None``, keys are ``recipe-dataset``.
+        folder: other than :func:`results_folder`'s.
+    """
+    files = sorted(((folder or results_folder()) / table).glob("*.json"))
+    rows = {file.stem: json.loads(file.read_text()) for file in files}
+    if dataset is None:
+        return rows
+    return {row["recipe"]["name"]: row for row in rows.values() if row["recipe"]["dataset"] == dataset}

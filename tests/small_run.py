@@ -1,0 +1,63 @@
+"""A run small enough to be killed ten times: noise, dropout and batch norm, all that a resumed run could get wrong."""
+
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from teachlib.data import ImageData
+from teachlib.training import Schedule, fit, make_fabric
+
+
+class Denoiser:
+    """Restores noisy 4×4 images; without ``norm`` nothing in it couples samples or draws random numbers."""
+
+    def __init__(self, *, norm: bool = True) -> None:
+        torch.manual_seed(0)
+        middle = [nn.BatchNorm1d(16), nn.Dropout(0.2)] if norm else []
+        self.nets: dict[str, nn.Module] = {
+            "net": nn.Sequential(nn.Flatten(), nn.Linear(16, 16), *middle, nn.Linear(16, 16))
+        }
+        self.noise = 0.1 if norm else 0.0
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        return {"denoise": torch.optim.Adam(self.nets["net"].parameters(), lr=1e-2)}
+
+    def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+        x, _ = batch
+        noisy = x + self.noise * torch.randn(x.shape, generator=generator)
+        yield "denoise", (self.nets["net"](noisy) - x.flatten(1)).square().mean()
+
+
+def images(count: int = 200) -> ImageData:
+    pixels = torch.randint(256, (count, 1, 4, 4), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    return ImageData("noise", "train", pixels, torch.zeros(count, dtype=torch.long))
+
+
+def resume(folder: Path) -> None:
+    """Start or go on with a run of 400 steps that writes a checkpoint every seventh."""
+    torch.set_num_threads(1)
+    random.seed(0)
+    np.random.seed(0)
+    plan = Schedule(
+        steps=400, batch_size=20, seed=3, checkpoint_every=7, log_every=5, plateau_patience=1, ema=0.9
+    )  # fmt: skip
+    fit(Denoiser(), images(), plan, folder=folder, resume=True, validation=images(40), progress=False)
+
+
+if __name__ == "__main__":  # small_run.py DEVICES FOLDER: the same global batch in one process or in several
+    torch.set_num_threads(1)
+    fabric = make_fabric(devices=int(sys.argv[1]), accelerator="cpu")
+    fabric.launch()
+    fit(
+        Denoiser(norm=False),
+        images(),
+        Schedule(steps=40, batch_size=20),
+        folder=sys.argv[2],
+        fabric=fabric,
+        progress=False,
+    )

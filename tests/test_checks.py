@@ -1,0 +1,199 @@
+"""Claims, twins and exercise verdicts: what they say, and that they can fail."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from teachlib.checks import (
+    Bound,
+    ClaimFailed,
+    Disagreement,
+    Exercise,
+    WrongAnswer,
+    above,
+    agree,
+    below,
+    between,
+    expect,
+    near,
+)
+
+# ------------------------------------------------------------------------------------------------------ twins
+
+
+def test_agreement_is_printed_with_its_largest_difference(capsys: pytest.CaptureFixture[str]) -> None:
+    agree("ELBO", torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.0 + 2e-6]), atol=1e-5)
+    assert capsys.readouterr().out == "✓ ELBO: yours and teachlib's agree (largest difference 1.9e-06)\n"
+
+
+@pytest.mark.parametrize(
+    ("mine", "library"),
+    [
+        (1.5, torch.tensor(1.5)),
+        (np.ones((2, 3)), torch.ones(2, 3, requires_grad=True)),
+        ([1, 2], torch.tensor([1.0, 2.0])),
+        (math.inf, torch.tensor(math.inf)),
+        (torch.ones(0), torch.ones(0)),
+    ],
+)
+def test_numbers_of_any_kind_can_agree(mine: Any, library: Any) -> None:
+    agree("same", mine, library)
+
+
+@pytest.mark.parametrize(
+    ("mine", "library", "text"),
+    [
+        (torch.ones(2, 3), torch.ones(3, 2), "ELBO: yours has shape (2, 3), teachlib's (3, 2)"),
+        (torch.tensor([[1.0, 2.0], [3.0, 5.0]]), [[1.0, 2.0], [3.0, 4.0]], "ELBO: yours is 5 at [1, 1], teachlib's 4"),
+        (1.0, 1.1, "ELBO: yours is 1, teachlib's 1.1"),
+        (math.nan, math.nan, "ELBO: yours is nan, teachlib's nan"),
+        (None, 1.0, "ELBO: expected numbers from both; found NoneType"),
+    ],
+)
+def test_disagreement_names_the_place(mine: Any, library: Any, text: str) -> None:
+    with pytest.raises(Disagreement) as caught:
+        agree("ELBO", mine, library)
+    assert str(caught.value) == text
+
+
+# ----------------------------------------------------------------------------------------------------- claims
+
+
+@pytest.mark.parametrize(
+    ("bound", "text", "inside", "outside"),
+    [
+        (above(1.1), "> 1.10", [1.2, math.inf], [1.1, 0.0, -math.inf, math.nan]),
+        (below(90), "< 90", [89.9, -math.inf], [90, 91, math.inf, math.nan]),
+        (between(0, 1), "0 … 1", [0, 0.5, 1], [-0.1, 1.1, math.inf, math.nan]),
+        (near(2, 0.5), "2 ± 0.50", [1.5, 2.5], [1.4, 2.6, math.nan]),
+    ],
+)
+def test_bounds(bound: Bound, text: str, inside: list[float], outside: list[float]) -> None:
+    assert str(bound) == text
+    assert all(map(bound.holds, inside))
+    assert not any(map(bound.holds, outside))
+
+
+def test_claim_that_holds_prints_what_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    expect("codes are wider than the prior", torch.tensor(1.25), above(1.1), scale="ci")
+    assert capsys.readouterr().out == (
+        "✓ codes are wider than the prior\n  expected > 1.10, measured 1.25 (scale ci)\n"
+    )
+
+
+def test_every_value_of_a_sequence_must_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    expect("wider", [1.2, 1.5, 1.3], above(1.1))
+    assert "measured 1.20 … 1.50 (3 values)" in capsys.readouterr().out
+    with pytest.raises(ClaimFailed, match=r"wider: expected > 1.10, measured 1 … 1.50 \(3 values\)"):
+        expect("wider", [1.2, 1.5, 1.0], above(1.1))
+
+
+@pytest.mark.parametrize("value", [math.nan, [1.0, math.nan], []])
+@pytest.mark.parametrize("reason", [None, "too few steps"])
+def test_nothing_measured_fails_with_and_without_marker(value: Any, reason: str | None) -> None:
+    with pytest.raises(ClaimFailed, match="measured n"):
+        expect("wider", value, below(2), fails_because=reason)
+
+
+def test_marked_claim_is_reported_while_it_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    expect("wider", 1.0, above(1.1), fails_because="ten seconds of training")
+    assert capsys.readouterr().out == (
+        "✗ as reported: wider\n  expected > 1.10, measured 1\n  does not hold here: ten seconds of training\n"
+    )
+
+
+def test_marked_claim_that_holds_fails() -> None:
+    with pytest.raises(ClaimFailed, match="remove the marker"):
+        expect("wider", 1.2, above(1.1), fails_because="ten seconds of training")
+
+
+# -------------------------------------------------------------------------------------------------- exercises
+
+SHARED = torch.tensor([1.0, 2.0, 3.0])
+
+
+def exercise() -> Exercise:
+    return Exercise(
+        name="squares",
+        task="Write squares(x), each entry squared.",
+        observe=lambda answer: {"small": answer(SHARED), "large": answer(100 * SHARED)},
+        solution=lambda x: x * x,
+        wrong={"doubled": WrongAnswer(lambda x: 2 * x, "this doubles")},
+        tolerance=1e-3,
+    )
+
+
+def test_right_answer_gets_the_point() -> None:
+    verdict = exercise().check(lambda x: x**2)
+    assert (verdict.points, verdict.message) == (1, "correct")
+    assert str(verdict) == "✓ squares: correct (1/1)"
+
+
+@pytest.mark.parametrize("answer", [None, ..., lambda x: None, lambda x: ...])
+def test_empty_answers(answer: Any) -> None:
+    assert exercise().check(answer).message == "nothing returned yet"
+    assert exercise().check(answer).points == 0
+
+
+def test_stub_that_raises_is_an_empty_answer() -> None:
+    def stub(x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    assert exercise().check(stub).message == "nothing returned yet"
+
+
+def leave(x: Tensor) -> Tensor:
+    raise SystemExit(3)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda x: x + x, "this doubles"),
+        (lambda x: x.sum(), "small: expected shape (3,); found ()"),
+        (lambda x: x[:2] ** 2, "small: expected shape (3,); found (2,)"),
+        (lambda x: "4", "small: expected a tensor of shape (3,); found str"),
+        (lambda x: x / 0, "small: 3 of 3 entries are not finite (NaN or infinite)"),
+        (lambda x: x**2 * torch.tensor([1, 1, math.nan]), "small: 1 of 3 entries are not finite (NaN or infinite)"),
+        (lambda x: x**2 + torch.tensor([0, 0.5, 0]), "small at [1]: expected 4, found 4.5"),
+        (lambda x: x**2 + (x > 50), "nothing is wrong"),
+        (lambda x: x @ torch.ones(4), "stopped with RuntimeError: "),
+        (lambda x, y: x, "stopped with TypeError: "),
+        (leave, "stopped with SystemExit: 3"),
+        (7, "expected a function; found int"),
+    ],
+)
+def test_verdict_on_other_answers(answer: Any, message: str) -> None:
+    verdict = exercise().check(answer)
+    if message == "nothing is wrong":  # one in 10,000 lies within the tolerance, which is relative for large values
+        assert verdict.points == 1
+        return
+    assert verdict.points == 0
+    assert verdict.message == message or (message.endswith(": ") and verdict.message.startswith(message))
+
+
+def test_mistake_on_one_quantity_only_is_not_the_named_one() -> None:
+    verdict = exercise().check(lambda x: 2 * x if x.max() < 50 else x)
+    assert verdict.points == 0
+    assert verdict.message == "small at [0]: expected 1, found 2"
+
+
+def test_answer_that_changes_its_inputs_is_judged_on_what_it_returns() -> None:
+    checked = exercise()
+    assert checked.check(lambda x: x.mul_(x)).points == 1
+    assert SHARED.tolist() == [1, 2, 3]
+    assert checked.check(lambda x: x**2).points == 1
+
+
+def test_verdict_shows_no_markup_of_the_student() -> None:
+    def answer(x: Tensor) -> Tensor:
+        raise ValueError("<script>alert(1)</script>\n\n# `x_1` *and* so on" + "!" * 1000)
+
+    shown = exercise().check(answer)._repr_markdown_()
+    assert "<script>" not in shown
+    assert not {"`", "\n", "_"} & set(shown)
+    assert len(shown) < 500

@@ -1,0 +1,173 @@
+"""The loop: resumed runs are bit-identical, processes agree, and what goes wrong is said in one line."""
+
+import json
+import multiprocessing
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pytest
+import small_run
+import torch
+from small_run import Denoiser, images
+from torch import nn
+
+from teachlib.checkpoints import part, read_checkpoint, write_checkpoint
+from teachlib.errors import TeachlibError
+from teachlib.training import Schedule, batches, fit
+
+
+def _start(folder: Path) -> BaseProcess:
+    """The run in a process of its own, forked from a server that has imported everything already."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["teachlib.training"])
+    process = context.Process(target=small_run.resume, args=(folder,))
+    process.start()
+    return process
+
+
+def _comparable(folder: Path) -> tuple[dict[str, torch.Tensor], dict]:
+    tensors, header = read_checkpoint(folder / "checkpoint.safetensors")
+    return tensors, {key: value for key, value in header.items() if key != "seconds"}
+
+
+def _kill_somewhere(folder: Path, delay: float) -> bool:
+    process, file = _start(folder), folder / "checkpoint.safetensors"
+    before = file.stat().st_mtime_ns if file.exists() else 0
+    # Waiting for a new checkpoint makes sure that the kill lands inside training.
+    while process.is_alive() and (not file.exists() or file.stat().st_mtime_ns == before):
+        time.sleep(0.001)
+    time.sleep(delay)
+    process.kill()
+    process.join()
+    return process.exitcode == -signal.SIGKILL
+
+
+def test_a_run_killed_ten_times_ends_bit_identical(tmp_path: Path) -> None:
+    whole = _start(tmp_path / "whole")
+    whole.join()
+    luck = random.Random(0)
+    kills = sum(_kill_somewhere(tmp_path / "pieces", luck.uniform(0, 0.05)) for _ in range(10))
+    last = _start(tmp_path / "pieces")
+    last.join()
+    assert (whole.exitcode, last.exitcode, kills) == (0, 0, 10)
+    (tensors, header), (pieced, pieced_header) = _comparable(tmp_path / "whole"), _comparable(tmp_path / "pieces")
+    assert header == pieced_header
+    assert tensors.keys() == pieced.keys()
+    assert all(torch.equal(tensors[name], pieced[name]) for name in tensors)
+
+
+def test_two_processes_reach_the_weights_of_one(tmp_path: Path) -> None:
+    for devices in ("1", "2"):
+        command = [sys.executable, small_run.__file__, devices, str(tmp_path / devices)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    one, two = (part(read_checkpoint(tmp_path / n / "checkpoint.safetensors")[0], "model") for n in ("1", "2"))
+    start = Denoiser(norm=False).nets["net"].state_dict()
+    for name in one:
+        torch.testing.assert_close(one[name], two[name], rtol=0, atol=1e-5)
+        assert (one[name] - start[name.removeprefix("net.")]).abs().max() > 1e-2  # it did learn
+
+
+def test_loss_falls_and_the_log_says_so(tmp_path: Path) -> None:
+    objective, data = Denoiser(), images()
+    history = fit(objective, data, Schedule(steps=100, batch_size=20, log_every=10), folder=tmp_path, progress=False)
+    _, values = history.series("denoise")
+    assert values[-1] < 0.5 * values[0]
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "denoise" in line] == list(range(10, 101, 10))
+
+
+def test_nan_stops_and_names_step_and_checkpoint(tmp_path: Path) -> None:
+    objective, data = Denoiser(), images()
+    plain = objective.updates
+
+    def poisoned(batch, generator):
+        for name, loss in plain(batch, generator):
+            poisoned.calls += 1
+            yield name, loss * (float("nan") if poisoned.calls == 13 else 1.0)
+
+    poisoned.calls = 0
+    objective.updates = poisoned
+    with pytest.raises(TeachlibError, match=r"'denoise' is nan at step 12; the last good checkpoint is .*checkpoint"):
+        fit(objective, data, Schedule(steps=50, batch_size=20, checkpoint_every=5), folder=tmp_path, progress=False)
+    tensors, header = read_checkpoint(tmp_path / "checkpoint.safetensors")
+    assert header["step"] == 10
+    assert all(t.isfinite().all() for t in tensors.values())
+
+
+def test_resuming_with_other_settings_is_refused(tmp_path: Path) -> None:
+    objective, data = Denoiser(), images()
+    fit(objective, data, Schedule(steps=5, batch_size=20), folder=tmp_path, progress=False)
+    objective, data = Denoiser(), images()
+    with pytest.raises(TeachlibError, match=r"started with schedule.batch_size = 20, not 10"):
+        fit(objective, data, Schedule(steps=5, batch_size=10), folder=tmp_path, resume=True, progress=False)
+    with pytest.raises(TeachlibError, match="already holds a run"):
+        fit(objective, data, Schedule(steps=5, batch_size=20), folder=tmp_path, progress=False)
+
+
+def test_unwritable_folder_is_found_before_training(tmp_path: Path) -> None:
+    objective, data = Denoiser(), images()
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(TeachlibError, match="cannot write"):
+        fit(objective, data, Schedule(steps=5, batch_size=20), folder=tmp_path / "file" / "run", progress=False)
+
+
+def test_average_follows_the_weights(tmp_path: Path) -> None:
+    objective, data = Denoiser(), images()
+    fit(objective, data, Schedule(steps=1, batch_size=20, ema=0.75), folder=tmp_path, progress=False)
+    tensors, _ = read_checkpoint(tmp_path / "checkpoint.safetensors")
+    start = Denoiser().nets["net"].state_dict()
+    expected = 0.75 * start["1.weight"] + 0.25 * tensors["model.net.1.weight"]
+    torch.testing.assert_close(tensors["average.net.1.weight"], expected)
+
+
+def test_learning_rate_halves_on_a_plateau() -> None:
+    class Stuck:
+        def __init__(self) -> None:
+            self.nets: dict[str, nn.Module] = {"net": nn.Linear(1, 1)}
+            self.optimizer = torch.optim.SGD(self.nets["net"].parameters(), lr=1.0)
+
+        def optimizers(self):
+            return {"stuck": self.optimizer}
+
+        def updates(self, batch, generator):
+            yield "stuck", 0 * self.nets["net"](torch.ones(1, 1)).sum() + 1
+
+    objective, data = Stuck(), images()
+    schedule = Schedule(steps=4, batch_size=20, validate_every=1, plateau_patience=2)
+    fit(objective, data, schedule, validation=data, progress=False)
+    assert objective.optimizer.param_groups[0]["lr"] == 0.5
+
+
+def test_batches_are_permutations_and_restart_anywhere() -> None:
+    stream = batches(10, 3, seed=5)
+    seen = [next(stream) for _ in range(7)]
+    assert len(torch.cat(seen[:3]).unique()) == 9
+    assert not torch.equal(torch.cat(seen[:3]), torch.cat(seen[3:6]))
+    for start in range(7):
+        assert torch.equal(next(batches(10, 3, seed=5, start=start)), seen[start])
+    with pytest.raises(TeachlibError, match="do not fill a batch"):
+        next(batches(2, 3, seed=0))
+
+
+def test_full_disk_is_one_line_and_keeps_the_old_checkpoint(tmp_path: Path) -> None:
+    fit(Denoiser(), images(), Schedule(steps=2, batch_size=20), folder=tmp_path, progress=False)
+    path = tmp_path / "checkpoint.safetensors"
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # from here on every longer write fails
+    try:
+        with pytest.raises(TeachlibError, match=r"cannot write \(File too large\); free some space"):
+            write_checkpoint(path, {"w": torch.ones(5000)}, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert path.read_bytes() == before
+    assert [file for file in os.listdir(tmp_path) if file.startswith(".")] == []
