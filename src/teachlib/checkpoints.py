@@ -32,6 +32,7 @@ def write_atomically(path: Path, contents: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.fchmod(descriptor, 0o644)  # mkstemp's files are for their owner alone
         with os.fdopen(descriptor, "wb") as file:
             file.write(contents)
             file.flush()

@@ -74,8 +74,10 @@ class Bound:
 
     def holds(self, value: float) -> bool:
         """Whether ``value`` lies inside; NaN never does."""
-        if math.isinf(self.low) or math.isinf(self.high):
-            return self.low < value < self.high
+        if math.isinf(self.high):
+            return value > self.low
+        if math.isinf(self.low):
+            return value < self.high
         return self.low <= value <= self.high
 
     def __str__(self) -> str:

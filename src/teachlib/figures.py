@@ -166,7 +166,7 @@ def _rgba(colour: Any) -> tuple[float, float, float, float] | None:
 def _recolour(figure: Figure, ink: str) -> None:
     """Give ``ink`` to everything drawn in black or in an ink; other colours stay."""
     figure.set_dpi(DPI)
-    figure.canvas.draw()  # ticks and their labels exist only afterwards
+    figure.draw_without_rendering()  # ticks and their labels exist only afterwards
     for artist in figure.findobj(lambda found: isinstance(found, Text | Line2D | Patch | Collection)):
         for part in ("color", "edgecolor", "facecolor", "markeredgecolor", "markerfacecolor"):
             get, put = getattr(artist, f"get_{part}", None), getattr(artist, f"set_{part}", None)
@@ -337,12 +337,18 @@ def curves(
             xs, ys, label=name, color=colour, linestyle=style, marker=marker, markersize=5, markevery=(start, every)
         )
     axes.set(xscale=xscale, yscale=yscale)
-    places = sorted({float(place) for x, _ in series.values() for place in _array(x)})
-    if xscale == "log" and len(places) <= 8:  # a few chosen settings: name them, not the powers of ten
-        axes.set_xticks(places, [f"{place:g}" for place in places])
-        axes.set_xticks([], minor=True)
+    if xscale == "log":
+        _name_settings(axes, [x for x, _ in series.values()])
     _legend(figure, axes, len(series))
     return figure
+
+
+def _name_settings(axes: Axes, settings: Sequence[Any]) -> None:
+    """Tick a few chosen settings on a logarithmic axis by their own values instead of the powers of ten."""
+    places = sorted({float(place) for xs in settings for place in _array(xs)})
+    if len(places) <= 8:
+        axes.set_xticks(places, [f"{place:g}" for place in places])
+        axes.set_xticks([], minor=True)
 
 
 def scatter(groups: Mapping[str, Tensor], *, xlabel: str, ylabel: str, title: str | None = None) -> Figure:
@@ -387,11 +393,7 @@ def bars(
     Raises:
         TeachlibError: nothing to draw, or values that a logarithmic axis cannot show.
     """
-    names = list(dict.fromkeys(name for row in table.values() for name in row))
-    if not names:
-        raise TeachlibError("no bars to draw")
-    if log and any(value <= 0 for row in table.values() for value in row.values()):
-        raise TeachlibError("a value of zero or less has no place on a logarithmic axis; use log=False")
+    names = _bar_names(table, log)
     figure, axes = _plot("", ylabel, title)
     width = 0.84 / len(names)
     crowded = len(names) * len(table) > 9
@@ -416,6 +418,15 @@ def bars(
     axes.margins(y=0.22 if crowded else 0.1)
     _legend(figure, axes, len(names))
     return figure
+
+
+def _bar_names(table: Mapping[str, Mapping[str, float]], log: bool) -> list[str]:
+    names = list(dict.fromkeys(name for row in table.values() for name in row))
+    if not names:
+        raise TeachlibError("no bars to draw")
+    if log and any(value <= 0 for row in table.values() for value in row.values()):
+        raise TeachlibError("a value of zero or less has no place on a logarithmic axis; use log=False")
+    return names
 
 
 def _array(values: Any) -> np.ndarray:

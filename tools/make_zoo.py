@@ -1,0 +1,130 @@
+"""Train what the zoo ships and put it there, each model with a card: `python tools/make_zoo.py [--runs runs]`.
+
+Runs that are finished are taken as they are, so the tool can be stopped and started again. MNIST and Fashion-MNIST
+are read from TEACHLIB_DATA. The autoencoders' cards quote results/3.1: run `teachlib evaluate … --record results` first.
+"""
+
+import teachlib  # first: it lets torchvision be imported beside a CPU-only torch
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchvision.transforms.v2.functional import gaussian_blur
+
+from teachlib import rae, zoo
+from teachlib.data import ImageData
+from teachlib.metrics import classifier_features, frechet_between, statistics_of
+from teachlib.metrics.classifier import ClassifierObjective, FeatureClassifier
+from teachlib.results import provenance, read_results
+from teachlib.training import Schedule, fit
+
+FEATURES = {
+    "glyphs": Schedule(steps=1200),
+    "digits": Schedule(steps=600),
+    "mnist": Schedule(steps=2500, validate_every=250, plateau_patience=0),
+    "fashion-mnist": Schedule(steps=2000),
+}
+AUTOENCODERS = [(name, dataset) for dataset in ("glyphs", "mnist") for name in rae.RECIPES]
+
+
+def train_classifier(dataset: str, runs: Path) -> Path:
+    schedule, folder = FEATURES[dataset], runs / f"features-{dataset}"
+    torch.manual_seed(schedule.seed)
+    fit(
+        ClassifierObjective(FeatureClassifier()),
+        rae.load(dataset, "train"),
+        schedule,
+        validation=rae.load(dataset, "validation") if schedule.plateau_patience is not None else None,
+        folder=folder,
+        resume=True,
+        settings={"chapter": "metrics", "recipe": {"name": "features", "dataset": dataset}},
+    )
+    return folder / "checkpoint.safetensors"
+
+
+def distance(dataset: str, images: Tensor, real: Tensor) -> float:
+    sides = [statistics_of(classifier_features(dataset, side)) for side in (images, real)]
+    return round(frechet_between(*sides, relative=True), 5)
+
+
+def sanity(dataset: str, validation: ImageData, test: ImageData) -> dict[str, float]:
+    """What the distance says of images whose order is beyond doubt; an extractor that disagrees is of no use."""
+    count = min(len(validation), len(test))
+    (x, labels), real = validation[:count], test[:count][0]
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    return {
+        "floor": distance(dataset, x, real),
+        "blurred (sigma 0.5 pixels)": distance(dataset, gaussian_blur(x, kernel_size=7, sigma=0.5), real),
+        "blurred (sigma 1.5 pixels)": distance(dataset, gaussian_blur(x, kernel_size=7, sigma=1.5), real),
+        "noisy (0.1)": distance(dataset, (x + 0.1 * noise).clamp(0, 1), real),
+        "one class dropped": distance(dataset, x[labels != 3], real),
+        "five classes dropped": distance(dataset, x[labels < 5], real),
+        "pixels shuffled": distance(dataset, x.flatten(2)[..., torch.randperm(1024)].view_as(x), real),
+    }
+
+
+@torch.no_grad()
+def accuracy(model: FeatureClassifier, test: ImageData) -> float:
+    right = [(model(x).argmax(1) == y).float().mean() * len(y) for x, y in _chunks(test)]
+    return round(sum(value.item() for value in right) / len(test), 4)
+
+
+def _chunks(data: ImageData) -> list[tuple[Tensor, Tensor]]:
+    return [data[start : start + 500] for start in range(0, len(data), 500)]
+
+
+def add_classifier(dataset: str, runs: Path) -> None:
+    from teachlib.metrics import feature_classifier
+
+    name, checkpoint = f"features-{dataset}", train_classifier(dataset, runs)
+    splits = {split: rae.load(dataset, split) for split in ("train", "validation", "test")}
+    card: dict[str, Any] = {
+        "recipe": {"name": "features", "dataset": dataset},
+        "seed": 0,
+        "data_sha256": splits["train"].sha256,
+        "command": "python tools/make_zoo.py",
+        "teachlib": teachlib.__version__,
+    }
+    zoo.add(name, checkpoint, card)
+    feature_classifier.cache_clear()
+    card["test_accuracy"] = accuracy(feature_classifier(dataset), splits["test"])
+    card["relative_frechet_distance_to_test"] = sanity(dataset, splits["validation"], splits["test"])
+    print(zoo.add(name, checkpoint, card), card["test_accuracy"], card["relative_frechet_distance_to_test"])
+
+
+def add_autoencoder(name: str, dataset: str, runs: Path) -> None:
+    folder = runs / f"{dataset}-{name}-0"
+    _, header = rae.open_run(folder)
+    result = read_results("3.1", dataset)[name]
+    measured = {quantity: round(value["values"][0], 5) for quantity, value in result["values"].items()}
+    card = {
+        "recipe": header["recipe"],
+        "seed": header["schedule"]["seed"],
+        "data_sha256": result["data_sha256"]["train"],
+        "command": f"teachlib train {name} --dataset {dataset} --scale {header['recipe']['scale']} --seed 0",
+        "metric": result["metric"],
+        "values": measured,
+        "teachlib": teachlib.__version__,
+        "device": provenance([0], 0)["device"],
+    }
+    print(zoo.add(f"{name}-{dataset}", folder / "checkpoint.safetensors", card))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of finished and new runs")
+    parser.add_argument("--only", choices=("features", "autoencoders"), help="one kind of model")
+    options = parser.parse_args()
+    if options.only != "autoencoders":
+        for dataset in FEATURES:
+            add_classifier(dataset, options.runs)
+    if options.only != "features":
+        for name, dataset in AUTOENCODERS:
+            add_autoencoder(name, dataset, options.runs)
+
+
+if __name__ == "__main__":
+    main()
