@@ -1,0 +1,20 @@
+"""Shared by all tests: one thread, and the real data where they are at hand."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+import teachlib  # noqa: F401  (before torchvision, wherever a test imports it)
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data files; the test is skipped where TEACHLIB_DATA does not name one."""
+    folder = os.environ.get("TEACHLIB_DATA")
+    if not folder or not (Path(folder) / "MNIST" / "raw").is_dir():
+        pytest.skip("TEACHLIB_DATA does not name a folder with MNIST/raw")
+    return Path(folder).resolve()

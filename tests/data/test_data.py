@@ -1,0 +1,190 @@
+"""Data: shapes, honest splits, known factors, and bad files answered by one line."""
+
+import gzip
+import shutil
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from teachlib import data
+from teachlib.data import idx
+from teachlib.data.glyphs import RANGES, Factors, draw_factors, render
+from teachlib.errors import TeachlibError
+
+EMBEDDED = [name for name, entry in data.CATALOGUE.items() if entry.embedded]
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_embedded_sets_are_what_the_catalogue_says(name: str) -> None:
+    entry = data.entry(name)
+    for split, count in entry.splits.items():
+        found = data.load(name, split)
+        assert (len(found), found.shape, found.images.dtype) == (count, entry.shape, torch.uint8)
+        assert set(found.labels.tolist()) == set(range(entry.classes))
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_splits_do_not_overlap(name: str) -> None:
+    rows = [
+        tuple(image.flatten().tolist()) for split in data.entry(name).splits for image in data.load(name, split).images
+    ]
+    own_duplicates = 0 if name == "glyphs" else len(load_digits().data) - len({tuple(r) for r in load_digits().data})
+    assert len(rows) - len(set(rows)) == own_duplicates
+
+
+def test_digits_keep_every_sample_of_scikit_learn() -> None:
+    ours = torch.cat([data.load("digits", split).images for split in ("train", "validation", "test")]).flatten(1)
+    theirs = torch.from_numpy((load_digits().data * 255 / 16).round())
+    assert torch.equal(ours.double().sort(0).values, theirs.sort(0).values)
+
+
+def test_a_limit_is_a_prefix_and_size_enlarges() -> None:
+    assert torch.equal(data.load("glyphs", "train", limit=50).images, data.load("glyphs", "train").images[:50])
+    large = data.load("digits", "test", size=32)
+    assert large.shape == (1, 32, 32)
+    x, _ = large[torch.arange(5)]
+    assert x.min() >= 0
+    assert x.max() <= 1
+
+
+def _one(**changes: float) -> torch.Tensor:
+    """One upright '1' in the first font, with some factors changed."""
+    middle = {name: torch.zeros(1) for name in RANGES} | {"height": torch.tensor([20.0]), "aspect": torch.ones(1)}
+    values = middle | {name: torch.tensor([value]) for name, value in changes.items()}
+    return render(Factors(torch.tensor([1]), torch.tensor([0]), values, torch.zeros(1, 2, 4, 4)))[0, 0].double()
+
+
+def _centre(image: torch.Tensor) -> tuple[float, float]:
+    rows, columns = (torch.arange(float(side), dtype=torch.double) for side in image.shape)
+    return (image.sum(0) @ columns / image.sum()).item(), (image.sum(1) @ rows / image.sum()).item()
+
+
+def test_glyph_factors_do_what_they_say() -> None:
+    x0, y0 = _centre(_one())
+    x1, y1 = _centre(_one(dx=2.0, dy=-1.5))
+    assert (x1 - x0, y1 - y0) == (pytest.approx(2.0, abs=0.05), pytest.approx(-1.5, abs=0.05))
+    assert _one(thickness=0.9).sum() > 1.3 * _one().sum() > 1.3 * 1.2 * _one(thickness=-0.4).sum()
+    rows = [int((_one(height=height).sum(1) > 128).sum()) for height in (17.0, 23.0)]
+    assert rows == [pytest.approx(17, abs=1), pytest.approx(23, abs=1)]
+    lean = _one(slant=0.3)
+    assert _centre(lean[:16])[0] > _centre(lean[16:])[0] + 1  # the top leans to the right
+
+
+def test_glyphs_are_deterministic_and_in_range() -> None:
+    factors = draw_factors(20, torch.Generator().manual_seed(3))
+    assert torch.equal(render(factors), render(factors))
+    assert all(low <= factors.continuous[name].min() <= factors.continuous[name].max() <= high
+               for name, (low, high) in RANGES.items())  # fmt: skip
+
+
+def test_unknown_names_suggest_the_nearest() -> None:
+    with pytest.raises(TeachlibError, match="unknown dataset 'minst'; did you mean 'mnist'"):
+        data.load("minst")
+    with pytest.raises(TeachlibError, match="unknown split of digits 'tset'; did you mean 'test'"):
+        data.load("digits", "tset")
+    with pytest.raises(TeachlibError, match="would shrink"):
+        data.load("glyphs", "test", size=16, limit=1)
+
+
+# ------------------------------------------------------------------------------------------------- files in idx format
+
+
+def _idx(array: np.ndarray, magic: int) -> bytes:
+    return struct.pack(f">{1 + array.ndim}I", magic, *array.shape) + array.astype(np.uint8).tobytes()
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Path]:
+    images, labels = tmp_path / "train-images-idx3-ubyte.gz", tmp_path / "train-labels-idx1-ubyte"
+    images.write_bytes(gzip.compress(_idx(np.arange(5 * 784).reshape(5, 28, 28), 2051)))
+    labels.write_bytes(_idx(np.arange(5), 2049))
+    return images, labels
+
+
+def _read(pair: tuple[Path, Path]) -> tuple[torch.Tensor, torch.Tensor]:
+    import hashlib
+
+    hashes = {f.name.removesuffix(".gz"): hashlib.sha256(idx.read_bytes(f)).hexdigest() for f in pair}
+    return idx.read_pair(*pair, hashes)
+
+
+def test_a_sound_pair_is_read(pair: tuple[Path, Path]) -> None:
+    images, labels = _read(pair)
+    assert torch.equal(images.flatten(), torch.arange(5 * 784).to(torch.uint8))
+    assert labels.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("which", "contents", "words"),
+    [
+        (0, lambda b: gzip.compress(gzip.decompress(b))[:-40], "truncated: its gzip stream ends too early"),
+        (0, lambda b: b"not gzip at all", "not a sound gzip file"),
+        (0, lambda b: gzip.compress(_idx(np.zeros((5, 28, 28)), 2050)), "wrong magic number 2050, expected 2051"),
+        (0, lambda b: gzip.compress(gzip.decompress(b)[:-1]), "3919 bytes of data, but its header announces 3920"),
+        (0, lambda b: gzip.compress(_idx(np.zeros((5, 20, 28)), 2051)), "images of 20×28 pixels, expected 28×28"),
+        (0, lambda b: gzip.compress(b"abc"), "too short for an idx header"),
+        (1, lambda b: _idx(np.arange(4), 2049), "4 labels for the 5 images"),
+        (1, lambda b: _idx(np.zeros((5, 28, 28)), 2051), "wrong magic number 2051, expected 2049"),
+    ],
+)
+def test_bad_files_are_named(pair: tuple[Path, Path], which: int, contents, words: str) -> None:
+    pair[which].write_bytes(contents(pair[which].read_bytes()))
+    with pytest.raises(TeachlibError, match=words) as caught:
+        idx.read_pair(*pair, {})
+    assert str(pair[which]) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_other_contents_are_a_wrong_hash(pair: tuple[Path, Path]) -> None:
+    with pytest.raises(TeachlibError, match="wrong hash"):
+        idx.read_pair(*pair, {"train-images-idx3-ubyte": "0" * 64, "train-labels-idx1-ubyte": "0" * 64})
+
+
+def test_missing_files_say_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(TeachlibError, match=r"mnist: missing .*t10k-images.*teachlib data get mnist.*TEACHLIB_DATA"):
+        data.load("mnist", "test", root=tmp_path)
+    assert not data.present("mnist", root=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_real_sets(real_data: Path, name: str) -> None:
+    test = data.load(name, "test", root=real_data)
+    assert (len(test), test.shape) == (10_000, (1, 32, 32))
+    assert test.labels.bincount().tolist() == (
+        [1000] * 10 if name == "fashion-mnist" else test.labels.bincount().tolist()
+    )
+    assert test.images[:, :, :2].sum() == test.images[..., -2:].sum() == 0  # the padding
+    train, validation = (data.load(name, split, root=real_data) for split in ("train", "validation"))
+    assert (len(train), len(validation)) == (50_000, 10_000)
+
+
+def test_real_mnist_is_what_torchvision_reads(real_data: Path, tmp_path: Path) -> None:
+    from torchvision.datasets import MNIST
+
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in (
+        "t10k-images-idx3-ubyte",
+        "t10k-labels-idx1-ubyte",
+        "train-images-idx3-ubyte",
+        "train-labels-idx1-ubyte",
+    ):
+        (raw / name).write_bytes(idx.read_bytes(real_data / "MNIST" / "raw" / f"{name}.gz"))
+    theirs, ours = MNIST(tmp_path, train=False), data.load("mnist", "test", root=real_data)
+    assert torch.equal(ours.images[:, 0, 2:-2, 2:-2], theirs.data)
+    assert torch.equal(ours.labels, theirs.targets)
+
+
+def test_an_altered_byte_of_real_mnist_is_found(real_data: Path, tmp_path: Path) -> None:
+    shutil.copytree(real_data / "MNIST", tmp_path / "MNIST")
+    file = tmp_path / "MNIST" / "raw" / "t10k-labels-idx1-ubyte.gz"
+    file.chmod(0o644)
+    contents = bytearray(gzip.decompress(file.read_bytes()))
+    contents[100] ^= 1
+    file.write_bytes(gzip.compress(bytes(contents)))
+    with pytest.raises(TeachlibError, match=r"t10k-labels-idx1-ubyte.gz: wrong hash"):
+        data.load("mnist", "test", root=tmp_path)

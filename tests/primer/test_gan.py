@@ -1,0 +1,58 @@
+"""The adversarial game: its losses against their definition, and two alternating updates through the loop."""
+
+import torch
+
+from teachlib.data import load
+from teachlib.primer import DCGANObjective, discriminator_loss, generator_loss
+from teachlib.training import Schedule, fit
+
+
+def test_losses_are_their_definitions() -> None:
+    real, generated = torch.tensor([0.3, -1.2, 2.0]).double(), torch.tensor([-0.5, 0.8, 0.1]).double()
+    expected = -real.sigmoid().log().mean() - (1 - generated.sigmoid()).log().mean()
+    torch.testing.assert_close(discriminator_loss(real, generated), expected)
+    torch.testing.assert_close(generator_loss(generated), -generated.sigmoid().log().mean())
+    assert generator_loss(torch.tensor([-1e4])).isfinite()  # the saturated end, where log of a sigmoid is −inf
+
+
+def test_the_best_discriminator_is_p_over_p_plus_q() -> None:
+    """On two known distributions over three points, descending the loss finds log p − log q as logits."""
+    real, generated = [0] * 5 + [1] * 3 + [2] * 2, [0] * 1 + [1] * 3 + [2] * 6  # ten samples of each: exact shares
+    logits = torch.zeros(3, dtype=torch.double, requires_grad=True)
+    optimizer = torch.optim.LBFGS([logits], max_iter=200, tolerance_grad=1e-12, tolerance_change=1e-15)
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        value = discriminator_loss(logits[real], logits[generated])
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    p, q = torch.tensor([0.5, 0.3, 0.2]).double(), torch.tensor([0.1, 0.3, 0.6]).double()
+    torch.testing.assert_close(logits.detach().sigmoid(), p / (p + q), rtol=0, atol=1e-5)
+
+
+def test_fit_alternates_two_updates() -> None:
+    torch.manual_seed(0)
+    objective = DCGANObjective(latent=8, width=4, learning_rate=2e-3)
+    before = {name: [p.clone() for p in net.parameters()] for name, net in objective.nets.items()}
+    data = load("glyphs", "train", limit=200)
+    history = fit(objective, data, Schedule(steps=30, batch_size=20, log_every=5), progress=False)
+    for name, net in objective.nets.items():
+        assert any(not torch.equal(a, b) for a, b in zip(before[name], net.parameters(), strict=True))
+    _, losses = history.series("discriminator")
+    assert losses[-1] < losses[0]
+    assert len(history.series("generator")[1]) == 6
+
+
+def test_discriminator_update_leaves_the_generator_alone() -> None:
+    objective = DCGANObjective(latent=8, width=4)
+    updates = objective.updates((torch.rand(4, 1, 32, 32), torch.zeros(4)), torch.Generator().manual_seed(0))
+    name, loss = next(updates)
+    loss.backward()
+    assert name == "discriminator"
+    assert all(p.grad is None for p in objective.nets["generator"].parameters())
+    name, loss = next(updates)
+    loss.backward()
+    assert name == "generator"
+    assert all(p.grad is not None for p in objective.nets["generator"].parameters())

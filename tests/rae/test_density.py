@@ -1,0 +1,101 @@
+"""Ex-post densities and interpolations."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.mixture import GaussianMixture
+
+from teachlib import rae
+from teachlib.errors import TeachlibError
+
+
+@pytest.fixture(scope="module")
+def codes() -> torch.Tensor:
+    g = torch.Generator().manual_seed(0)
+    centres = torch.tensor([[4.0, 0.0], [-4.0, 1.0], [0.0, -5.0]])
+    spread = torch.tensor([[1.0, 0.8], [0.0, 0.5]])
+    return centres[torch.randint(3, (3000,), generator=g)] + torch.randn(3000, 2, generator=g) @ spread
+
+
+def test_one_gaussian_is_the_maximum_likelihood_fit(codes) -> None:
+    fitted = rae.fit_gaussian(codes)
+    torch.testing.assert_close(fitted.means[0].numpy(), codes.double().mean(0).numpy())
+    expected = np.cov(codes.double().numpy().T, bias=True)
+    np.testing.assert_allclose(fitted.covariances[0].numpy(), expected, atol=1e-5)  # scikit-learn adds 1e-6
+
+
+def test_log_prob_is_scikit_learns(codes) -> None:
+    fitted = rae.fit_mixture(codes, components=3, seed=1)
+    theirs = GaussianMixture(3, random_state=1).fit(codes.double().numpy()).score_samples(codes.double().numpy())
+    torch.testing.assert_close(fitted.log_prob(codes).numpy(), theirs, rtol=1e-8, atol=1e-8)
+
+
+def test_density_integrates_to_one(codes) -> None:
+    fitted = rae.fit_mixture(codes, components=3)
+    axis = torch.linspace(-15, 15, 601)
+    grid = torch.cartesian_prod(axis, axis)
+    assert (fitted.log_prob(grid).exp().sum() * 0.05**2).item() == pytest.approx(1, abs=1e-4)
+
+
+def test_samples_follow_the_density_in_random_order(codes) -> None:
+    fitted = rae.fit_mixture(codes, components=3)
+    drawn = fitted.sample(50_000, torch.Generator().manual_seed(0)).double()
+    # Standard errors of the mean are below 0.02, of the covariance below 0.1; four of them.
+    mean = (fitted.weights[:, None] * fitted.means).sum(0)
+    torch.testing.assert_close(drawn.mean(0), mean, rtol=0, atol=0.08)
+    torch.testing.assert_close(torch.cov(drawn.T), torch.cov(codes.double().T), rtol=0, atol=0.4)
+    torch.testing.assert_close(drawn[:25_000].mean(0), drawn[25_000:].mean(0), rtol=0, atol=0.15)  # not by component
+    assert torch.equal(
+        fitted.sample(5, torch.Generator().manual_seed(1)), fitted.sample(5, torch.Generator().manual_seed(1))
+    )
+
+
+def test_a_mixture_fits_clusters_better_than_one_gaussian(codes) -> None:
+    held_out = codes[2000:]
+    scores = {k: rae.fit_mixture(codes[:2000], components=k).log_prob(held_out).mean().item() for k in (1, 3)}
+    assert scores[3] > scores[1] + 0.5
+
+
+def test_narrow_codes_stay_positive_definite() -> None:
+    """Directions a millionth as wide as others: float32 would lose the Cholesky factor."""
+    narrow = torch.randn(500, 4, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 1e-2, 1e-4, 1e-6])
+    assert rae.fit_mixture(narrow, components=10).sample(100, torch.Generator().manual_seed(0)).isfinite().all()
+
+
+def test_bad_codes_are_refused(codes) -> None:
+    with pytest.raises(TeachlibError, match="N of at least 10"):
+        rae.fit_mixture(codes[:5])
+    with pytest.raises(TeachlibError, match="not finite"):
+        rae.fit_gaussian(torch.full((20, 2), float("nan")))
+
+
+@pytest.mark.parametrize("way", [rae.linear, rae.rescaled, rae.spherical])
+def test_paths_begin_and_end_at_the_codes(way) -> None:
+    a, b = torch.randn(2, 5, 16, generator=torch.Generator().manual_seed(0), dtype=torch.double)
+    path = way(a, b, torch.tensor([0.0, 0.5, 1.0]).double())
+    assert path.shape == (5, 3, 16)
+    torch.testing.assert_close(path[:, 0], a)
+    torch.testing.assert_close(path[:, 2], b)
+    torch.testing.assert_close(way(b, a, torch.tensor([0.5]).double()), path[:, 1:2])  # symmetric
+    torch.testing.assert_close(way(a, a, torch.tensor([0.3]).double())[:, 0], a)  # no NaN between equal codes
+
+
+def test_norms_and_angles_along_the_paths() -> None:
+    a, b = (
+        v / v.norm(dim=1, keepdim=True)
+        for v in torch.randn(2, 4, 8, generator=torch.Generator().manual_seed(0)).double()
+    )
+    t = torch.linspace(0, 1, 7).double()
+    ones = torch.ones(4, 7).double()
+    sphere = rae.spherical(a, b, t)
+    torch.testing.assert_close(sphere.norm(dim=2), ones)
+    cosines = (sphere[:, 1:] * sphere[:, :-1]).sum(2)
+    torch.testing.assert_close(cosines, cosines[:, :1].expand_as(cosines))  # equal angles for equal steps
+    torch.testing.assert_close(rae.rescaled(a, b, t).norm(dim=2), ones)
+    assert (rae.linear(a, b, t)[:, 3].norm(dim=1) < 0.999).all()
+
+
+def test_opposite_codes_do_not_divide_by_zero() -> None:
+    a = torch.tensor([[1.0, 0.0]])
+    for way in (rae.rescaled, rae.spherical):
+        assert way(a, -a, torch.linspace(0, 1, 5)).isfinite().all()
