@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from teachlib import data
 from benchmarks.table import Row
+from teachlib import data
 from teachlib.rae.models import Autoencoder, AutoencoderObjective
 from teachlib.rae.recipes import recipe
 from teachlib.training import Schedule, fit, make_fabric

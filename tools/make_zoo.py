@@ -1,10 +1,8 @@
 """Train what the zoo ships and put it there, each model with a card: `python tools/make_zoo.py [--runs runs]`.
 
 Runs that are finished are taken as they are, so the tool can be stopped and started again. MNIST and Fashion-MNIST
-are read from TEACHLIB_DATA. The autoencoders' cards quote results/3.1: run `teachlib evaluate … --record results` first.
+are read from TEACHLIB_DATA. The autoencoders' cards quote results/3.1, so `teachlib evaluate --record` comes first.
 """
-
-import teachlib  # first: it lets torchvision be imported beside a CPU-only torch
 
 import argparse
 from pathlib import Path
@@ -12,12 +10,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchvision.transforms.v2.functional import gaussian_blur
 
+import teachlib
 from teachlib import rae, zoo
 from teachlib.data import ImageData
-from teachlib.metrics import classifier_features, frechet_between, statistics_of
-from teachlib.metrics.classifier import ClassifierObjective, FeatureClassifier
+from teachlib.metrics import classifier_features, feature_classifier, frechet_between, statistics_of
+from teachlib.metrics.classifier import ClassifierObjective, FeatureClassifier, blur
 from teachlib.results import provenance, read_results
 from teachlib.training import Schedule, fit
 
@@ -57,8 +55,8 @@ def sanity(dataset: str, validation: ImageData, test: ImageData) -> dict[str, fl
     noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
     return {
         "floor": distance(dataset, x, real),
-        "blurred (sigma 0.5 pixels)": distance(dataset, gaussian_blur(x, kernel_size=7, sigma=0.5), real),
-        "blurred (sigma 1.5 pixels)": distance(dataset, gaussian_blur(x, kernel_size=7, sigma=1.5), real),
+        "blurred (sigma 0.5 pixels)": distance(dataset, blur(x, 0.5), real),
+        "blurred (sigma 1.5 pixels)": distance(dataset, blur(x, 1.5), real),
         "noisy (0.1)": distance(dataset, (x + 0.1 * noise).clamp(0, 1), real),
         "one class dropped": distance(dataset, x[labels != 3], real),
         "five classes dropped": distance(dataset, x[labels < 5], real),
@@ -77,8 +75,6 @@ def _chunks(data: ImageData) -> list[tuple[Tensor, Tensor]]:
 
 
 def add_classifier(dataset: str, runs: Path) -> None:
-    from teachlib.metrics import feature_classifier
-
     name, checkpoint = f"features-{dataset}", train_classifier(dataset, runs)
     splits = {split: rae.load(dataset, split) for split in ("train", "validation", "test")}
     card: dict[str, Any] = {

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 from data_page import data_catalogue
+from measured_page import paper_vs_measured
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -165,5 +166,6 @@ def library_reference(package: Path = ROOT / "src" / "teachlib") -> str:
 GENERATORS: dict[str, Callable[[], str]] = {
     "data-catalogue": data_catalogue,
     "library-reference": library_reference,
+    "paper-vs-measured": paper_vs_measured,
     "thesis-map": thesis_map,
 }

@@ -43,6 +43,11 @@ class FeatureClassifier(nn.Module):
         return self.head(F.relu(self.features(x)))
 
 
+def blur(x: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur of images (N, C, H, W); ``sigma`` in pixels, up to about 1.5."""
+    return gaussian_blur(x, kernel_size=[7, 7], sigma=[sigma, sigma])
+
+
 def degrade(x: Tensor, generator: torch.Generator) -> Tensor:
     """A quarter of the batch left alone, a quarter each noisy, blurred and faded; shifted by up to two pixels.
 
@@ -62,7 +67,7 @@ def degrade(x: Tensor, generator: torch.Generator) -> Tensor:
         [
             clean,
             (noisy + 0.25 * noise).clamp(0, 1),
-            gaussian_blur(blurred, kernel_size=7, sigma=sigma),
+            blur(blurred, sigma),
             faded * (0.4 + 0.6 * strength),
         ]
     )

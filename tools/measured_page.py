@@ -1,0 +1,124 @@
+"""The tables on the page that sets the thesis's numbers beside measured ones, from ``results/`` alone."""
+
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+DATASETS = ("mnist", "glyphs")
+FID = ("reconstruction", "normal", "mixture", "interpolation")
+PRD = ("normal_precision", "normal_recall", "mixture_precision", "mixture_recall")
+LABELS = {
+    "reconstruction": "rec.",
+    "normal": "N",
+    "mixture": "mixture",
+    "interpolation": "interp.",
+    "normal_precision": "N, precision",
+    "normal_recall": "N, recall",
+    "mixture_precision": "mixture, precision",
+    "mixture_recall": "mixture, recall",
+}
+
+
+def markdown(head: list[str], rows: list[list[str]]) -> str:
+    """A table whose first column is text and whose others are numbers."""
+    lines = [head, ["---"] + ["--:"] * (len(head) - 1), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def spread(value: dict[str, Any], digits: int) -> str:
+    return f"{value['mean']:.{digits}f} ± {value['std']:.{digits}f}"
+
+
+def beside(number: str, quantities: tuple[str, ...], measured: dict[str, Any], digits: int) -> str:
+    """One table of the thesis on MNIST, each row with what was measured under the same column."""
+    from teachlib import thesis
+
+    printed = thesis.table(number, "mnist")
+    head = ["model", *(f"{LABELS[q]}: {side}" for q in quantities for side in ("thesis", "here"))]
+    rows = []
+    for name in printed.index:
+        found = measured.get(name)
+        cells = [thesis.DISPLAY_NAMES[name]]
+        for quantity in quantities:
+            value = printed.loc[name, quantity]
+            cells.append("–" if value != value else f"{value:.2f}")
+            cells.append(spread(found["values"][quantity], digits) if found else "not run")
+        rows.append(cells)
+    return markdown(head, rows)
+
+
+def only_here(measured: dict[str, Any], quantities: tuple[str, ...], digits: int) -> str:
+    from teachlib import thesis
+
+    rows = [
+        [thesis.DISPLAY_NAMES[name], *(spread(found["values"][q], digits) for q in quantities)]
+        for name, found in measured.items()
+    ]
+    return markdown(["model", *(LABELS.get(q, q.replace("_", " ")) for q in quantities)], rows)
+
+
+def provenance(measured: dict[str, Any]) -> str:
+    """One line a result: enough to run it again and to know what it rests on."""
+    lines = []
+    for name, found in measured.items():
+        recipe, origin = found["recipe"], found["provenance"]
+        hours = ", ".join(f"{seconds:.0f}" for seconds in found["training_seconds"])
+        lines.append(
+            f"- **{name}** on {recipe['dataset']}: variant {recipe['variant']}, width {recipe['width']}, "
+            f"{recipe['steps']} steps of {recipe['batch_size']}, seeds {origin['seeds']}; {found['metric']}; "
+            f"extractor {found['extractor']}; {found['samples']:,} images a side; trained in {hours} s, measured in "
+            f"{origin['seconds']:.0f} s with {origin['peak_memory_mib']} MiB on {origin['device']}, "
+            f"{origin['cores']} cores, torch {origin['torch']}, {origin['date']}, commit {origin['commit']}; test data "
+            f"sha256 {found['data_sha256']['test'][:12]}…"
+        )
+    return "\n".join(lines)
+
+
+def claims(measured: dict[str, Any]) -> str:
+    """The thesis's two claims, seed by seed: held or not, and by how much."""
+
+    def seeds(name: str, quantity: str) -> list[float]:
+        return measured[name]["values"][quantity]["values"]
+
+    lines = []
+    for name in measured:
+        ratios = [m / n for m, n in zip(seeds(name, "mixture"), seeds(name, "normal"), strict=True)]
+        held = sum(ratio < 1 for ratio in ratios)
+        listed = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+        lines.append(
+            f"- The mixture lowers the distance of **{name}** in {held} of {len(ratios)} seeds (ratio {listed})."
+        )
+    for quantity, words in (("normal", "from its prior"), ("mixture", "with the mixture too")):
+        pairs = list(zip(seeds("rae-l2", "mixture"), seeds("vae", quantity), strict=True))
+        held = sum(ours <= theirs for ours, theirs in pairs)
+        listed = ", ".join(f"{ours / theirs:.2f}" for ours, theirs in pairs)
+        lines.append(
+            f"- RAE-L2 with the mixture is at least as good as the VAE {words} in {held} of {len(pairs)} seeds "
+            f"(ratio {listed})."
+        )
+    return "\n".join(lines)
+
+
+def paper_vs_measured() -> str:
+    """Tables 3.1 and A.2 for MNIST beside ours, our glyphs, the claims, and the provenance of each number."""
+    from teachlib.results import read_results
+
+    mnist, glyphs = (read_results("3.1", dataset, folder=ROOT / "results") for dataset in DATASETS)
+    return "\n\n".join(
+        (
+            "## Table 3.1 on MNIST",
+            "Thesis: FID with Inception features. Here: FD-mnist, divided by the total variance of the test set's "
+            "features; mean ± standard deviation over seeds. Lower is better; compare orders, never values.",
+            beside("3.1", FID, mnist, 4),
+            claims(mnist),
+            "## Table A.2 on MNIST",
+            "Precision ($F_{1/8}$) and recall ($F_8$) of samples; higher is better.",
+            beside("A.2", PRD, mnist, 3),
+            "## The same models on glyphs",
+            "The thesis has no glyphs: this is the data set that the notebooks use.",
+            only_here(glyphs, ("floor", *FID, "squared_error"), 4),
+            claims(glyphs),
+            "## Where the numbers come from",
+            provenance(mnist) + "\n" + provenance(glyphs),
+        )
+    )
