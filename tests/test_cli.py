@@ -61,7 +61,7 @@ def test_resuming_a_finished_run_changes_nothing(run: Path) -> None:
         (("train", "ae", "--logger", "paper"), "unknown logger 'paper'"),
         (("train", "ae", "--dataset", "mnist", "--out", "m"), "mnist: missing"),
         (("train", "rae-l2", "--dataset", "digits", *QUICK, "--out", "run"), "already holds a run"),
-        (("train", "rae-l2", "--dataset", "digits", *QUICK, "--out", "run", "--seed", "1", "--resume"), "schedule.seed"),
+        (("train", "rae-l2", "--dataset", "digits", *QUICK, "--out", "run", "--seed", "1", "--resume"), "schedule."),
         (("train", "ae", "--dataset", "digits", *QUICK, "--out", "run", "--resume"), "recipe.beta = 0.0128, not 0.0"),
         (("evaluate", "nowhere"), "no such checkpoint"),
         (("table", "9.9"), "unknown thesis table '9.9'"),
