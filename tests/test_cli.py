@@ -1,26 +1,54 @@
-"""The command line as its users meet it: in a process of its own."""
+"""The command line: what it does, and one line for each mistake."""
 
+import contextlib
+import io
 import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import pytest
+import torch
+
+from teachlib.checkpoints import write_checkpoint
+from teachlib.cli import main
 
 QUICK = ("--scale", "ci", "--width", "2", "--steps", "6")
 
 
-def teachlib(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def teachlib(*arguments: str, folder: Path, **environment: str) -> Done:
+    """The command in this process: importing torch anew for each would take most of the time."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("TEACHLIB_")}
-    return subprocess.run(
-        [sys.executable, "-m", "teachlib.cli", *arguments],
-        cwd=folder,
-        env={**plain, "OMP_NUM_THREADS": "1", **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with (
+        contextlib.chdir(folder),
+        mock.patch.dict(os.environ, {**plain, **environment}, clear=True),
+        mock.patch.object(sys, "argv", ["teachlib", *arguments]),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+def test_the_installed_command_fails_in_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "teachlib.cli", "train", "rae-l3"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "teachlib: unknown recipe 'rae-l3'; did you mean 'rae-l2'? known: ae, rae-l2, vae\n"
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +107,6 @@ def test_mistakes_get_one_line_and_no_traceback(run: Path, arguments: tuple[str,
 
 
 def test_a_checkpoint_of_something_else_is_refused(run: Path) -> None:
-    import torch
-
-    from teachlib.checkpoints import write_checkpoint
-
     write_checkpoint(run.parent / "gan" / "checkpoint.safetensors", {"model.g.w": torch.ones(1)}, {"chapter": "primer"})
     done = teachlib("evaluate", "gan", folder=run.parent)
     assert (done.returncode, "a checkpoint of another recipe" in done.stderr) == (1, True)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import pandas as pd
 import torch
 import typer
+from tqdm import tqdm
 
 from teachlib import data as datasets
 from teachlib import rae, thesis, zoo
@@ -115,34 +116,45 @@ def evaluate(
                 f"{run}: {model.recipe.name} on {model.recipe.dataset}, unlike {runs[0]}; one at a time"
             )
     splits = {split: rae.load(recipe.dataset, split) for split in ("train", "validation", "test")}
-    rows, seeds = [], [header["schedule"]["seed"] for _, header in opened]
-    for (model, _), seed in zip(opened, seeds, strict=True):
-        found = rae.evaluate(
-            model.to(best_device()),
-            splits["train"],
-            splits["validation"],
-            splits["test"],
-            lambda images: classifier_features(recipe.dataset, images),
-            seed=seed,
-            count=samples,
-        )
-        rows.append(found.row())
-        print(f"seed {seed}: " + ", ".join(f"{name} {value:.4g}" for name, value in found.distances.items()))
+    headers = [header for _, header in opened]
+    rows = _measure(opened, splits, samples)
     values = {name: spread([row[name] for row in rows]) for name in rows[0]}
     print(_summary(values).to_string(float_format="%.4f"))
     if record is not None:
         result = {
             "recipe": recipe.as_dict(),
-            "trained_steps": [header["step"] for _, header in opened],
-            "training_seconds": [header["seconds"] for _, header in opened],
+            "trained_steps": [header["step"] for header in headers],
+            "training_seconds": [header["seconds"] for header in headers],
             "metric": f"FD-{recipe.dataset}: Fréchet distance over the total variance of the test set's features",
             "extractor": f"features-{recipe.dataset} (zoo), 64 features",
             "samples": min(samples, len(splits["test"])),
             "data_sha256": {split: loaded.sha256 for split, loaded in splits.items()},
-            "provenance": provenance(seeds, time.perf_counter() - started),
+            "provenance": provenance([header["schedule"]["seed"] for header in headers], time.perf_counter() - started),
             "values": values,
         }
         print(write_result(record, "3.1", recipe.name, recipe.dataset, result))
+
+
+def _measure(
+    opened: list[tuple[rae.Autoencoder, dict[str, Any]]], splits: dict[str, datasets.ImageData], samples: int
+) -> list[dict[str, float]]:
+    """One row a run."""
+    rows = []
+    with tqdm(total=6 * len(opened), unit="set", desc="features", leave=False) as bar:
+
+        def extract(images: torch.Tensor) -> torch.Tensor:
+            """Called six times a run: for test and validation images, and for four kinds of generated ones."""
+            found = classifier_features(model.recipe.dataset, images)
+            bar.update()
+            return found
+
+        for model, header in opened:
+            train, validation, test = splits["train"], splits["validation"], splits["test"]
+            seed, model = header["schedule"]["seed"], model.to(best_device())
+            found = rae.evaluate(model, train, validation, test, extract, seed=seed, count=samples)
+            rows.append(found.row())
+            bar.write(f"seed {seed}: " + ", ".join(f"{name} {value:.4g}" for name, value in found.distances.items()))
+    return rows
 
 
 def _summary(values: dict[str, dict[str, Any]]) -> pd.DataFrame:

@@ -311,19 +311,34 @@ def fit(
         TeachlibError: a loss that is not finite; a folder that holds another run; an unwritable folder or full disk.
     """
     fabric = fabric or make_fabric()
-    trainer = _Trainer(objective, schedule, fabric, settings or {})
+    unwrapped = dict(objective.nets)
+    try:
+        return _run(_Trainer(objective, schedule, fabric, settings or {}), data, validation, folder, resume, progress)
+    finally:
+        objective.nets.update(unwrapped)
+        for net in unwrapped.values():
+            net.eval()
+
+
+def _run(
+    trainer: _Trainer,
+    data: ImageData,
+    validation: ImageData | None,
+    folder: str | Path | None,
+    resume: bool,
+    progress: bool,
+) -> History:
     path = Path(folder) / "checkpoint.safetensors" if folder is not None else None
     if path is not None:
         _open_run(trainer, path, resume)
     loop = _loop(trainer, data, validation, path)
-    hidden = not progress or not fabric.is_global_zero
-    with tqdm(loop, total=schedule.steps, initial=trainer.step, disable=hidden, unit="step", leave=False) as bar:
+    hidden = not progress or not trainer.fabric.is_global_zero
+    with tqdm(
+        loop, total=trainer.schedule.steps, initial=trainer.step, disable=hidden, unit="step", leave=False
+    ) as bar:
         for losses in bar:
             if losses:
                 bar.set_postfix({name: f"{value:.4g}" for name, value in losses.items()})
-    objective.nets.update(trainer.nets)
-    for net in trainer.nets.values():
-        net.eval()
     return trainer.history
 
 

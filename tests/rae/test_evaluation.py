@@ -1,0 +1,56 @@
+"""One row of the tables: its parts, its seed, and the order that no metric may turn over."""
+
+import pytest
+import torch
+
+from teachlib import rae
+from teachlib.metrics import classifier_features, frechet_between, statistics_of
+
+
+@pytest.fixture(scope="module")
+def splits():
+    return [
+        rae.load("glyphs", split, limit=limit) for split, limit in (("train", 800), ("validation", 300), ("test", 300))
+    ]
+
+
+def _extract(images: torch.Tensor) -> torch.Tensor:
+    return classifier_features("glyphs", images)
+
+
+@pytest.fixture(scope="module")
+def found(splits):
+    return rae.evaluate(rae.from_zoo("rae-l2", "glyphs"), *splits, _extract, seed=0, count=300)
+
+
+def test_order_of_the_distances(found) -> None:
+    d = found.distances
+    assert 0 < d["floor"] < d["reconstruction"] < d["mixture"] < d["normal"]
+    assert found.curves["mixture"].f8 > found.curves["normal"].f8
+    assert found.log_likelihood["train"] > found.log_likelihood["validation"]  # ten components on 800 codes over-fit
+    assert found.samples == 300
+
+
+def test_the_same_seed_gives_the_same_row(found, splits) -> None:
+    again = rae.evaluate(rae.from_zoo("rae-l2", "glyphs"), *splits, _extract, seed=0, count=300)
+    assert again.row() == found.row()
+
+
+def test_floor_and_reconstruction_by_hand(found, splits) -> None:
+    _, validation, test = splits
+    model, x = rae.from_zoo("rae-l2", "glyphs"), validation[:][0]
+    with torch.no_grad():
+        restored = model(x)
+    assert found.squared_error == pytest.approx(((x - restored) ** 2).sum((1, 2, 3)).mean().item(), rel=1e-5)
+    real = statistics_of(_extract(test[:][0]))
+    for name, images in (("floor", x), ("reconstruction", restored)):
+        by_hand = frechet_between(statistics_of(_extract(images)), real, relative=True)
+        assert found.distances[name] == pytest.approx(by_hand, rel=1e-4)
+
+
+def test_densities_of_stochastic_and_deterministic_models() -> None:
+    codes = torch.randn(400, 16, generator=torch.Generator().manual_seed(0)) * 3
+    vae, ae = (rae.densities(rae.from_zoo(name, "glyphs"), codes) for name in ("vae", "ae"))
+    assert torch.equal(vae["normal"].covariances[0], torch.eye(16).double())  # its prior
+    assert ae["normal"].covariances[0].diagonal().mean().item() == pytest.approx(9, rel=0.1)  # a fit
+    assert len(vae["mixture"].weights) == len(ae["mixture"].weights) == 10
