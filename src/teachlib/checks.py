@@ -23,8 +23,8 @@ def agree(name: str, mine: Any, library: Any, *, rtol: float = 1e-5, atol: float
     Args:
         name: of the quantity.
         mine: a number, array or tensor.
-        library: the same from teachlib, of the same shape; |mine − library| ≤ atol + rtol·|library| must hold
-            everywhere, and a NaN agrees with nothing.
+        library: the same from teachlib, of the same shape; ``abs(mine - library) <= atol + rtol * abs(library)`` must
+            hold everywhere, and a NaN agrees with nothing.
         rtol: relative tolerance.
         atol: absolute tolerance.
 
@@ -201,7 +201,8 @@ class Exercise:
             build its generators anew at each call, and may raise :class:`Unfit`, e.g. by :func:`observed`.
         solution: the right answer.
         wrong: mistakes by name.
-        tolerance: two quantities are equal where |a − b| ≤ tolerance · max(1, |b|); one number, or one a quantity.
+        tolerance: two quantities are equal where ``abs(a - b) <= tolerance * max(1, abs(b))``; one number, or
+            one a quantity.
     """
 
     name: str
