@@ -96,6 +96,16 @@ def claims(measured: dict[str, Any]) -> str:
             f"- RAE-L2 with the mixture is at least as good as the VAE {words} in {held} of {len(pairs)} seeds "
             f"(ratio {listed})."
         )
+    for quantity, words, printed in (
+        ("normal", "From the simple density", "22.22 against 19.21"),
+        ("interpolation", "At mid-points of interpolations", "14.54 against 18.21"),
+    ):
+        pairs = list(zip(seeds("rae-l2", quantity), seeds("vae", quantity), strict=True))
+        below = sum(ours < theirs for ours, theirs in pairs)
+        lines.append(
+            f"- {words}, RAE-L2 is better than the VAE in {below} of {len(pairs)} seeds; the thesis prints {printed} "
+            "on MNIST."
+        )
     return "\n".join(lines)
 
 
