@@ -449,6 +449,6 @@ def test_formatting_strips_outputs_but_those_that_are_tests() -> None:
     text = format_notebooks.normalized(nbformat.writes(nbformat.v4.new_notebook(cells=[kept, dropped])))
     first, second = nbformat.reads(text, as_version=4).cells
     assert first.outputs[0].data["text/plain"] == "1"
-    assert (first.execution_count, first.outputs[0].execution_count, second.outputs) == (None, None, [])
+    assert (first.execution_count, first.outputs[0].execution_count, second.outputs) == (1, None, [])
     assert "papermill" not in first.metadata
     assert format_notebooks.normalized(text) == text

@@ -17,7 +17,7 @@ LONGEST_CELL = 20  # lines
 def test_notebook_runs_at_scale_ci(notebook: Path) -> None:
     environment = {**os.environ, "TEACHLIB_SCALE": "ci", "OMP_NUM_THREADS": "1"}
     environment.pop("TEACHLIB_DATA", None)  # embedded data only, as everyone has them
-    command = [sys.executable, "-m", "pytest", "--nbval-lax", "-p", "no:cacheprovider", "-q", str(notebook)]
+    command = [sys.executable, "-m", "pytest", "--nbval-lax", "-p", "no:cacheprovider", str(notebook)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-6000:]
     assert " passed" in done.stdout

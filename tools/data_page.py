@@ -1,31 +1,38 @@
-"""The table of data sets on the page about data and licences."""
+"""The tables of data sets on the page about data and licences."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from teachlib.data import Entry
 
-HEADER = "| Name | What | Shape | Classes | Train / validation / test | Kept as | Terms | Source |"
+
+def markdown(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def row(entry: "Entry") -> str:
-    """One data set of the catalogue."""
-    cells = (
-        f"`{entry.name}`",
-        entry.title,
-        " × ".join(map(str, entry.shape)),
-        str(entry.classes),
-        " / ".join(f"{count:,}" for count in entry.splits.values()),
-        "ships" if entry.embedded else "files",
-        entry.terms,
-        entry.source,
-    )
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+def facts(entry: "Entry") -> tuple[str, ...]:
+    """What a data set holds."""
+    counts = " / ".join(f"{count:,}" for count in entry.splits.values())
+    size = " × ".join(map(str, entry.shape))
+    return f"`{entry.name}`", size, str(entry.classes), counts, "ships" if entry.embedded else "files"
+
+
+def origin(entry: "Entry") -> tuple[str, ...]:
+    """Where a data set comes from, and on which terms."""
+    return f"`{entry.name}`", f"{entry.title}. {entry.source}", entry.terms
 
 
 def data_catalogue() -> str:
-    """A table of :data:`teachlib.data.CATALOGUE`; shapes are channels × height × width."""
+    """Two tables of :data:`teachlib.data.CATALOGUE`: one of eight columns would be too wide for a page."""
     from teachlib.data import CATALOGUE  # here: it costs seconds, and not every tool needs it
 
-    rows = [row(entry) for entry in CATALOGUE.values()]
-    return "\n".join([HEADER, "|---" * HEADER.count(" | ") + "|---|", *rows])
+    entries = CATALOGUE.values()
+    head = ("Name", "Size", "Classes", "Train / validation / test", "Kept as")
+    return "\n\n".join(
+        (
+            markdown(head, [facts(entry) for entry in entries]),
+            markdown(("Name", "What, and from where", "Terms"), [origin(entry) for entry in entries]),
+        )
+    )

@@ -34,20 +34,20 @@ def sigma() -> Tensor:
 # ------------------------------------------------------------------------------------------- KL, after Eq 3.9
 
 
-def test_kl_divergence_is_that_of_torch(mean: Tensor, sigma: Tensor) -> None:
+def test_kl_is_that_of_torch(mean: Tensor, sigma: Tensor) -> None:
     expected = torch_kl(Normal(mean, sigma), Normal(0.0, 1.0)).sum(1)
     by_page = 0.5 * (mean.square().sum(1) - LATENT + (sigma.square() - sigma.square().log()).sum(1))
     torch.testing.assert_close(by_page, expected)
     torch.testing.assert_close(kl_divergence(mean, sigma.square().log()), expected)
 
 
-def test_printed_kl_does_not_vanish_at_the_prior() -> None:
+def test_printed_kl_at_the_prior() -> None:
     mean, sigma = torch.zeros(1, LATENT), torch.ones(1, LATENT)
     assert kl_divergence(mean, sigma.log()).item() == 0
     assert printed_kl(mean, sigma).item() == LATENT
 
 
-def test_printed_kl_pulls_too_weakly_on_standard_deviations(mean: Tensor, sigma: Tensor) -> None:
+def test_printed_kl_of_deviations(mean: Tensor, sigma: Tensor) -> None:
     mean.requires_grad_()
     sigma.requires_grad_()
     true_mean, true_sigma = torch.autograd.grad(kl_divergence(mean, sigma.square().log()).sum(), (mean, sigma))
@@ -57,7 +57,7 @@ def test_printed_kl_pulls_too_weakly_on_standard_deviations(mean: Tensor, sigma:
     assert not torch.allclose(printed_sigma, true_sigma, rtol=0.5)
 
 
-def test_printed_kl_is_off_by_a_constant_for_variances(mean: Tensor, sigma: Tensor) -> None:
+def test_printed_kl_of_variances(mean: Tensor, sigma: Tensor) -> None:
     variance = sigma.square()
     excess = printed_kl(mean, variance) - kl_divergence(mean, variance.log())
     torch.testing.assert_close(excess, torch.full_like(excess, LATENT))
@@ -71,7 +71,7 @@ def spread(draws: Tensor) -> float:
 
 
 @pytest.mark.parametrize("sigma", [0.7, 3.0])
-def test_draws_spread_as_standard_deviations(sigma: float) -> None:
+def test_draws_have_deviation_sigma(sigma: float) -> None:
     noise = torch.randn(200_000, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     by_equation_3_9 = sigma * noise
     by_equations_3_7_and_3_10 = torch.distributions.MultivariateNormal(torch.zeros(1), sigma * torch.eye(1))
@@ -80,13 +80,13 @@ def test_draws_spread_as_standard_deviations(sigma: float) -> None:
     assert spread(by_equation_3_9) != pytest.approx(by_equations_3_7_and_3_10.stddev.item(), rel=0.1)
 
 
-def test_covariance_and_standard_deviation_agree_only_at_zero_and_one() -> None:
+def test_readings_agree_at_zero_and_one() -> None:
     sigma = torch.linspace(0, 3, 301, dtype=torch.float64)
     agree = torch.isclose(sigma.square(), sigma, atol=1e-3)
     torch.testing.assert_close(sigma[agree], torch.tensor([0.0, 1.0], dtype=torch.float64))
 
 
-def test_library_draws_and_divergence_share_one_convention() -> None:
+def test_library_keeps_one_convention() -> None:
     """KL is the mean of log q(z) − log p(z) over the library's own draws, which it is for one reading only."""
     mean, log_variance = torch.tensor([[0.5]]).double(), torch.tensor([[2.0]]).double()
     draws = sample_posterior(mean.expand(400_000, 1), log_variance.expand(400_000, 1), torch.Generator().manual_seed(3))
@@ -112,7 +112,7 @@ def rae_gradients(lambda_: float) -> dict[str, Tensor]:
     return {name: gradient for name, gradient in gradients.items() if gradient is not None}
 
 
-def test_objective_holds_encoder_and_decoder_only() -> None:
+def test_objective_has_no_discriminator() -> None:
     model = Autoencoder(recipe("rae-l2", scale="ci"))
     objective = AutoencoderObjective(model)
     assert set(objective.nets) == {"encoder", "decoder"}
@@ -124,7 +124,7 @@ def _weights(optimizer: torch.optim.Optimizer) -> list[Tensor]:
     return [weight for group in optimizer.param_groups for weight in group["params"]]
 
 
-def test_regularizer_moves_the_decoder_and_not_the_encoder() -> None:
+def test_regularizer_moves_the_decoder() -> None:
     without, with_penalty = rae_gradients(0.0), rae_gradients(0.5)
     torch.manual_seed(0)
     weights = dict(Autoencoder(recipe("rae-l2", scale="ci")).double().named_parameters())
