@@ -44,6 +44,17 @@ def test_truncated_file(saved: Path, kept: int) -> None:
         read_checkpoint(saved)
 
 
+def test_one_altered_bit_is_found(saved: Path) -> None:
+    """Anywhere: in the tensors' data, and in the header's JSON, where the file still parses."""
+    sound = saved.read_bytes()
+    for place in (len(sound) - 1, len(sound) - 9000, sound.index(b"step") + 9):
+        contents = bytearray(sound)
+        contents[place] ^= 1
+        saved.write_bytes(contents)
+        with pytest.raises(TeachlibError, match="truncated or altered"):
+            read_checkpoint(saved)
+
+
 @pytest.mark.parametrize("name", ["model.pt", "model.safetensors"])
 @pytest.mark.parametrize("write", [lambda f: torch.save(Bomb(), f), lambda f: f.write_bytes(pickle.dumps(Bomb()))])
 def test_a_pickle_is_never_opened(tmp_path: Path, name: str, write) -> None:

@@ -20,7 +20,7 @@ from torch import nn
 
 from teachlib.checkpoints import part, read_checkpoint, write_checkpoint
 from teachlib.errors import TeachlibError
-from teachlib.training import Schedule, batches, fit
+from teachlib.training import Schedule, batches, fit, make_fabric
 
 
 def _start(folder: Path) -> BaseProcess:
@@ -108,6 +108,16 @@ def test_resuming_with_other_settings_is_refused(tmp_path: Path) -> None:
     objective, data = Denoiser(), images()
     with pytest.raises(TeachlibError, match=r"started with schedule.batch_size = 20, not 10"):
         fit(objective, data, Schedule(steps=5, batch_size=10), folder=tmp_path, resume=True, progress=False)
+    with pytest.raises(TeachlibError, match=r"started with machine.precision = '32-true', not 'bf16-mixed'"):
+        fit(
+            objective,
+            data,
+            Schedule(steps=5, batch_size=20),
+            folder=tmp_path,
+            resume=True,
+            fabric=make_fabric(precision="bf16-mixed"),
+            progress=False,
+        )
     with pytest.raises(TeachlibError, match="already holds a run"):
         fit(objective, data, Schedule(steps=5, batch_size=20), folder=tmp_path, progress=False)
 

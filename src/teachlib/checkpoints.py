@@ -4,6 +4,7 @@ A pickle can run code when it is opened, so none is ever opened here. Writing go
 same folder, ``fsync`` and a rename: whenever the process dies, the file is the old one or the new one, never half.
 """
 
+import hashlib
 import json
 import os
 import tempfile
@@ -60,8 +61,18 @@ def write_checkpoint(path: str | Path, tensors: Mapping[str, Tensor], header: Ma
     """
     # A clone each: safetensors refuses tensors that share memory.
     plain = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
-    contents = save(plain, metadata={"teachlib": json.dumps({"schema": SCHEMA, **header})})
+    whole = {"schema": SCHEMA, **header}
+    contents = save(plain, metadata={"teachlib": json.dumps({**whole, "digest": _digest(plain, whole)})})
     write_atomically(Path(path), contents)
+
+
+def _digest(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> str:
+    """A hash of everything in a checkpoint, so that a single altered bit is found."""
+    digest = hashlib.sha256(json.dumps(header).encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -81,11 +92,13 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]
         raise TeachlibError(f"{file}: truncated or altered safetensors file ({error}); restore or retrain it") from None
     try:
         header = json.loads(metadata["teachlib"])
-        schema = header["schema"]
-    except (KeyError, ValueError):
+        schema = int(header["schema"])
+    except (KeyError, ValueError, TypeError, RecursionError):
         raise TeachlibError(f"{file}: a safetensors file, but no checkpoint of teachlib (no header)") from None
     if schema > SCHEMA:
         raise TeachlibError(f"{file}: written by a newer teachlib (schema {schema}, this one reads {SCHEMA}); upgrade")
+    if header.pop("digest", None) != _digest(tensors, header):
+        raise TeachlibError(f"{file}: truncated or altered: its contents are not those that were written; retrain it")
     return tensors, header
 
 

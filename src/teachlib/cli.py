@@ -34,7 +34,7 @@ def train(
     dataset: Annotated[str, typer.Option(help="Name of the catalogue; see 'teachlib data list'.")] = "glyphs",
     scale: Annotated[str | None, typer.Option(help="ci, laptop or paper.")] = None,
     variant: Annotated[str, typer.Option(help="thesis, or the authors' released code.")] = "thesis",
-    seed: Annotated[int, typer.Option(help="Of weights, data order and noise.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of weights, data order and noise.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for checkpoint and log.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
     devices: Annotated[int, typer.Option(min=1, help="Processes, a device each (DDP).")] = 1,
@@ -50,7 +50,10 @@ def train(
     if fabric.is_global_zero:
         print(f"{recipe} on {dataset}, scale {chosen.scale}, {chosen.steps} steps · {machine(fabric.device)}")
     started = time.perf_counter()
-    _, history = rae.train(chosen, seed=seed, folder=folder, resume=resume, fabric=fabric)
+    try:
+        _, history = rae.train(chosen, seed=seed, folder=folder, resume=resume, fabric=fabric)
+    except KeyboardInterrupt:  # before typer turns it into a silent exit
+        raise TeachlibError(f"stopped; go on from the last checkpoint with --resume --out {folder}") from None
     if fabric.is_global_zero:
         last = history.lines[-1] if history.lines else {}
         losses = ", ".join(f"{name} {value:.4g}" for name, value in last.items() if name != "step")
@@ -83,7 +86,9 @@ def _loggers(name: str | None, folder: Path) -> list[Any]:
             wandb.init(dir=folder)
             return [_WandbLogger(wandb)]
     except ModuleNotFoundError as error:
-        raise TeachlibError(f"--logger {name} needs a package that is missing: pip install {error.name}") from None
+        raise TeachlibError(
+            f"--logger {name} needs a package that is missing: pip install {error.name or name}"
+        ) from None
     raise TeachlibError(f"unknown logger '{name}'; known: tensorboard, wandb")
 
 
@@ -293,9 +298,6 @@ def main() -> None:
     except TeachlibError as error:
         print(f"teachlib: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("teachlib: stopped; go on with --resume", file=sys.stderr)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

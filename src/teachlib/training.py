@@ -131,7 +131,8 @@ class _Trainer:
 
     def __init__(self, objective: Objective, schedule: Schedule, fabric: Fabric, settings: Mapping[str, Any]) -> None:
         self.objective, self.schedule, self.fabric = objective, schedule, fabric
-        self.settings = {**settings, "schedule": asdict(schedule)}
+        machine = {"precision": str(fabric._precision.precision), "devices": fabric.world_size}
+        self.settings = {**settings, "schedule": asdict(schedule), "machine": machine}
         self.nets = dict(objective.nets)  # unwrapped: what checkpoints hold
         self.averages = copy.deepcopy(self.nets) if schedule.ema is not None else {}
         for name, net in self.nets.items():
