@@ -26,7 +26,7 @@ def markdown(head: list[str], rows: list[list[str]]) -> str:
 
 
 def spread(value: dict[str, Any], digits: int) -> str:
-    return f"{value['mean']:.{digits}f} ± {value['std']:.{digits}f}"
+    return f"{value['mean']:.{digits}f}\u00a0±\u00a0{value['std']:.{digits}f}"
 
 
 def beside(number: str, quantities: tuple[str, ...], measured: dict[str, Any], digits: int) -> str:

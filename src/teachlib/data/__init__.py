@@ -231,8 +231,9 @@ def get(name: str, *, root: str | Path | None = None) -> Path:
                 assert fetched is not None  # check() has just read it
                 fetched.replace(folder / fetched.name)
     except (urllib.error.URLError, ConnectionError, TimeoutError, RuntimeError) as error:
+        cause = " ".join(str(error).split())
         raise TeachlibError(
-            f"{name}: download failed ({' '.join(str(error).split())}); check the network, or copy the files to {folder}"
+            f"{name}: download failed ({cause}); check the network, or copy files to {folder}"
         ) from None
     except OSError as error:
         raise TeachlibError(f"{target}: cannot write ({error.strerror}); choose a folder by TEACHLIB_DATA") from None
