@@ -60,7 +60,7 @@ class AutoencoderObjective:
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Adam over the whole autoencoder (thesis App. A.1.2)."""
-        return {"autoencoder": torch.optim.Adam(self.model.parameters(), lr=self.recipe.learning_rate)}
+        return {"autoencoder": torch.optim.Adam(self.model.parameters(), lr=self.recipe.learning_rate, fused=True)}
 
     def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
         """The one loss of this batch."""
