@@ -146,6 +146,20 @@ def test_stub_that_raises_is_an_empty_answer() -> None:
     assert exercise().check(stub).message == "nothing returned yet"
 
 
+def test_an_answer_that_switches_gradients_off_harms_no_later_one() -> None:
+    from teachlib.rae.exercises import EXERCISES
+
+    def careless(*inputs: Any) -> Tensor:
+        torch.set_grad_enabled(False)
+        return torch.zeros(1)
+
+    before = torch.is_grad_enabled()
+    kl = EXERCISES["kl_divergence"]
+    assert kl.check(careless).points == 0
+    assert torch.is_grad_enabled() == before
+    assert kl.check(kl.solution).points == 1
+
+
 def leave(x: Tensor) -> Tensor:
     raise SystemExit(3)
 

@@ -233,6 +233,10 @@ class Exercise:
     def _observe(self, answer: Any) -> dict[str, Any]:
         if answer is None or answer is ...:
             raise Unanswered
+        with torch.enable_grad():  # whatever an earlier answer left switched off; undone afterwards
+            return self._observed(answer)
+
+    def _observed(self, answer: Any) -> dict[str, Any]:
         if not callable(answer):
             raise Unfit(f"expected a function; found {type(answer).__name__}")
         return dict(self.observe(_guarded(answer)))
