@@ -23,6 +23,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from tqdm import tqdm
 
+from teachlib import memory
 from teachlib.checkpoints import load_weights, part, read_checkpoint, write_atomically, write_checkpoint
 from teachlib.data import ImageData
 from teachlib.errors import TeachlibError
@@ -314,7 +315,9 @@ def fit(
     fabric = fabric or make_fabric()
     unwrapped = dict(objective.nets)
     try:
-        return _run(_Trainer(objective, schedule, fabric, settings or {}), data, validation, folder, resume, progress)
+        with memory.kept():
+            trainer = _Trainer(objective, schedule, fabric, settings or {})
+            return _run(trainer, data, validation, folder, resume, progress)
     finally:
         objective.nets.update(unwrapped)
         for net in unwrapped.values():
