@@ -160,6 +160,25 @@ def test_an_answer_that_switches_gradients_off_harms_no_later_one() -> None:
     assert kl.check(kl.solution).points == 1
 
 
+class Silent(Exception):
+    def __str__(self) -> str:
+        raise ValueError
+
+
+def silent(x: Tensor) -> Tensor:
+    raise Silent
+
+
+def in_double(x: Tensor) -> Tensor:
+    torch.set_default_dtype(torch.float64)
+    return x**2
+
+
+def test_an_answer_that_switches_the_default_type_harms_no_later_check() -> None:
+    assert exercise().check(in_double).points == 1
+    assert torch.get_default_dtype() == torch.float32
+
+
 def leave(x: Tensor) -> Tensor:
     raise SystemExit(3)
 
@@ -176,6 +195,7 @@ def leave(x: Tensor) -> Tensor:
         (lambda x: x**2 + torch.tensor([0, 0.5, 0]), "small at [1]: expected 4, found 4.5"),
         (lambda x: x @ torch.ones(4), "stopped with RuntimeError: "),
         (lambda x, y: x, "stopped with TypeError: "),
+        (silent, "stopped with Silent: no readable text"),
         (leave, "stopped with SystemExit: 3"),
         (7, "expected a function; found int"),
     ],

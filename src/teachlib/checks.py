@@ -221,7 +221,7 @@ class Exercise:
         except Unfit as unfit:
             return Verdict(self.name, 0, _line(str(unfit)))
         except (Exception, SystemExit) as error:
-            return Verdict(self.name, 0, f"stopped with {type(error).__name__}: {_line(str(error)) or 'no text'}")
+            return Verdict(self.name, 0, f"stopped with {type(error).__name__}: {_text(error)}")
         expected = self._observe(self.solution)
         if self._equal(seen, expected):
             return Verdict(self.name, 1, "correct")
@@ -233,8 +233,12 @@ class Exercise:
     def _observe(self, answer: Any) -> dict[str, Any]:
         if answer is None or answer is ...:
             raise Unanswered
-        with torch.enable_grad():  # whatever an earlier answer left switched off; undone afterwards
-            return self._observed(answer)
+        kind = torch.get_default_dtype()
+        try:  # whatever an earlier answer left switched, or this one switches, is undone
+            with torch.enable_grad():
+                return self._observed(answer)
+        finally:
+            torch.set_default_dtype(kind)
 
     def _observed(self, answer: Any) -> dict[str, Any]:
         if not callable(answer):
@@ -308,6 +312,14 @@ def _copy(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(_copy(item) for item in value)
     return value
+
+
+def _text(error: BaseException) -> str:
+    """What an exception says; a student's own class may fail even at that."""
+    try:
+        return _line(str(error)) or "no text"
+    except Exception:
+        return "no readable text"
 
 
 def _line(text: str, limit: int = 300) -> str:

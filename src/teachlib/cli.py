@@ -17,10 +17,11 @@ from teachlib import data as datasets
 from teachlib import rae, thesis, zoo
 from teachlib.errors import TeachlibError
 from teachlib.metrics import classifier_features
-from teachlib.results import provenance, read_results, spread, write_result
+from teachlib.results import provenance, read_results, refuse_unwritable, spread, write_result
 from teachlib.scale import best_device, machine
 from teachlib.training import make_fabric
 
+UsageError: Any = typer.BadParameter.__base__  # click's, of which newer versions of typer bring a copy
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 data_app = typer.Typer(no_args_is_help=True, help="List, fetch and check data sets.")
 zoo_app = typer.Typer(no_args_is_help=True, help="The small trained models that ship with the package.")
@@ -47,6 +48,8 @@ def train(
     chosen = rae.recipe(recipe, dataset, scale=scale, variant=variant, width=width, steps=steps)
     folder = out or Path("runs") / f"{dataset}-{recipe}-{seed}"
     fabric = _launched(devices, precision, logger, folder)
+    if resume and not folder.exists() and fabric.is_global_zero:
+        print(f"nothing to resume in {folder}; starting anew")
     if fabric.is_global_zero:
         print(f"{recipe} on {dataset}, scale {chosen.scale}, {chosen.steps} steps · {machine(fabric.device)}")
     started = time.perf_counter()
@@ -118,8 +121,10 @@ def evaluate(
     for run, (model, _) in zip(runs, opened, strict=True):
         if model.recipe != recipe:
             raise TeachlibError(
-                f"{run}: {model.recipe.name} on {model.recipe.dataset}, unlike {runs[0]}; one at a time"
+                f"{run}: {_differing(model.recipe, recipe)} in {runs[0]}; evaluate seeds of one recipe at a time"
             )
+    if record is not None:
+        refuse_unwritable(record)  # before the minutes of measuring, not after them
     splits = {split: rae.load(recipe.dataset, split) for split in ("train", "validation", "test")}
     headers = [header for _, header in opened]
     rows = _measure(opened, splits, samples)
@@ -138,6 +143,12 @@ def evaluate(
             "values": values,
         }
         print(write_result(record, "3.1", recipe.name, recipe.dataset, result))
+
+
+def _differing(recipe: rae.Recipe, first: rae.Recipe) -> str:
+    ours, theirs = recipe.as_dict(), first.as_dict()
+    name = next(name for name in ours if ours[name] != theirs[name])
+    return f"{name} is {ours[name]!r} here, {theirs[name]!r}"
 
 
 def _measure(
@@ -291,13 +302,33 @@ def _troubles(device: torch.device) -> list[str]:
     return troubles
 
 
+def _out_of_memory(error: Exception) -> bool:
+    """Whether this is what torch raises when the machine, or an address, has no room: it has no class for that."""
+    words = ("can't allocate memory", "not enough memory", "Storage size calculation overflowed")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(word in str(error) for word in words)
+
+
 def main() -> None:
     """Run the command line; a mistake of the user's prints one line and exits with 1."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except TeachlibError as error:
-        print(f"teachlib: {error}", file=sys.stderr)
-        sys.exit(1)
+        mistake = str(error)
+    except UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # a command without its subcommand shows its help
+            error.show()
+            sys.exit(2)
+        command = error.ctx.command_path if error.ctx else "teachlib"
+        mistake = f"{' '.join(error.format_message().split())} (see '{command} --help')"
+    except typer.Abort:
+        mistake = "stopped"
+    except (MemoryError, RuntimeError) as error:
+        if not _out_of_memory(error):
+            raise
+        mistake = "not enough memory; choose a smaller --width, or fewer processes"
+    if int(os.environ.get("LOCAL_RANK", 0)) == 0:  # several processes make the same mistake: one says so
+        print(f"teachlib: {mistake}", file=sys.stderr)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

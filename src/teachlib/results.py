@@ -7,6 +7,7 @@ import platform
 import resource
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
@@ -57,6 +58,19 @@ def _commit() -> str:
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     return found.stdout.strip() or "unknown"
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Find out whether results can be written, before they are measured.
+
+    Raises:
+        TeachlibError: the folder cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise TeachlibError(f"{folder}: cannot write ({error.strerror}); choose another folder") from None
 
 
 def write_result(folder: Path, table: str, recipe: str, dataset: str, result: Mapping[str, Any]) -> Path:

@@ -9,6 +9,7 @@ import json
 import math
 import random
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +30,10 @@ from teachlib.data import ImageData
 from teachlib.errors import TeachlibError
 
 Batch = tuple[Tensor, Tensor]
+
+# DDP's remarks on channels-last kernels of one channel, whose strides are ambiguous, and on an option's new name, which
+# the oldest torch allowed does not know.
+_HARMLESS = ("Grad strides do not match bucket view strides", "`broadcast_buffers` is deprecated")
 
 
 class Objective(Protocol):
@@ -95,7 +100,7 @@ def make_fabric(
     Batch-norm statistics stay each process's own: broadcasting them would alter tensors that a GAN's second
     forward pass still needs.
     """
-    strategy = DDPStrategy(broadcast_buffers=False, find_unused_parameters=True) if devices > 1 else "auto"
+    strategy = DDPStrategy(broadcast_buffers=False) if devices > 1 else "auto"
     return Fabric(
         accelerator=accelerator, devices=devices, strategy=strategy, precision=cast(Any, precision), loggers=loggers
     )
@@ -315,7 +320,9 @@ def fit(
     fabric = fabric or make_fabric()
     unwrapped = dict(objective.nets)
     try:
-        with memory.kept():
+        with memory.kept(), warnings.catch_warnings():
+            for text in _HARMLESS:
+                warnings.filterwarnings("ignore", message=text)
             trainer = _Trainer(objective, schedule, fabric, settings or {})
             return _run(trainer, data, validation, folder, resume, progress)
     finally:

@@ -188,3 +188,28 @@ def test_an_altered_byte_of_real_mnist_is_found(real_data: Path, tmp_path: Path)
     file.write_bytes(gzip.compress(bytes(contents)))
     with pytest.raises(TeachlibError, match=r"t10k-labels-idx1-ubyte.gz: wrong hash"):
         data.load("mnist", "test", root=tmp_path)
+
+
+def test_a_download_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(folder: str, *, download: bool) -> None:
+        raise RuntimeError("no route\nto host")
+
+    monkeypatch.setattr("torchvision.datasets.MNIST", unreachable)
+    with pytest.raises(TeachlibError, match="mnist: download failed \\(no route to host\\); check the network"):
+        data.get("mnist", root=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_altered_files_are_replaced_by_sound_ones(
+    real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download(folder: str, *, download: bool) -> None:
+        shutil.copytree(real_data / "MNIST", Path(folder) / "MNIST")
+
+    shutil.copytree(real_data / "MNIST", tmp_path / "MNIST")
+    altered = tmp_path / "MNIST" / "raw" / "t10k-labels-idx1-ubyte.gz"
+    altered.chmod(0o644)
+    altered.write_bytes(gzip.compress(b"something else"))
+    monkeypatch.setattr("torchvision.datasets.MNIST", download)
+    data.get("mnist", root=tmp_path)
+    assert data.check("mnist", root=tmp_path)

@@ -153,3 +153,16 @@ def test_says_what_is_wrong(changes, message):
     good = {"mean_a": np.zeros(3), "cov_a": np.eye(3), "mean_b": np.zeros(3), "cov_b": np.eye(3)}
     with pytest.raises(TeachlibError, match=message):
         frechet_distance(**(good | changes))
+
+
+def test_any_real_type_is_taken_and_no_complex_one() -> None:
+    mean, cov = torch.tensor([0.0, 1.0]), torch.eye(2)
+    assert frechet_distance(mean.bfloat16(), cov.bfloat16(), np.array([0, 1]), cov.double()) == 0
+    for complex_mean in (mean + 0j, [0j, 1j], ["0", "1"]):
+        with pytest.raises(TeachlibError, match="expected real numbers"):
+            frechet_distance(complex_mean, cov, mean, cov)
+
+
+def test_a_distance_beyond_float64_is_an_error_and_no_infinity() -> None:
+    with pytest.raises(TeachlibError, match="exceeds the range of float64"), np.errstate(over="ignore"):
+        frechet_distance([1e200], [[1.0]], [-1e200], [[1.0]])

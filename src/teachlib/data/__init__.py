@@ -202,11 +202,19 @@ def check(name: str, *, root: str | Path | None = None) -> list[str]:
     return lines
 
 
+def _sound(name: str, root: Path) -> bool:
+    """Whether all files of a data set are there and what they should be."""
+    try:
+        return present(name, root=root) and bool(check(name, root=root))
+    except TeachlibError:
+        return False
+
+
 def get(name: str, *, root: str | Path | None = None) -> Path:
     """Download a data set through torchvision, check its hashes, and only then put it in place.
 
     Returns:
-        The folder that holds the files; files that are already there and sound are left alone.
+        The folder that holds the files. Sound files that are already there are left alone, others replaced.
 
     Raises:
         TeachlibError: unknown name; no network; the download is not what it should be; the folder is not writable.
@@ -217,15 +225,15 @@ def get(name: str, *, root: str | Path | None = None) -> Path:
     if found.folder is None:
         return target  # embedded: nothing to fetch
     folder = target / found.folder
-    if present(name, root=target):
-        check(name, root=target)
+    if _sound(name, target):
         return folder
     loader = {"mnist": datasets.MNIST, "fashion-mnist": datasets.FashionMNIST}[name]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        target.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target) as staging:
             loader(staging, download=True)
             check(name, root=staging)
+            folder.mkdir(parents=True, exist_ok=True)
             for file in found.sha256:
                 fetched = idx.find(Path(staging) / found.folder, file)
                 assert fetched is not None  # check() has just read it

@@ -3,11 +3,11 @@
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
 from teachlib.errors import TeachlibError
+from teachlib.metrics.arrays import real_array
 
 Array = NDArray[np.float64]
 
@@ -38,26 +38,20 @@ def frechet_distance(mean_a: Any, cov_a: Any, mean_b: Any, cov_b: Any) -> float:
     a, b = _covariance("cov_a", cov_a, len(first)), _covariance("cov_b", cov_b, len(first))
     overlap = _nuclear_norm(_factor("cov_a", a).T @ _factor("cov_b", b))
     distance = np.sum((first - second) ** 2) + np.trace(a) + np.trace(b) - 2 * overlap
+    if not np.isfinite(distance):
+        raise TeachlibError("the distance exceeds the range of float64; look for features of absurd size")
     return max(float(distance), 0.0)  # rounding can leave −1e-15 between equals
 
 
-def _float64(name: str, values: Any) -> Array:
-    array = values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
-    array = array.astype(np.float64)
-    if not np.isfinite(array).all():
-        raise TeachlibError(f"{name} has values that are not finite; look for NaN in the features it comes from")
-    return array
-
-
 def _mean(name: str, values: Any) -> Array:
-    array = _float64(name, values)
+    array = real_array(name, values)
     if array.ndim != 1 or not array.size:
         raise TeachlibError(f"{name} has shape {array.shape}; expected (D,)")
     return array
 
 
 def _covariance(name: str, values: Any, dim: int) -> Array:
-    array = _float64(name, values)
+    array = real_array(name, values)
     if array.shape != (dim, dim):
         raise TeachlibError(f"{name} has shape {array.shape}; expected ({dim}, {dim}), as the means have {dim} entries")
     # Products in float32 are asymmetric by about 1e-7.

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.cluster import MiniBatchKMeans
 
 from teachlib.errors import TeachlibError
+from teachlib.metrics.arrays import real_array
 
 Array = NDArray[np.float64]
 
@@ -111,9 +111,7 @@ def prd_from_histograms(real: Array, generated: Array, angles: int = 1001) -> PR
 
 
 def _features(name: str, values: Any) -> Array:
-    array = values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+    array = real_array(name, values)
     if array.ndim != 2:
         raise TeachlibError(f"{name} has shape {array.shape}; expected (N, D)")
-    if not np.isfinite(array).all():
-        raise TeachlibError(f"{name} has values that are not finite; look for NaN in the images or the extractor")
-    return np.asarray(array, dtype=np.float64)
+    return array

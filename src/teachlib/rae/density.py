@@ -74,6 +74,8 @@ def fit_mixture(codes: Tensor, *, components: int = 10, seed: int = 0, iteration
     Raises:
         TeachlibError: fewer codes than components or dimensions, or codes that are not finite.
     """
+    if components < 1 or iterations < 1:
+        raise TeachlibError(f"components={components}, iterations={iterations}; expected 1 or more of each")
     least = max(components, codes.shape[-1] + 1) if codes.ndim == 2 else components
     if codes.ndim != 2 or len(codes) < least:
         raise TeachlibError(f"codes of shape {tuple(codes.shape)}; expected (N, d) with N of at least {least}")
