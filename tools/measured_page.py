@@ -5,6 +5,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 DATASETS = ("mnist", "glyphs")
+HOW_TO_READ = "Each cell has the thesis's number, and below it ours; rows with one line were not run."
 FID = ("reconstruction", "normal", "mixture", "interpolation")
 PRD = ("normal_precision", "normal_recall", "mixture_precision", "mixture_recall")
 LABELS = {
@@ -25,33 +26,37 @@ def markdown(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def spread(value: dict[str, Any], digits: int) -> str:
-    return f"{value['mean']:.{digits}f}\u00a0±\u00a0{value['std']:.{digits}f}"
+def spread(quantity: str, value: dict[str, Any]) -> str:
+    """Mean ± standard deviation: distances in thousandths, short enough for a narrow column."""
+    factor = 1000 if quantity in ("floor", *FID) else 1
+    digits = 3 if quantity in PRD else 1
+    return f"{factor * value['mean']:.{digits}f}\u00a0±\u00a0{factor * value['std']:.{digits}f}"
 
 
-def beside(number: str, quantities: tuple[str, ...], measured: dict[str, Any], digits: int) -> str:
-    """One table of the thesis on MNIST, each row with what was measured under the same column."""
+def beside(number: str, quantities: tuple[str, ...], measured: dict[str, Any]) -> str:
+    """One table of the thesis on MNIST, with what was measured below each of its numbers."""
     from teachlib import thesis
 
     printed = thesis.table(number, "mnist")
-    head = ["model", *(f"{LABELS[q]}: {side}" for q in quantities for side in ("thesis", "here"))]
     rows = []
     for name in printed.index:
         found = measured.get(name)
         cells = [thesis.DISPLAY_NAMES[name]]
         for quantity in quantities:
             value = printed.loc[name, quantity]
-            cells.append("–" if value != value else f"{value:.2f}")
-            cells.append(spread(found["values"][quantity], digits) if found else "not run")
+            printed_value = "–" if value != value else f"{value:.2f}"
+            cells.append(
+                f"{printed_value}<br>{spread(quantity, found['values'][quantity])}" if found else printed_value
+            )
         rows.append(cells)
-    return markdown(head, rows)
+    return markdown(["model", *(LABELS[q] for q in quantities)], rows)
 
 
-def only_here(measured: dict[str, Any], quantities: tuple[str, ...], digits: int) -> str:
+def only_here(measured: dict[str, Any], quantities: tuple[str, ...]) -> str:
     from teachlib import thesis
 
     rows = [
-        [thesis.DISPLAY_NAMES[name], *(spread(found["values"][q], digits) for q in quantities)]
+        [thesis.DISPLAY_NAMES[name], *(spread(q, found["values"][q]) for q in quantities)]
         for name, found in measured.items()
     ]
     return markdown(["model", *(LABELS.get(q, q.replace("_", " ")) for q in quantities)], rows)
@@ -118,15 +123,16 @@ def paper_vs_measured() -> str:
         (
             "## Table 3.1 on MNIST",
             "Thesis: FID with Inception features. Here: FD-mnist, divided by the total variance of the test set's "
-            "features; mean ± standard deviation over seeds. Lower is better; compare orders, never values.",
-            beside("3.1", FID, mnist, 4),
+            "features, in thousandths; mean ± standard deviation over seeds. Lower is better; compare orders, never "
+            "values. " + HOW_TO_READ,
+            beside("3.1", FID, mnist),
             claims(mnist),
             "## Table A.2 on MNIST",
-            "Precision ($F_{1/8}$) and recall ($F_8$) of samples; higher is better.",
-            beside("A.2", PRD, mnist, 3),
+            "Precision ($F_{1/8}$) and recall ($F_8$) of samples; higher is better. " + HOW_TO_READ,
+            beside("A.2", PRD, mnist),
             "## The same models on glyphs",
-            "The thesis has no glyphs: this is the data set that the notebooks use.",
-            only_here(glyphs, ("floor", *FID, "squared_error"), 4),
+            "The thesis has no glyphs: this is the data set of the notebooks. Distances in thousandths, as above.",
+            only_here(glyphs, ("floor", *FID)),
             claims(glyphs),
             "## Where the numbers come from",
             provenance(mnist) + "\n" + provenance(glyphs),

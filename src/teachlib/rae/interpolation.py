@@ -24,15 +24,8 @@ def linear(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
 def rescaled(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     """The straight line, each point scaled to the interpolated norm (1 − t)·‖a‖ + t·‖b‖.
 
-    Where the line passes through the origin, there is no direction to scale, and the point stays there.
-
-    Args:
-        a: start, (N, d).
-        b: end, (N, d).
-        t: positions in [0, 1], (T,).
-
-    Returns:
-        (N, T, d).
+    Where the line passes through the origin, there is no direction to scale, and the point stays there. Shapes as in
+    :func:`linear`.
     """
     line = linear(a, b, t)
     norm = linear(a.norm(dim=1, keepdim=True), b.norm(dim=1, keepdim=True), t)
@@ -43,15 +36,7 @@ def spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     """Slerp: equal angles for equal steps (Shoemake, 1985); for codes of one norm, the great circle.
 
     Between parallel codes it is the straight line; between opposite ones no great circle is distinguished, and the
-    straight line is taken too.
-
-    Args:
-        a: start, (N, d).
-        b: end, (N, d).
-        t: positions in [0, 1], (T,).
-
-    Returns:
-        (N, T, d).
+    straight line is taken too. Shapes as in :func:`linear`.
     """
     unit_a, unit_b = (code / code.norm(dim=1, keepdim=True).clamp_min(1e-12) for code in (a, b))
     # atan2 keeps its precision where the codes are almost parallel; acos of the cosine does not.
