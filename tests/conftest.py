@@ -18,3 +18,9 @@ def real_data() -> Path:
     if not folder or not (Path(folder) / "MNIST" / "raw").is_dir():
         pytest.skip("TEACHLIB_DATA does not name a folder with MNIST/raw")
     return Path(folder).resolve()
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Nets start from the same weights whichever tests ran before."""
+    torch.manual_seed(0)

@@ -26,10 +26,18 @@ from tqdm import tqdm
 
 from teachlib import memory
 from teachlib.checkpoints import load_weights, part, read_checkpoint, write_atomically, write_checkpoint
-from teachlib.data import ImageData
 from teachlib.errors import TeachlibError
 
 Batch = tuple[Tensor, Tensor]
+
+
+class Samples(Protocol):
+    """What :func:`fit` trains on: indexed by a tensor or a slice, it gives samples and labels."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any, /) -> Batch: ...
+
 
 # DDP's remarks on channels-last kernels of one channel, whose strides are ambiguous, and on an option's new name, which
 # the oldest torch allowed does not know.
@@ -144,7 +152,10 @@ class _Trainer:
         for name, net in self.nets.items():
             # Images run a quarter faster on CPUs in this layout than in the default one, and tensor cores want it.
             net.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            objective.nets[name] = fabric.setup_module(net)
+            wrapped = fabric.setup_module(net)
+            if hasattr(net, "loss"):  # a network's own loss must pass through the wrapper, as its forward does
+                wrapped.mark_forward_method("loss")
+            objective.nets[name] = wrapped
         self.optimizers = objective.optimizers()
         self.plateaus = [
             ReduceLROnPlateau(optimizer, factor=0.5, patience=schedule.plateau_patience)
@@ -197,7 +208,7 @@ class _Trainer:
                     f"the loss '{name}' is {value} at step {self.step}; {where}; try a smaller learning rate"
                 )
 
-    def validate(self, data: ImageData) -> float:
+    def validate(self, data: Samples) -> float:
         """Mean over the held-out set of the first update's loss, networks in evaluation mode."""
         for net in self.objective.nets.values():
             net.eval()
@@ -288,12 +299,12 @@ def _refuse_other_settings(path: Path, header: Mapping[str, Any], settings: Mapp
 
 def fit(
     objective: Objective,
-    data: ImageData,
+    data: Samples,
     schedule: Schedule,
     *,
     folder: str | Path | None = None,
     resume: bool = False,
-    validation: ImageData | None = None,
+    validation: Samples | None = None,
     fabric: Fabric | None = None,
     settings: Mapping[str, Any] | None = None,
     progress: bool = True,
@@ -333,8 +344,8 @@ def fit(
 
 def _run(
     trainer: _Trainer,
-    data: ImageData,
-    validation: ImageData | None,
+    data: Samples,
+    validation: Samples | None,
     folder: str | Path | None,
     resume: bool,
     progress: bool,
@@ -363,7 +374,7 @@ def _open_run(trainer: _Trainer, path: Path, resume: bool) -> None:
 
 
 def _loop(
-    trainer: _Trainer, data: ImageData, validation: ImageData | None, path: Path | None
+    trainer: _Trainer, data: Samples, validation: Samples | None, path: Path | None
 ) -> Iterator[dict[str, float]]:
     """Take the remaining steps; yields the losses whenever they are logged, else nothing, once a step."""
     schedule, fabric = trainer.schedule, trainer.fabric

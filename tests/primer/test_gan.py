@@ -1,9 +1,13 @@
 """The adversarial game: its losses against their definition, and two alternating updates through the loop."""
 
+import math
+
+import pytest
 import torch
 
 from teachlib.data import load
-from teachlib.primer import DCGANObjective, discriminator_loss, generator_loss
+from teachlib.errors import TeachlibError
+from teachlib.primer import DCGANObjective, discriminator_loss, generator_loss, plane_game
 from teachlib.training import Schedule, fit
 
 
@@ -56,3 +60,56 @@ def test_discriminator_update_leaves_the_generator_alone() -> None:
     loss.backward()
     assert name == "generator"
     assert all(p.grad is not None for p in objective.nets["generator"].parameters())
+
+
+def test_saturating_and_non_saturating_losses() -> None:
+    logits = torch.tensor([-4.0, 0.0, 3.0], requires_grad=True)
+    p = logits.sigmoid()
+    assert torch.allclose(generator_loss(logits, "saturating"), (1 - p).log().mean(), atol=1e-6)
+    assert torch.allclose(generator_loss(logits), -p.log().mean(), atol=1e-6)
+    (saturated,) = torch.autograd.grad(generator_loss(logits, "saturating"), logits)
+    (lively,) = torch.autograd.grad(generator_loss(logits), logits)
+    # Where the discriminator is sure (logit −4), one gradient is almost gone, the other at its largest.
+    assert saturated[0].abs() * 10 < lively[0].abs()
+    with pytest.raises(TeachlibError, match="unknown generator loss 'hinge'"):
+        generator_loss(logits, "hinge")
+
+
+def test_the_best_discriminator_of_two_known_densities() -> None:
+    """On a grid, the minimizer of the discriminator's loss is logit p − log q, its value −2·JS + log 4."""
+    x = torch.linspace(-6, 6, 1201, dtype=torch.float64)
+    p, q = (torch.distributions.Normal(mean, 1.0).log_prob(x).exp() * 0.01 for mean in (-1.0, 1.0))
+    logits = torch.zeros_like(x, requires_grad=True)
+    optimizer = torch.optim.LBFGS([logits], max_iter=500, line_search_fn="strong_wolfe", tolerance_grad=1e-12)
+
+    def loss() -> torch.Tensor:
+        return (p * torch.nn.functional.softplus(-logits) + q * torch.nn.functional.softplus(logits)).sum()
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        value = loss()
+        value.backward()
+        return value
+
+    optimizer.step(closure)  # type: ignore[arg-type]
+    within = (p + q) > 1e-4
+    assert torch.allclose(logits.sigmoid()[within], (p / (p + q))[within], atol=2e-3)
+    mean = (p + q) / 2
+    divergence = 0.5 * ((p * (p / mean).log()).sum() + (q * (q / mean).log()).sum())
+    assert loss().item() == pytest.approx(math.log(4) - 2 * divergence.item(), abs=1e-4)
+
+
+def test_a_conditional_game_uses_its_labels() -> None:
+    for game, x in (
+        (plane_game(classes=3), torch.randn(6, 2)),
+        (DCGANObjective(width=8, classes=3), torch.rand(6, 1, 32, 32)),
+    ):
+        for net in game.nets.values():
+            net.eval()
+        a, b = torch.zeros(6, dtype=torch.long), torch.full((6,), 2)
+        assert not torch.allclose(game.judge(x, a), game.judge(x, b))
+        draws = [game.sample(6, torch.Generator().manual_seed(0), labels) for labels in (a, b)]
+        assert draws[0].shape == x.shape
+        assert not torch.allclose(*draws)
+        names = [name for name, _ in game.updates((x, a), torch.Generator().manual_seed(0))]
+        assert names == ["discriminator", "generator"]

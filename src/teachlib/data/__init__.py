@@ -19,10 +19,25 @@ from torch.utils.data import Dataset
 
 from teachlib.data import idx
 from teachlib.data.catalogue import CATALOGUE, Entry
+from teachlib.data.densities import DENSITIES, PlaneDensity, density
 from teachlib.data.glyphs import glyphs
 from teachlib.errors import TeachlibError, unknown
 
-__all__ = ["CATALOGUE", "Entry", "ImageData", "check", "data_root", "entry", "get", "load", "present"]
+__all__ = [
+    "CATALOGUE",
+    "DENSITIES",
+    "Entry",
+    "ImageData",
+    "PlaneDensity",
+    "PointData",
+    "check",
+    "data_root",
+    "density",
+    "entry",
+    "get",
+    "load",
+    "present",
+]
 
 
 @dataclass(frozen=True)
@@ -69,6 +84,25 @@ class ImageData(Dataset[tuple[Tensor, Tensor]]):
         digest = hashlib.sha256(self.images.numpy().tobytes())
         digest.update(self.labels.numpy().tobytes())
         return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class PointData(Dataset[tuple[Tensor, Tensor]]):
+    """Vectors and labels, or pairs x and y, in memory; indexing gives both.
+
+    Attributes:
+        points: (N, d) float32.
+        labels: (N,) int64, or (N, b) float32.
+    """
+
+    points: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __getitem__(self, index: int | slice | Tensor) -> tuple[Tensor, Tensor]:
+        return self.points[index], self.labels[index]
 
 
 def data_root(root: str | Path | None = None) -> Path:

@@ -1,0 +1,104 @@
+"""Autoregressive models: who sees whom, and probabilities that add to one."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from teachlib.primer import MADE, MixtureMADE, PixelCNN, Recurrent
+
+BITS = torch.tensor(list(itertools.product((0, 1), repeat=8)))
+
+
+def stirred(model: nn.Module, *, by: float = 0.5) -> nn.Module:
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(by * torch.randn(parameter.shape, generator=generator))
+    return model.eval()
+
+
+def test_bits_have_probabilities_that_add_to_one() -> None:
+    labels = torch.full((256,), 2)
+    for log_prob in (
+        stirred(MADE(8, width=20)).log_prob(BITS),  # type: ignore[operator]
+        stirred(MADE(8, width=20, classes=3)).log_prob(BITS, labels),  # type: ignore[operator]
+        stirred(Recurrent(width=8)).log_prob(BITS),  # type: ignore[operator]
+        stirred(PixelCNN(levels=2, width=8, layers=3)).log_prob(BITS.view(-1, 1, 2, 4)),  # type: ignore[operator]
+        stirred(PixelCNN(levels=2, channels=2, width=8, layers=3)).log_prob(BITS.view(-1, 2, 2, 2)),  # type: ignore[operator]
+    ):
+        assert log_prob.exp().sum().item() == pytest.approx(1, abs=1e-5)
+        assert log_prob.std() > 0.1  # and they are not all alike
+
+
+def test_made_is_causal_by_its_gradients() -> None:
+    model = stirred(MADE(6, levels=3, width=40))
+    x = torch.rand(1, 6, requires_grad=True)
+    logits = model.net(x).view(6, 3)  # type: ignore[union-attr, operator]
+    for i in range(6):
+        (gradient,) = torch.autograd.grad(logits[i].sum(), x, retain_graph=True)
+        seen = gradient[0].abs() > 0
+        assert seen.tolist() == [j < i for j in range(6)]
+
+
+def test_mixture_made_is_causal_and_integrates_to_one() -> None:
+    model = stirred(MixtureMADE(3, components=2, width=30))
+    x = torch.randn(1, 3, requires_grad=True)
+    for i, part in enumerate(model.net(x).view(3, 6)):  # type: ignore[operator]
+        (gradient,) = torch.autograd.grad(part.sum(), x, retain_graph=True)
+        assert (gradient[0].abs() > 0).tolist() == [j < i for j in range(3)]
+    plane = stirred(MixtureMADE(2, components=3, width=16), by=0.2).double()
+    ticks = (torch.arange(800, dtype=torch.float64) + 0.5) / 800 * 80 - 40
+    with torch.no_grad():
+        mass = plane.log_prob(torch.cartesian_prod(ticks, ticks)).exp().sum().item() * 0.1**2  # type: ignore[operator]
+    assert mass == pytest.approx(1, abs=5e-3)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pixelcnn_sees_all_that_came_before_and_nothing_else(channels: int) -> None:
+    model = stirred(PixelCNN(levels=4, channels=channels, width=8, layers=6))
+    captured = torch.rand(1, channels, 5, 5, requires_grad=True)
+    above = left = model.enter(captured)  # type: ignore[operator]
+    for layer in model.layers:  # type: ignore[union-attr]
+        above, left = layer(above, left, None)
+    logits = model.head(left)  # type: ignore[operator]
+    for row, column in itertools.product(range(5), repeat=2):
+        (gradient,) = torch.autograd.grad(logits[0, :, row, column].sum(), captured, retain_graph=True)
+        seen = gradient[0].abs().sum(0) > 0
+        expected = torch.zeros(5, 5, dtype=torch.bool)
+        expected.view(-1)[: 5 * row + column] = True
+        assert torch.equal(seen, expected), (row, column)
+
+
+@pytest.mark.parametrize("name", ["made", "pixelcnn", "recurrent"])
+def test_samples_follow_the_probabilities(name: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    count, four = 20_000, torch.tensor(list(itertools.product((0, 1), repeat=4)))
+    model = stirred(
+        {"made": MADE(4, width=16), "pixelcnn": PixelCNN(levels=2, width=8, layers=2), "recurrent": Recurrent(width=8)}[
+            name
+        ]
+    )
+    if name == "pixelcnn":
+        p, drawn = model.log_prob(four.view(-1, 1, 2, 2)).exp(), model.sample(count, generator, size=2).flatten(1)  # type: ignore[operator]
+    elif name == "recurrent":
+        p, drawn = model.log_prob(four).exp(), model.sample(count, generator, length=4)  # type: ignore[operator]
+    else:
+        p, drawn = model.log_prob(four).exp(), model.sample(count, generator)  # type: ignore[operator]
+    found = torch.bincount((drawn * torch.tensor([8, 4, 2, 1])).sum(1), minlength=16) / count
+    assert (found - p).abs().max() < 4.5 * math.sqrt(0.25 / count)
+
+
+def test_mixture_made_samples_follow_the_density() -> None:
+    model = stirred(MixtureMADE(2, components=3, width=16), by=0.2)
+    drawn = model.sample(20_000, torch.Generator().manual_seed(0))  # type: ignore[operator]
+    ticks = (torch.arange(1000) + 0.5) / 1000 * 60 - 30
+    at = torch.cartesian_prod(ticks, ticks)
+    with torch.no_grad():
+        p = model.log_prob(at).exp() * 0.06**2  # type: ignore[operator]
+    for axis in (0, 1):
+        assert drawn[:, axis].mean().item() == pytest.approx((p * at[:, axis]).sum().item(), abs=0.1)
+        below = (p * (at[:, axis] < 0.5)).sum().item()
+        assert (drawn[:, axis] < 0.5).float().mean().item() == pytest.approx(below, abs=0.02)

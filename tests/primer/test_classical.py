@@ -1,0 +1,123 @@
+"""Classical estimators against scikit-learn, and each against the axioms of a density."""
+
+import math
+
+import pytest
+import torch
+from sklearn.cluster import KMeans
+from sklearn.neighbors import KernelDensity as SklearnKDE
+
+from teachlib import data
+from teachlib.errors import TeachlibError
+from teachlib.primer import Histogram, KernelDensity, VectorQuantizer, best_bandwidth, conditional_log_prob
+
+
+@pytest.fixture(scope="module")
+def points() -> torch.Tensor:
+    return data.density("moons").sample(500, torch.Generator().manual_seed(0)).double()
+
+
+def grid(extent: float = 6.0, side: int = 400) -> tuple[torch.Tensor, float]:
+    ticks = (torch.arange(side, dtype=torch.float64) + 0.5) * 2 * extent / side - extent
+    return torch.cartesian_prod(ticks, ticks), (2 * extent / side) ** 2
+
+
+@pytest.mark.parametrize(("kernel", "theirs"), [("gaussian", "gaussian"), ("box", "tophat")])
+def test_kernels_agree_with_scikit_learn(points: torch.Tensor, kernel: str, theirs: str) -> None:
+    line = points[:, :1]  # on a line, scikit-learn's round top hat is our box
+    at = torch.linspace(-3, 3, 301, dtype=torch.float64)[:, None]
+    expected = SklearnKDE(bandwidth=0.3, kernel=theirs).fit(line.numpy()).score_samples(at.numpy())
+    found = KernelDensity(line, bandwidth=0.3, kernel=kernel).log_prob(at)
+    assert torch.allclose(found, torch.from_numpy(expected), atol=1e-9)
+
+
+def test_gaussian_kernels_in_the_plane_agree_with_scikit_learn(points: torch.Tensor) -> None:
+    expected = SklearnKDE(bandwidth=0.2).fit(points.numpy()).score_samples(points.numpy() + 0.1)
+    found = KernelDensity(points, bandwidth=0.2).log_prob(points + 0.1)
+    assert torch.allclose(found, torch.from_numpy(expected), atol=1e-9)
+
+
+def test_every_estimate_integrates_to_one(points: torch.Tensor) -> None:
+    at, area = grid()
+    estimates = (
+        Histogram(points, bins=20, low=-6, high=6),
+        KernelDensity(points, bandwidth=0.3),
+        KernelDensity(points, bandwidth=0.3, kernel="box"),
+        VectorQuantizer(points, codes=10),
+    )
+    for estimate in estimates:
+        assert estimate.log_prob(at).exp().sum().item() * area == pytest.approx(1, abs=2e-3)
+
+
+@pytest.mark.parametrize("which", ["histogram", "gaussian", "box", "codes"])
+def test_samples_follow_the_density(points: torch.Tensor, which: str) -> None:
+    estimate = {
+        "histogram": lambda: Histogram(points, bins=8, low=-4, high=4),
+        "gaussian": lambda: KernelDensity(points, bandwidth=0.4),
+        "box": lambda: KernelDensity(points, bandwidth=0.4, kernel="box"),
+        "codes": lambda: VectorQuantizer(points, codes=6),
+    }[which]()
+    drawn = estimate.sample(40_000, torch.Generator().manual_seed(1)).double()
+    at, area = grid()
+    density = estimate.log_prob(at).exp() * area
+    for quantity in (
+        lambda x: x[:, 0],
+        lambda x: x[:, 1],
+        lambda x: x.square().sum(1),
+        lambda x: (x[:, 0] > 0).double(),
+    ):
+        exact = (quantity(at) * density).sum()
+        deviation = quantity(drawn).std() / math.sqrt(len(drawn))
+        assert (quantity(drawn).mean() - exact).abs() < 4.5 * deviation + 5e-3
+
+
+def test_histogram_counts(points: torch.Tensor) -> None:
+    made = Histogram(torch.tensor([[0.1], [0.2], [0.6], [1.0]]), bins=2, low=0, high=1)
+    assert torch.allclose(made.log_prob(torch.tensor([[0.3], [0.9]])).exp(), torch.tensor([1.0, 1.0]))
+    assert made.log_prob(torch.tensor([[1.5]])).item() == -math.inf
+
+
+def test_leave_one_out_leaves_one_out(points: torch.Tensor) -> None:
+    found = KernelDensity(points, bandwidth=0.2).leave_one_out()
+    for i in (0, 17, 499):
+        others = torch.cat([points[:i], points[i + 1 :]])
+        assert found[i].item() == pytest.approx(KernelDensity(others, bandwidth=0.2).log_prob(points[i : i + 1]).item())
+
+
+def test_the_best_bandwidth_is_between_spikes_and_fog(points: torch.Tensor) -> None:
+    assert 0.05 < best_bandwidth(points, [0.001, 0.05, 0.15, 0.3, 1.0, 5.0]) < 1
+
+
+def test_conditional_density_integrates_to_one_for_each_condition(points: torch.Tensor) -> None:
+    y = torch.linspace(-6, 6, 4000, dtype=torch.float64)[:, None]
+    for x in (-1.0, 0.0, 1.5):
+        at_x = torch.full_like(y, x)
+        log_p = conditional_log_prob(points[:, :1], points[:, 1:], at_x, y, bandwidth=0.3)
+        assert log_p.exp().sum().item() * 12 / 4000 == pytest.approx(1, abs=1e-3)
+
+
+def test_codes_are_a_fixed_point_as_good_as_scikit_learns(points: torch.Tensor) -> None:
+    ours = min(VectorQuantizer(points, codes=8, seed=seed).distortion(points) for seed in range(5))
+    theirs = KMeans(8, n_init=20, random_state=0).fit(points.numpy()).inertia_ / len(points)
+    assert ours <= 1.02 * theirs
+    made = VectorQuantizer(points, codes=8)
+    started = KMeans(8, init=made.codebook.numpy(), n_init=1).fit(points.numpy())
+    assert torch.allclose(made.codebook, torch.from_numpy(started.cluster_centers_), atol=1e-9)
+    assert torch.equal(made.encode(points), torch.from_numpy(started.labels_).long())
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda x: KernelDensity(x, bandwidth=0), "bandwidth=0; expected more than 0"),
+        (lambda x: KernelDensity(x[:0], bandwidth=1), "expected \\(N, d\\)"),
+        (lambda x: KernelDensity(x / 0, bandwidth=1), "not finite"),
+        (lambda x: Histogram(x, bins=0), "0 bins"),
+        (lambda x: Histogram(x, bins=2, low=0, high=1), "widen low and high"),
+        (lambda x: Histogram(torch.zeros(3, 64), bins=17), "cells; expected"),
+        (lambda x: VectorQuantizer(x, codes=501), "500 samples cannot fill 501 codes"),
+    ],
+)
+def test_mistakes_are_explained(points: torch.Tensor, make: object, words: str) -> None:
+    with pytest.raises(TeachlibError, match=words):
+        make(points)  # type: ignore[operator]

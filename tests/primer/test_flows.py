@@ -1,0 +1,159 @@
+"""Flows: log-determinants against Jacobians, inverses, and zuko on the same weights."""
+
+import math
+
+import pytest
+import torch
+import zuko
+from torch import nn
+
+from teachlib.primer import Glow, coupling_flow, spline
+from teachlib.primer.flows import BINS, Affine, Coupling, Logit, Shuffle, Step
+from teachlib.primer.glow import ImageCoupling, InvertibleConvolution
+
+
+def stirred(module: nn.Module, seed: int = 0) -> nn.Module:
+    """Away from its start as the identity, in float64."""
+    generator = torch.Generator().manual_seed(seed)
+    module = module.double().eval()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+    return module
+
+
+STEPS = {
+    "affine coupling": lambda: Coupling(5, swap=False),
+    "affine coupling, swapped": lambda: Coupling(5, swap=True),
+    "spline coupling": lambda: Coupling(5, swap=False, kind="spline"),
+    "scale": lambda: Affine(5),
+    "shuffle": lambda: Shuffle(5, seed=0),
+    "logit": lambda: Logit(),
+    "scale of channels": lambda: Affine(2),
+    "1×1 convolution": lambda: InvertibleConvolution(2, seed=0),
+    "image coupling": lambda: ImageCoupling(2, width=4),
+}
+IMAGES = {"scale of channels", "1×1 convolution", "image coupling"}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_log_determinants_and_inverses(name: str) -> None:
+    step = stirred(STEPS[name]())
+    assert isinstance(step, Step)
+    shape = (2, 2, 3) if name in IMAGES else (5,)
+    x = torch.rand(4, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    x = x if name == "logit" else 4 * x - 2
+    z, log_det = step(x)
+    for row in range(len(x)):
+        jacobian = torch.autograd.functional.jacobian(lambda at: step(at[None])[0][0], x[row])
+        size = x[row].numel()
+        assert log_det[row].item() == pytest.approx(torch.linalg.slogdet(jacobian.view(size, size))[1].item(), abs=1e-5)
+    assert torch.allclose(step.inverse(z), x, atol=1e-8)
+
+
+def test_a_coupling_starts_as_the_identity() -> None:
+    x = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
+    for kind in ("affine", "spline"):
+        z, log_det = Coupling(4, swap=False, kind=kind)(x)
+        assert torch.allclose(z, x, atol=1e-5)
+        assert log_det.abs().max() < 1e-4
+
+
+def test_the_scale_is_set_by_the_first_batch_only() -> None:
+    step, x = Affine(3), 5 + 2 * torch.randn(100, 3, generator=torch.Generator().manual_seed(0))
+    z, _ = step(x)
+    assert z.mean(0).abs().max() < 1e-5
+    assert (z.std(0, unbiased=False) - 1).abs().max() < 1e-5
+    again, _ = step(x + 1)
+    assert (again.mean(0) - 0.5).abs().max() < 0.1
+
+
+def test_splines_are_monotone_and_the_identity_outside() -> None:
+    generator = torch.Generator().manual_seed(2)
+    settings = torch.randn(1, 1, 3 * BINS - 1, generator=generator).expand(1000, 1, -1).double()
+    x = torch.linspace(-6, 6, 1000, dtype=torch.float64)[:, None]
+    y, log_slope = spline(x, settings)
+    assert (y.diff(dim=0) > 0).all()
+    assert torch.equal(y[x.abs() >= 4], x[x.abs() >= 4])
+    slope = torch.gradient(y[:, 0], spacing=(x[:, 0],))[0]
+    assert (slope.log() - log_slope[:, 0]).abs().median() < 1e-3
+
+
+def test_spline_agrees_with_zuko_on_the_same_knots() -> None:
+    generator = torch.Generator().manual_seed(3)
+    settings = torch.randn(50, 2, 3 * BINS - 1, generator=generator, dtype=torch.float64)
+    x = 3 * torch.randn(50, 2, generator=generator, dtype=torch.float64)
+    widths, heights, slopes = settings.split([BINS, BINS, BINS - 1], -1)
+    limit = math.log(1e-30)
+
+    def unsquashed(wanted: torch.Tensor, factor: int) -> torch.Tensor:
+        """What zuko's soft clipping r / (1 + |factor·r / limit|) turns into ``wanted``."""
+        return wanted / (1 - (factor * wanted / limit).abs())
+
+    def bins(raw: torch.Tensor) -> torch.Tensor:
+        return unsquashed((1e-3 + (1 - 1e-3 * BINS) * raw.softmax(-1)).log(), 2)
+
+    exact = 1e-3 + nn.functional.softplus(slopes + math.log(math.expm1(1 - 1e-3)))
+    theirs = zuko.transforms.MonotonicRQSTransform(
+        bins(widths), bins(heights), unsquashed(exact.log(), 1), bound=4.0, slope=1e-30
+    )
+    ours, log_slope = spline(x, settings)
+    assert torch.allclose(ours, theirs(x), atol=1e-5)
+    assert torch.allclose(log_slope, theirs.log_abs_det_jacobian(x, theirs(x)), atol=1e-5)
+
+
+def test_affine_coupling_agrees_with_zuko_on_the_same_weights() -> None:
+    step = stirred(Coupling(4, swap=False))
+
+    def meta(passed: torch.Tensor) -> torch.distributions.Transform:
+        log_scale, shift = step.net(passed).unflatten(1, (-1, 2)).unbind(-1)
+        return zuko.transforms.DependentTransform(
+            torch.distributions.AffineTransform(shift, (3 * (log_scale / 3).tanh()).exp()), 1
+        )
+
+    mask = torch.tensor([True, True, False, False])
+    theirs = zuko.transforms.CouplingTransform(meta, mask)
+    x = torch.randn(20, 4, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    z, log_det = step(x)
+    assert torch.allclose(z, theirs(x), atol=1e-5)
+    assert torch.allclose(log_det, theirs.log_abs_det_jacobian(x, z), atol=1e-5)
+    assert torch.allclose(step.inverse(z), theirs.inv(z), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["affine", "spline"])
+def test_a_whole_flow_integrates_to_one_and_inverts(kind: str) -> None:
+    flow = stirred(coupling_flow(2, layers=3, kind=kind, width=8))
+    side = 40 if kind == "affine" else 12  # splines are sharp but stay near; affine scales reach far
+    ticks = (torch.arange(800, dtype=torch.float64) + 0.5) / 800 * 2 * side - side
+    with torch.no_grad():
+        mass = sum(flow.log_prob(at).exp().sum().item() for at in torch.cartesian_prod(ticks, ticks).split(80_000))
+    assert mass * (2 * side / 800) ** 2 == pytest.approx(1, abs=5e-3)
+    x = torch.randn(100, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert torch.allclose(flow.decode(flow.encode(x)[0]), x, atol=1e-5)
+
+
+def test_a_conditional_flow_integrates_to_one_for_each_condition() -> None:
+    flow = stirred(coupling_flow(2, layers=2, kind="affine", width=8, context=1))
+    ticks = (torch.arange(400, dtype=torch.float64) + 0.5) / 400 * 60 - 30
+    at = torch.cartesian_prod(ticks, ticks)
+    masses = []
+    for value in (-1.0, 2.0):
+        context = torch.full((len(at), 1), value, dtype=torch.float64)
+        with torch.no_grad():
+            masses.append(flow.log_prob(at, context).exp())
+        assert masses[-1].sum().item() * (60 / 400) ** 2 == pytest.approx(1, abs=5e-3)
+    assert (masses[0] - masses[1]).abs().max() > 1e-3
+
+
+def test_glow_against_its_jacobian() -> None:
+    flow = stirred(Glow(channels=1, size=8, resolutions=2, steps=2, width=4))
+    x = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 0.8 + 0.1
+
+    def flat(image: torch.Tensor) -> torch.Tensor:
+        return torch.cat([z.flatten() for z in flow.encode(image[None])[0]])
+
+    _, log_det = flow.encode(x)
+    jacobian = torch.autograd.functional.jacobian(flat, x[0]).view(64, 64)
+    assert log_det[0].item() == pytest.approx(torch.linalg.slogdet(jacobian)[1].item(), abs=1e-5)
+    assert torch.allclose(flow.decode(flow.encode(x)[0]), x, atol=1e-8)
+    assert flow.float().sample(3, torch.Generator().manual_seed(0)).shape == (3, 1, 8, 8)
