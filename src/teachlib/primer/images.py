@@ -1,0 +1,350 @@
+"""Every family of the primer as a model of images: one way to train, sample and measure them all.
+
+Each takes images in [0, 1] of (N, C, H, W). What a family cannot do, its class does not offer: the table of abilities
+is read off these classes (:func:`abilities`).
+"""
+
+import math
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from teachlib.nets import ImageDenoiser, mlp
+from teachlib.primer.autoregressive import PixelCNN
+from teachlib.primer.diffusion import Diffusion, cosine_schedule
+from teachlib.primer.energy import EnergyNet, mala, noise_contrastive_loss
+from teachlib.primer.flows import Flow, Logit, coupling_flow
+from teachlib.primer.gan import DCGANObjective, Game
+from teachlib.primer.glow import Glow
+from teachlib.primer.pixels import dequantize, from_levels, to_levels
+from teachlib.primer.vae import VAE
+
+Shape = tuple[int, int, int]
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """Draws new images."""
+
+    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+        """(count, C, H, W) in [0, 1]."""
+        ...
+
+
+@runtime_checkable
+class Evaluates(Protocol):
+    """Knows log P(image) exactly."""
+
+    def log_prob(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Of the pixels' levels, in nats; for densities, of dequantized ones: (N, C, H, W) → (N,)."""
+        ...
+
+
+@runtime_checkable
+class Bounds(Protocol):
+    """Knows a lower bound on log P(image)."""
+
+    def log_prob_bound(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """An estimate of the bound in nats: (N, C, H, W) → (N,)."""
+        ...
+
+
+@runtime_checkable
+class Estimates(Protocol):
+    """Has an estimate of log P(image) that is neither exact nor a bound."""
+
+    def log_prob_estimate(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """In nats: (N, C, H, W) → (N,)."""
+        ...
+
+
+@runtime_checkable
+class Infers(Protocol):
+    """Finds the latent code of an image."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) → (N, d)."""
+        ...
+
+
+@runtime_checkable
+class Compresses(Protocol):
+    """Rebuilds an image from a code with fewer numbers than it has pixels."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) → (N, d)."""
+        ...
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """As ``x``."""
+        ...
+
+
+def abilities(model: object) -> dict[str, str]:
+    """What a model can do, read off its methods: ``sample``, ``evaluate``, ``infer``, ``compress``."""
+    likelihood = "–"
+    for protocol, word in ((Evaluates, "exact"), (Bounds, "bound"), (Estimates, "estimate")):
+        if isinstance(model, protocol):
+            likelihood = word
+    return {
+        "sample": _yes(model, Samples),
+        "evaluate": likelihood,
+        "infer": _yes(model, Infers),
+        "compress": _yes(model, Compresses),
+    }
+
+
+def _yes(model: object, protocol: type) -> str:
+    return "yes" if isinstance(model, protocol) else "–"
+
+
+class ImageVAE(nn.Module):
+    """A :class:`teachlib.primer.VAE` over flattened images.
+
+    Args:
+        shape: of an image.
+        levels: of a pixel.
+        latent: dimension of the code.
+        width: of the networks.
+    """
+
+    def __init__(self, shape: Shape, levels: int, *, latent: int = 8, width: int = 128) -> None:
+        super().__init__()
+        self.shape, self.levels = shape, levels
+        self.vae = VAE(math.prod(shape), levels=levels, latent=latent, width=width)
+
+    def _flat(self, x: Tensor) -> Tensor:
+        return to_levels(x.flatten(1), self.levels)
+
+    def loss(self, x: Tensor, labels: Tensor | None, generator: torch.Generator) -> Tensor:
+        """Negative ELBO in nats a dimension."""
+        return self.vae.loss(self._flat(x), None, generator)
+
+    def log_prob_bound(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """The importance-weighted bound of a hundred draws."""
+        return self.vae.importance_weighted_bound(self._flat(x), generator)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The posterior's mean, (N, latent)."""
+        return self.vae.posterior(self._flat(x)).mean
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """The decoder's mean at the code."""
+        return self.vae.decode(self.encode(x)).unflatten(1, self.shape)
+
+    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+        """The decoder's mean at draws from the prior."""
+        return self.vae.sample(count, generator).unflatten(1, self.shape)
+
+
+class ImagePixelCNN(nn.Module):
+    """A :class:`teachlib.primer.PixelCNN`.
+
+    Args:
+        shape: of an image.
+        levels: of a pixel.
+        width: channels.
+        layers: gated layers.
+    """
+
+    def __init__(self, shape: Shape, levels: int, *, width: int = 32, layers: int = 6) -> None:
+        super().__init__()
+        self.shape, self.levels = shape, levels
+        self.net = PixelCNN(levels=levels, channels=shape[0], width=width, layers=layers)
+
+    def loss(self, x: Tensor, labels: Tensor | None, generator: torch.Generator) -> Tensor:
+        """Nats a dimension."""
+        return self.net.loss(to_levels(x, self.levels))
+
+    def log_prob(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Exact, in nats."""
+        return self.net.log_prob(to_levels(x, self.levels))
+
+    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+        """Pixel by pixel."""
+        return from_levels(self.net.sample(count, generator, size=self.shape[1]), self.levels)
+
+
+class ImageFlow(nn.Module):
+    """A coupling flow over flattened images, or Glow.
+
+    Args:
+        shape: of an image.
+        levels: of a pixel.
+        width: of the couplings' networks.
+        layers: couplings, or steps a resolution for Glow.
+        multiscale: Glow.
+    """
+
+    def __init__(
+        self, shape: Shape, levels: int, *, width: int = 64, layers: int = 6, multiscale: bool = False
+    ) -> None:
+        super().__init__()
+        self.shape, self.levels, self.dimensions = shape, levels, math.prod(shape)
+        self.flow: Flow | Glow
+        if multiscale:
+            resolutions = max(int(math.log2(shape[1])) - 2, 1)  # down to 4×4
+            self.flow = Glow(channels=shape[0], size=shape[1], resolutions=resolutions, steps=layers, width=width)
+        else:
+            self.flow = coupling_flow(self.dimensions, layers=layers, kind="affine", width=width, pixels=True)
+
+    def _dequantized(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        u = dequantize(to_levels(x, self.levels), self.levels, generator)
+        return u if isinstance(self.flow, Glow) else u.flatten(1)
+
+    def loss(self, x: Tensor, labels: Tensor | None, generator: torch.Generator) -> Tensor:
+        """Nats a dimension."""
+        return -self.flow.log_prob(self._dequantized(x, generator)).mean() / self.dimensions
+
+    def log_prob(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Of dequantized pixels, exact, in nats of the levels' unit cells."""
+        return self.flow.log_prob(self._dequantized(x, generator)) - self.dimensions * math.log(self.levels)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """z, as many numbers as pixels; of the middle of each level's cell, (N, D)."""
+        middle = (to_levels(x, self.levels) + 0.5) / self.levels
+        if isinstance(self.flow, Glow):
+            return torch.cat([z.flatten(1) for z in self.flow.encode(middle)[0]], 1)
+        return self.flow.encode(middle.flatten(1))[0]
+
+    @torch.no_grad()
+    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+        """From noise, rounded to levels."""
+        u = self.flow.sample(count, generator).view(count, *self.shape)
+        return from_levels((u * self.levels).floor().clamp(0, self.levels - 1), self.levels)
+
+
+class ImageDiffusion(nn.Module):
+    """A :class:`teachlib.primer.Diffusion` with a U-Net that knows the classes.
+
+    Args:
+        shape: of an image.
+        levels: of a pixel.
+        width: of the U-Net.
+        steps: T.
+        classes: number of classes; 0 for none.
+        depth: halvings of the U-Net.
+    """
+
+    def __init__(
+        self, shape: Shape, levels: int, *, width: int = 32, steps: int = 200, classes: int = 10, depth: int = 1
+    ) -> None:
+        super().__init__()
+        self.shape, self.levels = shape, levels
+        net = ImageDenoiser(channels=shape[0], width=width, depth=depth, classes=classes)
+        self.diffusion = Diffusion(net, cosine_schedule(steps), shape, classes=classes, pixels=True)
+
+    def loss(self, x: Tensor, labels: Tensor | None, generator: torch.Generator) -> Tensor:
+        """Squared error of the predicted noise."""
+        return self.diffusion.loss(x, labels, generator)
+
+    def log_prob_bound(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """The variational bound in nats."""
+        return self.diffusion.log_prob_bound(to_levels(x, self.levels), generator, levels=self.levels)
+
+    def sample(
+        self, count: int, generator: torch.Generator, labels: Tensor | None = None, *, guidance: float = 1.0
+    ) -> Tensor:
+        """By ancestral sampling."""
+        return self.diffusion.sample(count, generator, labels, guidance=guidance)
+
+
+class ImageGAN(nn.Module):
+    """The game of :mod:`teachlib.primer.gan`: fully connected for small images, DCGAN for 32×32 and 64×64.
+
+    Args:
+        shape: of an image.
+        levels: of a pixel; samples are rounded to them.
+        width: of both networks.
+        latent: dimension of the noise.
+        learning_rate: of both players.
+    """
+
+    def __init__(
+        self, shape: Shape, levels: int, *, width: int = 128, latent: int = 16, learning_rate: float = 2e-4
+    ) -> None:
+        super().__init__()
+        self.shape, self.levels = shape, levels
+        dim, side = math.prod(shape), shape[1]
+        if side in (32, 64):
+            self.game: Game = DCGANObjective(
+                latent=latent, channels=shape[0], size=side, width=width, learning_rate=learning_rate
+            )
+        else:
+            generator = nn.Sequential(mlp(latent, width, width, dim), nn.Sigmoid(), nn.Unflatten(1, shape))
+            judge = nn.Sequential(nn.Flatten(), *mlp(dim, width, width, 1, activation=_Leaky))
+            self.game = Game(generator, judge, latent=latent, learning_rate=learning_rate)
+        self.generator, self.discriminator = self.game.nets["generator"], self.game.nets["discriminator"]
+
+    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+        """One pass of the generator."""
+        return from_levels(to_levels(self.game.sample(count, generator), self.levels), self.levels)
+
+
+class _Leaky(nn.LeakyReLU):
+    """With DCGAN's slope."""
+
+    def __init__(self) -> None:
+        super().__init__(0.2)
+
+
+class ImageEnergy(nn.Module):
+    """An energy over logits of dequantized pixels, trained against Gaussian noise of the data's own moments.
+
+    Args:
+        shape: of an image.
+        levels: of a pixel.
+        width: of the network.
+    """
+
+    def __init__(self, shape: Shape, levels: int, *, width: int = 128) -> None:
+        super().__init__()
+        self.shape, self.levels, self.dimensions = shape, levels, math.prod(shape)
+        self.logit, self.correction = Logit(), EnergyNet(self.dimensions, width=width, confining=0.0)
+        self.register_buffer("mean", torch.zeros(self.dimensions))
+        self.register_buffer("factor", torch.eye(self.dimensions))
+        self.mean: Tensor
+        self.factor: Tensor
+
+    def start(self, x: Tensor, generator: torch.Generator) -> None:
+        """Take the noise's mean and covariance from training images."""
+        at, _ = self._logits(x, generator)
+        self.mean.copy_(at.mean(0))
+        ridge = 1e-2 * torch.eye(self.dimensions)
+        self.factor.copy_(torch.linalg.cholesky(torch.cov(at.T) + ridge))
+
+    def _logits(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        return self.logit(dequantize(to_levels(x, self.levels), self.levels, generator).flatten(1))
+
+    def _log_noise(self, at: Tensor) -> Tensor:
+        return torch.distributions.MultivariateNormal(self.mean, scale_tril=self.factor).log_prob(at)
+
+    def _log_model(self, at: Tensor) -> Tensor:
+        """The noise's density, tilted by a learned energy: what is left to learn is the difference."""
+        return self._log_noise(at) + self.correction.log_prob(self._whitened(at))
+
+    def _whitened(self, at: Tensor) -> Tensor:
+        return torch.linalg.solve_triangular(self.factor, (at - self.mean).T, upper=False).T
+
+    def loss(self, x: Tensor, labels: Tensor | None, generator: torch.Generator) -> Tensor:
+        """Noise-contrastive (thesis Eq 2.10)."""
+        at, _ = self._logits(x, generator)
+        white = torch.randn(at.shape, generator=generator, device=at.device)
+        return noise_contrastive_loss(self._log_model, self._log_noise, at, self.mean + white @ self.factor.T)
+
+    def log_prob_estimate(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """With the learned constant, which no finite data make exact: neither exact nor a bound."""
+        at, log_slope = self._logits(x, generator)
+        return self._log_model(at) + log_slope - self.dimensions * math.log(self.levels)
+
+    def sample(self, count: int, generator: torch.Generator, *, steps: int = 300) -> Tensor:
+        """Ends of adjusted Langevin chains, started from the noise and run where it is white."""
+        start = torch.randn(count, self.dimensions, generator=generator)
+
+        def energy(white: Tensor) -> Tensor:
+            return 0.5 * white.square().sum(1) + self.correction(white)
+
+        white, _ = mala(energy, start, generator, steps=steps, step_size=0.05)
+        u = self.logit.inverse(self.mean + white @ self.factor.T).view(count, *self.shape)
+        return from_levels((u * self.levels).floor().clamp(0, self.levels - 1), self.levels)
