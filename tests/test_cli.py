@@ -48,7 +48,8 @@ def test_the_installed_command_fails_in_one_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "teachlib.cli", "train", "rae-l3"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "teachlib: unknown recipe 'rae-l3'; did you mean 'rae-l2'? known: ae, rae-l2, vae\n"
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("teachlib: unknown recipe 'rae-l3'; did you mean 'rae-l2'? known: ")
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +102,7 @@ def test_resuming_a_finished_run_changes_nothing(run: Path) -> None:
         (("trian", "ae"), "No such command 'trian'"),
         (("train", "ae", "--seed", "one"), "Invalid value for '--seed'"),
         (("train",), "Missing argument"),
+        (("train", "primer-vae", "--variant", "released"), "have no released code"),
     ],
 )  # fmt: skip
 def test_mistakes_get_one_line_and_no_traceback(run: Path, arguments: tuple[str, ...], words: str) -> None:
@@ -111,8 +113,18 @@ def test_mistakes_get_one_line_and_no_traceback(run: Path, arguments: tuple[str,
     assert len([line for line in done.stderr.splitlines() if line.startswith("teachlib: ")]) == 1
 
 
+def test_a_model_of_the_primer_trains_and_is_measured(tmp_path: Path) -> None:
+    done = teachlib("train", "primer-vae", "--dataset", "digits", *QUICK, "--out", "run", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = teachlib("evaluate", "run", "--samples", "100", "--record", "results", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "results" / "primer" / "primer-vae-digits.json").read_text())
+    assert (result["likelihood"], result["samples"]) == ("bound", 100)
+    assert 0 < result["values"]["bits"]["mean"] < 20
+
+
 def test_a_checkpoint_of_something_else_is_refused(run: Path) -> None:
-    write_checkpoint(run.parent / "gan" / "checkpoint.safetensors", {"model.g.w": torch.ones(1)}, {"chapter": "primer"})
+    write_checkpoint(run.parent / "gan" / "checkpoint.safetensors", {"model.g.w": torch.ones(1)}, {"chapter": "gif"})
     done = teachlib("evaluate", "gan", folder=run.parent)
     assert (done.returncode, "a checkpoint of another recipe" in done.stderr) == (1, True)
 

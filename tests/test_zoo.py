@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from teachlib import rae, zoo
+from teachlib import primer, rae, zoo
 from teachlib.errors import TeachlibError
 from teachlib.metrics import feature_classifier
 
@@ -26,6 +26,7 @@ def test_cards_tell_how_it_was_made_and_weights_have_their_hash(name: str) -> No
 def test_what_the_course_promises_is_there() -> None:
     promised = {f"features-{d}" for d in ("glyphs", "digits", "mnist", "fashion-mnist")}
     promised |= {f"{name}-{dataset}" for name in ("ae", "vae", "rae-l2") for dataset in ("glyphs", "mnist")}
+    promised |= {f"{name}-digits" for name in primer.RECIPES}
     assert promised <= set(zoo.names())
     assert sum(file.stat().st_size for file in zoo.folder().glob("*")) < 40 * 2**20
 

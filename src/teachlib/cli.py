@@ -14,13 +14,15 @@ import typer
 from tqdm import tqdm
 
 from teachlib import data as datasets
-from teachlib import rae, thesis, zoo
-from teachlib.errors import TeachlibError
+from teachlib import primer, rae, thesis, zoo
+from teachlib.checkpoints import read_checkpoint
+from teachlib.errors import TeachlibError, unknown
 from teachlib.metrics import classifier_features
 from teachlib.results import provenance, read_results, refuse_unwritable, spread, write_result
 from teachlib.scale import best_device, machine
 from teachlib.training import make_fabric
 
+RECIPES = (*rae.RECIPES, *primer.RECIPES)
 UsageError: Any = typer.BadParameter.__base__  # click's, of which newer versions of typer bring a copy
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 data_app = typer.Typer(no_args_is_help=True, help="List, fetch and check data sets.")
@@ -31,7 +33,7 @@ app.add_typer(zoo_app, name="zoo")
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(help=f"What to train: {', '.join(rae.RECIPES)}.")],
+    recipe: Annotated[str, typer.Argument(help=f"What to train: {', '.join(RECIPES)}.")],
     dataset: Annotated[str, typer.Option(help="Name of the catalogue; see 'teachlib data list'.")] = "glyphs",
     scale: Annotated[str | None, typer.Option(help="ci, laptop or paper.")] = None,
     variant: Annotated[str, typer.Option(help="thesis, or the authors' released code.")] = "thesis",
@@ -45,7 +47,7 @@ def train(
     logger: Annotated[str | None, typer.Option(help="Besides log.jsonl: tensorboard or wandb.")] = None,
 ) -> None:
     """Train a recipe; a run that was stopped goes on with --resume."""
-    chosen = rae.recipe(recipe, dataset, scale=scale, variant=variant, width=width, steps=steps)
+    chosen = _recipe(recipe, dataset, scale, variant, width, steps)
     folder = out or Path("runs") / f"{dataset}-{recipe}-{seed}"
     fabric = _launched(devices, precision, logger, folder)
     if resume and not folder.exists() and fabric.is_global_zero:
@@ -54,13 +56,27 @@ def train(
         print(f"{recipe} on {dataset}, scale {chosen.scale}, {chosen.steps} steps · {machine(fabric.device)}")
     started = time.perf_counter()
     try:
-        _, history = rae.train(chosen, seed=seed, folder=folder, resume=resume, fabric=fabric)
+        chapter: Any = primer if isinstance(chosen, primer.Recipe) else rae
+        _, history = chapter.train(chosen, seed=seed, folder=folder, resume=resume, fabric=fabric)
     except KeyboardInterrupt:  # before typer turns it into a silent exit
         raise TeachlibError(f"stopped; go on from the last checkpoint with --resume --out {folder}") from None
     if fabric.is_global_zero:
         last = history.lines[-1] if history.lines else {}
         losses = ", ".join(f"{name} {value:.4g}" for name, value in last.items() if name != "step")
         print(f"done in {time.perf_counter() - started:.0f} s: {losses}\n{folder / 'checkpoint.safetensors'}")
+
+
+def _recipe(
+    name: str, dataset: str, scale: str | None, variant: str, width: int | None, steps: int | None
+) -> rae.Recipe | primer.Recipe:
+    """Of whichever chapter has a recipe of this name."""
+    if name not in RECIPES:
+        raise unknown("recipe", name, RECIPES)
+    if name in rae.RECIPES:
+        return rae.recipe(name, dataset, scale=scale, variant=variant, width=width, steps=steps)
+    if variant != "thesis":
+        raise TeachlibError(f"--variant {variant}: the primer's recipes have no released code to follow; leave it out")
+    return primer.recipe(name, dataset, scale=scale, width=width, steps=steps)
 
 
 def _launched(devices: int, precision: str, logger: str | None, folder: Path) -> Any:
@@ -116,6 +132,10 @@ def evaluate(
 ) -> None:
     """Measure trained runs: reconstructions, samples, interpolations; mean and spread over the seeds."""
     started = time.perf_counter()
+    headers = [read_checkpoint(run / "checkpoint.safetensors" if run.is_dir() else run)[1] for run in runs]
+    if headers[0].get("chapter") == "primer":
+        _evaluate_primer(runs, record, samples, started)
+        return
     opened = [rae.open_run(run) for run in runs]
     recipe = opened[0][0].recipe
     for run, (model, _) in zip(runs, opened, strict=True):
@@ -126,7 +146,6 @@ def evaluate(
     if record is not None:
         refuse_unwritable(record)  # before the minutes of measuring, not after them
     splits = {split: rae.load(recipe.dataset, split) for split in ("train", "validation", "test")}
-    headers = [header for _, header in opened]
     rows = _measure(opened, splits, samples)
     values = {name: spread([row[name] for row in rows]) for name in rows[0]}
     print(_summary(values).to_string(float_format="%.4f"))
@@ -143,6 +162,41 @@ def evaluate(
             "values": values,
         }
         print(write_result(record, "3.1", recipe.name, recipe.dataset, result))
+
+
+def _evaluate_primer(runs: list[Path], record: Path | None, samples: int, started: float) -> None:
+    """Bits, distances and costs of the primer's image models, over seeds."""
+    opened = [primer.open_run(run) for run in runs]
+    first = opened[0][1]["recipe"]
+    for run, (_, header) in zip(runs, opened, strict=True):
+        if header["recipe"] != first:
+            raise TeachlibError(f"{run}: another recipe than {runs[0]}'s; evaluate seeds of one recipe at a time")
+    if record is not None:
+        refuse_unwritable(record)
+    test = datasets.load(first["dataset"], "test")
+    seeds = [header["schedule"]["seed"] for _, header in opened]
+    found = [
+        primer.evaluate(model, test, seed=seed, samples=samples) for (model, _), seed in zip(opened, seeds, strict=True)
+    ]
+    rows = [_numbers(row.row()) for row in found]
+    values = {name: spread([row[name] for row in rows]) for name in rows[0]}
+    print(f"likelihood: {found[0].likelihood}\n{_summary(values).to_string(float_format='%.4f')}")
+    if record is not None:
+        result = {
+            "recipe": first,
+            "likelihood": found[0].likelihood,
+            "training_seconds": [header["seconds"] for _, header in opened],
+            "metric": f"bits per dimension of the test set; FD-{first['dataset']}, relative",
+            "samples": min(samples, len(test)),
+            "data_sha256": {"test": test.sha256},
+            "provenance": provenance(seeds, time.perf_counter() - started),
+            "values": values,
+        }
+        print(write_result(record, "primer", first["name"], first["dataset"], result))
+
+
+def _numbers(row: dict[str, Any]) -> dict[str, float]:
+    return {name: value for name, value in row.items() if isinstance(value, int | float)}
 
 
 def _differing(recipe: rae.Recipe, first: rae.Recipe) -> str:

@@ -6,7 +6,7 @@ import html
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -379,6 +379,53 @@ def scatter(groups: Mapping[str, Tensor], *, xlabel: str, ylabel: str, title: st
     return figure
 
 
+def heatmaps(
+    panels: Mapping[str, Tensor], *, extent: float, points: Mapping[str, Tensor] | None = None, columns: int = 4
+) -> Figure:
+    """Densities over a square of the plane, one panel each, all on one scale of colours.
+
+    Args:
+        panels: name → (side, side), not negative, first row at the top.
+        extent: half the side of the square, in the data's units.
+        points: name → (N, 2), drawn over the panel of that name.
+        columns: panels a row at most.
+
+    Raises:
+        TeachlibError: nothing to draw.
+    """
+    if not panels:
+        raise TeachlibError("no panels to draw")
+    use_style()
+    columns = min(columns, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    side = WIDTH / columns
+    figure = Figure(figsize=(WIDTH, rows * (side + 0.3)), layout="constrained")
+    highest = max(float(panel.max()) for panel in panels.values())
+    for place, (name, panel) in enumerate(panels.items()):
+        axes = figure.add_subplot(rows, columns, place + 1)
+        square = (-extent, extent, -extent, extent)
+        axes.imshow(_array(panel), extent=square, cmap="cividis", vmin=0, vmax=highest, interpolation="bilinear")
+        over = (points or {}).get(name)
+        if over is not None:
+            x, y = _array(over).T
+            axes.scatter(x, y, s=3, color="white", alpha=0.6, linewidths=0)
+        axes.set(title=name, xlim=(-extent, extent), ylim=(-extent, extent), xlabel="x₁", ylabel="x₂")
+        axes.grid(visible=False)
+        axes.label_outer()
+    return figure
+
+
+def coloured(panel: Tensor, highest: float | None = None) -> Tensor:
+    """A table of numbers as a picture in the colours of :func:`heatmaps`: (H, W) → (3, H, W) in [0, 1].
+
+    Args:
+        panel: not negative.
+        highest: value of the brightest colour; by default the largest.
+    """
+    scaled = _array(panel) / (highest or float(panel.max()))
+    return torch.from_numpy(matplotlib.colormaps["cividis"](scaled.clip(0, 1))[..., :3]).permute(2, 0, 1).float()
+
+
 def bars(
     table: Mapping[str, Mapping[str, float]], *, ylabel: str, log: bool = False, title: str | None = None
 ) -> Figure:
@@ -488,6 +535,50 @@ def slider(frames: Sequence[Tensor], *, label: str, captions: Sequence[str], alt
         f'<div class="teachlib-slider" id="{name}" data-captions="{html.escape(said)}"><style>{_SLIDER_STYLE}</style>'
         f'{picture}{control}<output aria-live="off">{html.escape(captions[0])}</output></div>'
     )
+
+
+def explorer(
+    draw: Callable[[float], Tensor],
+    values: Sequence[float],
+    *,
+    label: str,
+    caption: Callable[[float], str],
+    alt: str,
+    height: int = 160,
+) -> None:
+    """Show a picture that depends on one number twice: live, at any value, and as :func:`slider`, without a kernel.
+
+    Args:
+        draw: value → (H, W) or (C, H, W) in [0, 1], always of one shape.
+        values: rising, of the kernel-free twin; the live one reaches from the first to the last.
+        label: of the number.
+        caption: value → what the picture shows, in words.
+        alt: description of the picture for those who do not see it.
+        height: of the picture on the page, in CSS pixels.
+    """
+    from ipywidgets import FloatSlider, Label, Output, VBox  # here: only notebooks need it
+
+    step = (values[-1] - values[0]) / 100
+    chosen = FloatSlider(values[0], min=values[0], max=values[-1], step=step, description=label)
+    shown = Output()
+
+    def update(_: Any = None) -> None:
+        shown.clear_output(wait=True)
+        drawn = draw(chosen.value)
+        address = _address(
+            Image.fromarray(_pixels(drawn[None] if drawn.ndim == 3 else drawn[None, None], "picture")[0])
+        )
+        caption_now = html.escape(caption(chosen.value))
+        picture = f'<img src="{address}" alt="{_described(alt)}" height="{height}" style="image-rendering:pixelated">'
+        with shown:
+            display(HTML(f"{picture}<p>{caption_now}</p>"))
+
+    chosen.observe(update, "value")
+    update()
+    display(VBox([Label("In a running notebook, this slider computes any value:"), chosen, shown]))
+    display(HTML("<p>The same with precomputed values, for every page:</p>"))
+    frames = [draw(value) for value in values]
+    display(slider(frames, label=label, captions=[caption(value) for value in values], alt=alt, height=height))
 
 
 def _sprites(frames: Sequence[Tensor]) -> tuple[Image.Image, int, int]:

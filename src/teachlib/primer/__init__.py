@@ -20,34 +20,45 @@ from teachlib.primer.energy import (
     score,
     sliced_score_matching_loss,
 )
+from teachlib.primer.evaluation import Evaluation, evaluate, sample_distance
 from teachlib.primer.flows import Flow, coupling_flow, spline, standard_normal_log_prob
 from teachlib.primer.gan import DCGANObjective, Game, discriminator_loss, generator_loss, plane_game
 from teachlib.primer.glow import Glow
+from teachlib.primer.images import ImageCodes, ImageGaussian, ImageKernels, abilities
 from teachlib.primer.objective import LossObjective
 from teachlib.primer.pixels import bits_per_dimension, dequantize, from_levels, quantize, to_levels
+from teachlib.primer.recipes import RECIPES, Recipe, recipe
 from teachlib.primer.regression import MixtureDensityNetwork, Regression
+from teachlib.primer.train import from_zoo, open_run, train
 from teachlib.primer.vae import VAE, discretized_logistic_log_prob, kl_to_standard_normal
 
 __all__ = [
     "MADE",
+    "RECIPES",
     "VAE",
     "DCGANObjective",
     "Diffusion",
     "EnergyModel",
     "EnergyNet",
+    "Evaluation",
     "Flow",
     "Game",
     "Glow",
     "Histogram",
+    "ImageCodes",
+    "ImageGaussian",
+    "ImageKernels",
     "KernelDensity",
     "LossObjective",
     "MixtureDensityNetwork",
     "MixtureMADE",
     "NoiseSchedule",
     "PixelCNN",
+    "Recipe",
     "Recurrent",
     "Regression",
     "VectorQuantizer",
+    "abilities",
     "best_bandwidth",
     "bits_per_dimension",
     "conditional_log_prob",
@@ -59,18 +70,24 @@ __all__ = [
     "dequantize",
     "discretized_logistic_log_prob",
     "discriminator_loss",
+    "evaluate",
     "from_levels",
+    "from_zoo",
     "generator_loss",
     "kl_to_standard_normal",
     "langevin",
     "linear_schedule",
     "mala",
     "noise_contrastive_loss",
+    "open_run",
     "plane_game",
     "quantize",
+    "recipe",
+    "sample_distance",
     "score",
     "sliced_score_matching_loss",
     "spline",
     "standard_normal_log_prob",
     "to_levels",
+    "train",
 ]

@@ -171,7 +171,7 @@ class EnergyModel(nn.Module):
         energy: f, with ``log_constant``.
         method: ``"cd"`` (contrastive divergence), ``"persistent"``, ``"denoising"``, ``"sliced"`` or ``"nce"``.
         steps: of Langevin a batch, for the first two.
-        step_size: of Langevin.
+        step_size: of Langevin; the noise of a step, √(2η), must be finer than what the data show.
         deviation: of the noise, for ``"denoising"``.
         spread: standard deviation of the Gaussian noise, for ``"nce"``, and of the chains' starts.
         chains: kept from batch to batch, for ``"persistent"``.
@@ -186,7 +186,7 @@ class EnergyModel(nn.Module):
         *,
         dim: int = 2,
         steps: int = 10,
-        step_size: float = 0.05,
+        step_size: float = 0.005,
         deviation: float = 0.2,
         spread: float = 2.0,
         chains: int = 512,

@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from teachlib.nets import ImageDenoiser, mlp
 from teachlib.primer.autoregressive import PixelCNN
+from teachlib.primer.classical import KernelDensity, VectorQuantizer, best_bandwidth
 from teachlib.primer.diffusion import Diffusion, cosine_schedule
 from teachlib.primer.energy import EnergyNet, mala, noise_contrastive_loss
 from teachlib.primer.flows import Flow, Logit, coupling_flow
 from teachlib.primer.gan import DCGANObjective, Game
 from teachlib.primer.glow import Glow
-from teachlib.primer.pixels import dequantize, from_levels, to_levels
+from teachlib.primer.pixels import dequantize, from_levels, quantize, to_levels
 from teachlib.primer.vae import VAE
 
 Shape = tuple[int, int, int]
@@ -244,10 +245,17 @@ class ImageDiffusion(nn.Module):
         return self.diffusion.log_prob_bound(to_levels(x, self.levels), generator, levels=self.levels)
 
     def sample(
-        self, count: int, generator: torch.Generator, labels: Tensor | None = None, *, guidance: float = 1.0
+        self,
+        count: int,
+        generator: torch.Generator,
+        labels: Tensor | None = None,
+        *,
+        guidance: float = 1.0,
+        steps: int | None = None,
     ) -> Tensor:
-        """By ancestral sampling."""
-        return self.diffusion.sample(count, generator, labels, guidance=guidance)
+        """By ancestral sampling; with ``steps``, by so many steps of DDIM."""
+        eta = 1.0 if steps is None else 0.0
+        return self.diffusion.sample(count, generator, labels, guidance=guidance, steps=steps, eta=eta)
 
 
 class ImageGAN(nn.Module):
@@ -348,3 +356,95 @@ class ImageEnergy(nn.Module):
         white, _ = mala(energy, start, generator, steps=steps, step_size=0.05)
         u = self.logit.inverse(self.mean + white @ self.factor.T).view(count, *self.shape)
         return from_levels((u * self.levels).floor().clamp(0, self.levels - 1), self.levels)
+
+
+# ---------------------------------------------------------------------------------------------------- classical
+
+
+class _Fitted(nn.Module):
+    """A classical density over dequantized pixels, fitted to training images and never trained.
+
+    Args:
+        x: training images, (N, C, H, W) in [0, 1].
+        levels: of a pixel.
+        seed: of the dequantization.
+    """
+
+    def __init__(self, x: Tensor, levels: int, *, seed: int = 0) -> None:
+        super().__init__()
+        self.shape, self.levels = tuple(x.shape[1:]), levels
+        self.points = self._dequantized(x, torch.Generator().manual_seed(seed))
+
+    def _dequantized(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        return dequantize(to_levels(x, self.levels), self.levels, generator).flatten(1)
+
+    def _images(self, u: Tensor) -> Tensor:
+        return from_levels(quantize(u, self.levels), self.levels).view(-1, *self.shape)
+
+
+class ImageKernels(_Fitted):
+    """Gaussian kernels on all training images; the bandwidth by leaving one out."""
+
+    def __init__(self, x: Tensor, levels: int, *, seed: int = 0) -> None:
+        super().__init__(x, levels, seed=seed)
+        bandwidth = best_bandwidth(self.points, [0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2])
+        self.density = KernelDensity(self.points, bandwidth=bandwidth)
+        self.register_buffer("centres", self.points)
+
+    def log_prob(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Of dequantized pixels, in nats of the levels' unit cells."""
+        u = self._dequantized(x, generator)
+        return self.density.log_prob(u) - u.shape[1] * math.log(self.levels)
+
+    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+        """A training image with noise, rounded to levels."""
+        return self._images(self.density.sample(count, generator))
+
+
+class ImageGaussian(_Fitted):
+    """One Gaussian with the training images' mean and covariance, 10⁻⁴ added to each variance."""
+
+    def __init__(self, x: Tensor, levels: int, *, seed: int = 0) -> None:
+        super().__init__(x, levels, seed=seed)
+        ridge = 1e-4 * torch.eye(self.points.shape[1])
+        self.register_buffer("mean", self.points.mean(0))
+        self.register_buffer("factor", torch.linalg.cholesky(torch.cov(self.points.T) + ridge))
+        self.mean: Tensor
+        self.factor: Tensor
+
+    def log_prob(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Of dequantized pixels, in nats of the levels' unit cells."""
+        u = self._dequantized(x, generator)
+        density = torch.distributions.MultivariateNormal(self.mean, scale_tril=self.factor)
+        return density.log_prob(u) - u.shape[1] * math.log(self.levels)
+
+    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+        """Draws, rounded to levels."""
+        return self._images(self.mean + torch.randn(count, len(self.mean), generator=generator) @ self.factor.T)
+
+
+class ImageCodes(_Fitted):
+    """A codebook of mean images, as a mixture of round Gaussians."""
+
+    def __init__(self, x: Tensor, levels: int, *, codes: int = 64, seed: int = 0) -> None:
+        super().__init__(x, levels, seed=seed)
+        self.quantizer = VectorQuantizer(self.points, codes=codes, seed=seed)
+        self.register_buffer("codebook", self.quantizer.codebook)
+
+    def log_prob(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Of dequantized pixels, in nats of the levels' unit cells."""
+        u = self._dequantized(x, generator)
+        return self.quantizer.log_prob(u) - u.shape[1] * math.log(self.levels)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The number of the nearest code, (N, 1)."""
+        middle = ((to_levels(x, self.levels) + 0.5) / self.levels).flatten(1)
+        return self.quantizer.encode(middle)[:, None]
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """The code's mean image."""
+        return self._images(self.quantizer.decode(self.encode(x)[:, 0]))
+
+    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+        """A code with noise, rounded to levels."""
+        return self._images(self.quantizer.sample(count, generator))

@@ -1,0 +1,104 @@
+"""One row of the side-by-side table for any image model of the primer."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from teachlib.data import ImageData
+from teachlib.metrics import classifier_features, frechet_between, prd, statistics_of
+from teachlib.primer.images import Bounds, Estimates, Evaluates, abilities
+from teachlib.primer.pixels import bits_per_dimension
+
+FEATURE_SIDE = 32  # pixels a side, as the feature classifiers take them
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What :func:`evaluate` measured.
+
+    Attributes:
+        per_image: bits per dimension of each test image, (N,); ``None`` where the model has no likelihood.
+        likelihood: ``exact``, ``bound``, ``estimate`` or ``–``.
+        distance: relative Fréchet distance between samples and test images.
+        precision: F_⅛ of the precision-recall curve.
+        recall: F_8 of it.
+        parameters: learned numbers, or stored ones of a classical model.
+        milliseconds: to draw one sample, in a batch.
+    """
+
+    per_image: Tensor | None
+    likelihood: str
+    distance: float
+    precision: float
+    recall: float
+    parameters: int
+    milliseconds: float
+
+    @property
+    def bits(self) -> float | None:
+        """Mean bits per dimension."""
+        return None if self.per_image is None else self.per_image.mean().item()
+
+    def row(self) -> dict[str, float | str | None]:
+        """All numbers by name."""
+        return {
+            "bits": self.bits,
+            "which": self.likelihood,
+            "FD": self.distance,
+            "precision": self.precision,
+            "recall": self.recall,
+            "parameters": self.parameters,
+            "ms a sample": self.milliseconds,
+        }
+
+
+def features(dataset: str, images: Tensor) -> Tensor:
+    """Of the data set's classifier, from images of any side: (N, C, H, W) → (N, 64)."""
+    side = (FEATURE_SIDE, FEATURE_SIDE)
+    return classifier_features(dataset, F.interpolate(images, size=side, mode="bilinear", align_corners=False))
+
+
+def sample_distance(drawn: Tensor, real: Tensor, dataset: str = "digits") -> float:
+    """Relative Fréchet distance between two sets of images by the data set's classifier."""
+    sides = [statistics_of(features(dataset, images)) for images in (drawn, real)]
+    return frechet_between(sides[0], sides[1], relative=True)
+
+
+@torch.no_grad()
+def log_prob(model: nn.Module, x: Tensor, generator: torch.Generator) -> Tensor | None:
+    """log P of images in nats by whatever the model offers, (N,); ``None`` where it offers nothing."""
+    if isinstance(model, Evaluates):
+        return model.log_prob(x, generator)
+    if isinstance(model, Bounds):
+        return model.log_prob_bound(x, generator)
+    return model.log_prob_estimate(x, generator) if isinstance(model, Estimates) else None
+
+
+def evaluate(model: nn.Module, test: ImageData, *, seed: int = 0, samples: int = 10_000) -> Evaluation:
+    """Measure one image model of the primer.
+
+    Args:
+        model: of :mod:`teachlib.primer.images`, in evaluation mode, on the CPU.
+        test: images that training never saw.
+        seed: of samples, noise and k-means.
+        samples: drawn, at most as many as there are test images.
+    """
+    count, generator = min(samples, len(test)), torch.Generator().manual_seed(seed)
+    real = test.first(count)[:][0]
+    nats = log_prob(model, real, generator)
+    started = time.perf_counter()
+    drawn = model.sample(count, generator)  # type: ignore[operator]
+    milliseconds = 1000 * (time.perf_counter() - started) / count
+    curve = prd(features(test.name, real), features(test.name, drawn), seed=seed)
+    return Evaluation(
+        per_image=None if nats is None else bits_per_dimension(nats, real[0].numel()),
+        likelihood=abilities(model)["evaluate"],
+        distance=sample_distance(drawn, real, test.name),
+        precision=curve.f1_8,
+        recall=curve.f8,
+        parameters=sum(p.numel() for p in [*model.parameters(), *model.buffers()]),
+        milliseconds=milliseconds,
+    )

@@ -1,0 +1,91 @@
+"""Image models of every family: what they offer, what they draw, how they are trained, kept and measured."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from teachlib import data, primer
+from teachlib.errors import TeachlibError
+from teachlib.primer.evaluation import log_prob
+from teachlib.training import make_fabric
+
+# How many bits a pixel of the test digits costs with the models that ship; guessing costs log₂ 17 = 4.09.
+BITS = {
+    "primer-vae": 2.2,
+    "primer-diffusion": 3.0,
+    "primer-pixelcnn": 1.9,
+    "primer-glow": 2.25,
+    "primer-energy": 2.35,
+}
+ABILITIES = {
+    "primer-vae": ("yes", "bound", "yes", "yes"),
+    "primer-gan": ("yes", "–", "–", "–"),
+    "primer-diffusion": ("yes", "bound", "–", "–"),
+    "primer-pixelcnn": ("yes", "exact", "–", "–"),
+    "primer-glow": ("yes", "exact", "yes", "–"),
+    "primer-energy": ("yes", "estimate", "–", "–"),
+}
+
+
+@pytest.mark.parametrize("name", primer.RECIPES)
+def test_abilities_and_samples(name: str) -> None:
+    model = primer.recipe(name, scale="ci").build(data.load("digits", "train"))
+    assert tuple(primer.abilities(model).values()) == ABILITIES[name]
+    model.eval()
+    drawn = [model.sample(6, torch.Generator().manual_seed(0)) for _ in range(2)]  # type: ignore[operator]
+    assert drawn[0].shape == (6, 1, 8, 8)
+    assert drawn[0].min() >= 0
+    assert drawn[0].max() <= 1
+    assert torch.equal(*drawn)
+
+
+@pytest.mark.parametrize("name", BITS)
+def test_the_zoos_models_know_the_digits(name: str) -> None:
+    x = data.load("digits", "test")[:][0]
+    nats = log_prob(primer.from_zoo(name), x, torch.Generator().manual_seed(0))
+    assert nats is not None
+    assert primer.bits_per_dimension(nats, 64).mean().item() < BITS[name]
+
+
+@pytest.mark.parametrize("name", primer.RECIPES)
+def test_a_run_is_kept_and_opened_again(name: str, tmp_path: Path) -> None:
+    recipe = primer.recipe(name, scale="ci", steps=3)
+    fabric = make_fabric(accelerator="cpu")
+    model, _ = primer.train(recipe, folder=tmp_path, fabric=fabric, limit=200, progress=False)
+    again, header = primer.open_run(tmp_path)
+    assert header["recipe"]["name"] == name
+    for (key, mine), theirs in zip(model.state_dict().items(), again.state_dict().values(), strict=True):
+        assert torch.equal(mine, theirs), key
+
+
+def test_classical_models_of_images() -> None:
+    train, x = data.load("digits", "train")[:][0], data.load("digits", "test")[:][0]
+    for model in (primer.ImageKernels(train, 17), primer.ImageGaussian(train, 17), primer.ImageCodes(train, 17)):
+        nats = log_prob(model, x, torch.Generator().manual_seed(0))
+        assert nats is not None
+        assert 1 < primer.bits_per_dimension(nats, 64).mean().item() < math.log2(17)
+        assert model.sample(5, torch.Generator().manual_seed(0)).shape == (5, 1, 8, 8)
+    codes = primer.ImageCodes(train, 17)
+    assert codes.encode(x[:7]).shape == (7, 1)
+    assert (codes.reconstruct(x) - x).square().mean() < (train.mean(0) - x).square().mean()
+
+
+def test_levels_and_bits() -> None:
+    level = torch.arange(17)
+    assert torch.equal(primer.to_levels(primer.from_levels(level, 17), 17), level)
+    u = primer.dequantize(level, 17, torch.Generator().manual_seed(0))
+    assert torch.equal(primer.quantize(u, 17), level)
+    uniform = torch.tensor([-64 * math.log(17)])
+    assert primer.bits_per_dimension(uniform, 64).item() == pytest.approx(math.log2(17))
+    assert primer.bits_per_dimension(torch.zeros(1), 64, levels=17).item() == pytest.approx(math.log2(17))
+
+
+def test_mistakes_are_explained() -> None:
+    with pytest.raises(TeachlibError, match="unknown recipe 'primer-vaee'; did you mean 'primer-vae'"):
+        primer.recipe("primer-vaee")
+    with pytest.raises(TeachlibError, match="steps is 0; expected at least 1"):
+        primer.recipe("primer-vae", steps=0)
+    with pytest.raises(TeachlibError, match="not a recipe of the primer"):
+        primer.recipes.from_dict({"name": "x"})  # type: ignore[attr-defined]
