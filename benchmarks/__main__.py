@@ -5,11 +5,17 @@ from collections.abc import Callable
 
 import torch
 
-from benchmarks import frechet, training
+from benchmarks import frechet, likelihood, training
 from benchmarks.table import Row, print_table
 from teachlib.scale import machine
 
-BENCHES: dict[str, Callable[[], Row]] = {"frechet": frechet.run, "training": training.run}
+BENCHES: dict[str, Callable[[], Row]] = {
+    "frechet": frechet.run,
+    "training": training.run,
+    "flows": likelihood.flows,
+    "kernels": likelihood.kernels,
+    "gaussian": likelihood.gaussian,
+}
 
 
 def main() -> None:

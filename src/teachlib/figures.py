@@ -380,7 +380,7 @@ def scatter(groups: Mapping[str, Tensor], *, xlabel: str, ylabel: str, title: st
 
 
 def heatmaps(
-    panels: Mapping[str, Tensor], *, extent: float, points: Mapping[str, Tensor] | None = None, columns: int = 4
+    panels: Mapping[str, Tensor], *, extent: float, points: Mapping[str, Tensor] | None = None, columns: int = 3
 ) -> Figure:
     """Densities over a square of the plane, one panel each, all on one scale of colours.
 
@@ -459,7 +459,15 @@ def bars(
         )
         written = ["" if math.isnan(height) else f"{height:.3g}" for height in heights]
         axes.bar_label(drawn, written, padding=2, fontsize=9, rotation=90 if crowded else 0)
-    axes.set_xticks(range(len(table)), list(table))
+    # Names that would run into each other stand aslant.
+    slanted = sum(map(len, table)) > 44 or max(map(len, table)) * len(table) > 60
+    axes.set_xticks(
+        range(len(table)),
+        list(table),
+        rotation=30 if slanted else 0,
+        ha="right" if slanted else "center",
+        rotation_mode="anchor",
+    )
     axes.grid(axis="x", visible=False)
     axes.set_yscale("log" if log else "linear")
     axes.margins(y=0.22 if crowded else 0.1)
