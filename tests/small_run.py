@@ -2,6 +2,7 @@
 
 import random
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +15,14 @@ from teachlib.training import Schedule, fit, make_fabric
 
 
 class Denoiser:
-    """Restores noisy 4×4 images; without ``norm`` nothing in it couples samples or draws random numbers."""
+    """Restores noisy 4×4 images; without ``norm`` nothing in it couples samples or draws random numbers.
 
-    def __init__(self, *, norm: bool = True) -> None:
+    With ``delay`` seconds it is slow to start, as one process of several can be.
+    """
+
+    def __init__(self, *, norm: bool = True, delay: float = 0.0) -> None:
         torch.manual_seed(0)
+        self.delay = delay
         middle = [nn.BatchNorm1d(16), nn.Dropout(0.2)] if norm else []
         self.nets: dict[str, nn.Module] = {
             "net": nn.Sequential(nn.Flatten(), nn.Linear(16, 16), *middle, nn.Linear(16, 16))
@@ -25,6 +30,7 @@ class Denoiser:
         self.noise = 0.1 if norm else 0.0
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        time.sleep(self.delay)
         return {"denoise": torch.optim.Adam(self.nets["net"].parameters(), lr=1e-2)}
 
     def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
@@ -54,7 +60,7 @@ if __name__ == "__main__":  # small_run.py DEVICES FOLDER: the same global batch
     fabric = make_fabric(devices=int(sys.argv[1]), accelerator="cpu")
     fabric.launch()
     fit(
-        Denoiser(norm=False),
+        Denoiser(norm=False, delay=0.5 * fabric.global_rank),  # the first process writes before the second looks
         images(),
         Schedule(steps=40, batch_size=20),
         folder=sys.argv[2],

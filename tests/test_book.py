@@ -32,6 +32,7 @@ import book as book_tool  # noqa: E402
 
 TOC_PAGES = staging.toc_pages(ROOT)
 PHONE = {"width": 390, "height": 844}
+pytestmark = pytest.mark.xdist_group("book")  # one build of the book for all of them
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 

@@ -365,9 +365,11 @@ def _run(
 
 
 def _open_run(trainer: _Trainer, path: Path, resume: bool) -> None:
-    if not resume and path.exists():
+    # The first process looks for all: one that looked later would find what the first has just written.
+    found = trainer.fabric.broadcast(path.exists())
+    if found and not resume:
         raise TeachlibError(f"{path.parent} already holds a run; resume it (--resume) or choose another folder")
-    if resume and path.exists():
+    if found:
         trainer.restore(path)
     else:
         trainer.save(path)  # finds an unwritable folder before an hour of training, not after it
