@@ -39,7 +39,7 @@ test: $(VENV)/.ready  ## check style, types and imports, then run all tests
 	@$(BIN)/python -m ruff format --check --quiet || { echo "some files are not formatted: make format"; exit 1; }
 	@$(BIN)/python -m mypy --no-error-summary src/teachlib tools
 	@output=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$output"; exit 1; }
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 bench: $(VENV)/.ready  ## compare speed with peers, both in one run
 	@$(BIN)/python -m benchmarks

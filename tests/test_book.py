@@ -14,6 +14,7 @@ from typing import Any
 import nbformat
 import pytest
 import yaml
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / "tools"
@@ -32,7 +33,6 @@ import book as book_tool  # noqa: E402
 
 TOC_PAGES = staging.toc_pages(ROOT)
 PHONE = {"width": 390, "height": 844}
-pytestmark = pytest.mark.xdist_group("book")  # one build of the book for all of them
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -40,15 +40,18 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 
 @pytest.fixture(scope="session")
-def html() -> Path:
+def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The rendered pages: the reader's own when they are up to date, else a build at ci scale beside them."""
     book = book_tool.Book()
     if book_tool.is_fresh(book):
         return book.html
     book = book_tool.Book(book.build / "tests")
-    command = [sys.executable, str(TOOLS / "book.py"), "--scale", "ci", "--output", str(book.folder)]
-    process = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    assert process.returncode == 0, process.stdout + process.stderr
+    # Tests run in several processes: the first one here builds, the others wait and find the book up to date.
+    with FileLock(tmp_path_factory.getbasetemp().parent / "book.lock"):
+        if not book_tool.is_fresh(book):
+            command = [sys.executable, str(TOOLS / "book.py"), "--scale", "ci", "--output", str(book.folder)]
+            process = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+            assert process.returncode == 0, process.stdout + process.stderr
     return book.html
 
 
