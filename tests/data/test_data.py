@@ -1,6 +1,8 @@
 """Data: shapes, honest splits, known factors, and bad files answered by one line."""
 
 import gzip
+import hashlib
+import pickle
 import shutil
 import struct
 from pathlib import Path
@@ -11,7 +13,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from teachlib import data
-from teachlib.data import idx
+from teachlib.data import cifar, files, idx, pickles
 from teachlib.data.glyphs import RANGES, Factors, draw_factors, render
 from teachlib.errors import TeachlibError
 
@@ -106,9 +108,7 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def _read(pair: tuple[Path, Path]) -> tuple[torch.Tensor, torch.Tensor]:
-    import hashlib
-
-    hashes = {f.name.removesuffix(".gz"): hashlib.sha256(idx.read_bytes(f)).hexdigest() for f in pair}
+    hashes = {f.name.removesuffix(".gz"): hashlib.sha256(files.read_bytes(f)).hexdigest() for f in pair}
     return idx.read_pair(*pair, hashes)
 
 
@@ -150,6 +150,97 @@ def test_missing_files_say_what_to_do(tmp_path: Path) -> None:
     assert not data.present("mnist", root=tmp_path)
 
 
+# -------------------------------------------------------------------------------------- CIFAR-10's files: old pickles
+
+
+def _python2_batch(pixels: np.ndarray, labels: list[int]) -> bytes:
+    """A batch as Python 2 wrote it (protocol 2): text without encoding, numpy's old module, state in place."""
+
+    def short(text: bytes) -> bytes:
+        return b"U" + bytes([len(text)]) + text
+
+    def number(value: int) -> bytes:
+        return b"J" + struct.pack("<i", value)
+
+    array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85" + short(b"b") + b"\x87R"
+    kind = b"cnumpy\ndtype\n" + short(b"u1") + b"K\x00K\x01\x87R"
+    kind += b"(K\x03" + short(b"|") + b"NNN" + number(-1) * 2 + b"K\x00tb"
+    shape = b"".join(number(side) for side in pixels.shape) + b"\x86"
+    content = b"T" + struct.pack("<i", pixels.size) + pixels.tobytes()
+    state = b"(K\x01" + shape + kind + b"\x89" + content + b"tb"
+    items = short(b"batch_label") + short(b"training batch 1 of 5") + short(b"data") + array + state
+    items += short(b"labels") + b"](" + b"".join(number(label) for label in labels) + b"e"
+    return b"\x80\x02}(" + items + b"u."
+
+
+PIXELS = np.arange(4 * 3072).reshape(4, 3072).astype(np.uint8)
+
+
+def _cifar(file: Path, contents: bytes) -> tuple[torch.Tensor, torch.Tensor]:
+    file.write_bytes(contents)
+    return cifar.read_batch(file, {file.name: hashlib.md5(contents).hexdigest()})
+
+
+def test_a_batch_of_python_2_is_read(tmp_path: Path) -> None:
+    contents = _python2_batch(PIXELS, [3, 1, 4, 1])
+    images, labels = _cifar(tmp_path / "data_batch_1", contents)
+    assert torch.equal(images, torch.from_numpy(PIXELS).view(4, 3, 32, 32))
+    assert labels.tolist() == [3, 1, 4, 1]
+    theirs = pickle.loads(contents, encoding="bytes")  # as torchvision does
+    assert np.array_equal(theirs[b"data"], PIXELS)
+
+
+def test_cifar_is_split_and_named_by_torchvisions_hashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision.datasets import CIFAR10
+
+    entry = data.entry("cifar-10")
+    assert entry.hashes == dict(CIFAR10.train_list + CIFAR10.test_list)
+    assert entry.folder == Path(CIFAR10.base_folder)
+    folder = tmp_path / CIFAR10.base_folder
+    folder.mkdir()
+    for number, name in enumerate(entry.hashes):
+        contents = _python2_batch(PIXELS, [number] * 4)
+        (folder / name).write_bytes(contents)
+        monkeypatch.setitem(entry.hashes, name, hashlib.md5(contents).hexdigest())
+    found = {split: data.load("cifar-10", split, root=tmp_path).labels.tolist() for split in entry.splits}
+    assert found == {"train": [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4, "validation": [4] * 4, "test": [5] * 4}
+
+
+@pytest.mark.parametrize(
+    ("contents", "words"),
+    [
+        (_python2_batch(PIXELS, [1, 2]), "2 labels for 4 images"),
+        (_python2_batch(PIXELS[:, :100], [1] * 4), r"'data' is uint8 \(4, 100\), expected uint8 of \(N, 3072\)"),
+        (_python2_batch(PIXELS, [1] * 4)[:-200], "not a pickle of plain data: pickle data was truncated"),
+        (_python2_batch(PIXELS, [1] * 4).replace(b"u1", b"O8"), "array of type 'O8', which is not one of numbers"),
+        (pickle.dumps([1, 2]), "no CIFAR-10 batch"),
+        (b"", "damaged or no pickle"),
+        (b"cos\nsystem\n(S'echo'\ntR.", "os.system"),
+    ],
+)
+def test_bad_batches_are_named(tmp_path: Path, contents: bytes, words: str) -> None:
+    with pytest.raises(TeachlibError, match=words) as caught:
+        _cifar(tmp_path / "test_batch", contents)
+    assert "\n" not in str(caught.value)
+
+
+def test_another_batch_is_not_opened(tmp_path: Path) -> None:
+    (tmp_path / "test_batch").write_bytes(b"cos\nsystem\n(S'echo'\ntR.")
+    with pytest.raises(TeachlibError, match="test_batch: wrong hash: contents have md5"):
+        cifar.read_batch(tmp_path / "test_batch", data.entry("cifar-10").hashes)
+
+
+@pytest.mark.parametrize("protocol", range(5))
+@pytest.mark.parametrize("kind", ["<f4", ">f8", "i1", "?", "<u2"])
+def test_todays_pickles_of_arrays_are_read(protocol: int, kind: str) -> None:
+    array = np.asfortranarray(np.arange(6).reshape(2, 3).astype(kind))
+    contents = pickle.dumps({"array": array, "list": [array[0].copy(), (1.5, "text", None)]}, protocol)
+    found = pickles.read(contents, "file")
+    assert np.array_equal(found["array"], array)
+    assert found["array"].dtype == array.dtype
+    assert found["list"][1] == (1.5, "text", None)
+
+
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
 def test_real_sets(real_data: Path, name: str) -> None:
     test = data.load(name, "test", root=real_data)
@@ -173,7 +264,7 @@ def test_real_mnist_is_what_torchvision_reads(real_data: Path, tmp_path: Path) -
         "train-images-idx3-ubyte",
         "train-labels-idx1-ubyte",
     ):
-        (raw / name).write_bytes(idx.read_bytes(real_data / "MNIST" / "raw" / f"{name}.gz"))
+        (raw / name).write_bytes(files.read_bytes(real_data / "MNIST" / "raw" / f"{name}.gz"))
     theirs, ours = MNIST(tmp_path, train=False), data.load("mnist", "test", root=real_data)
     assert torch.equal(ours.images[:, 0, 2:-2, 2:-2], theirs.data)
     assert torch.equal(ours.labels, theirs.targets)

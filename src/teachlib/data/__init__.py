@@ -17,9 +17,10 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from teachlib.data import idx
+from teachlib.data import cifar, idx
 from teachlib.data.catalogue import CATALOGUE, Entry
 from teachlib.data.densities import DENSITIES, PlaneDensity, density
+from teachlib.data.files import find
 from teachlib.data.glyphs import glyphs
 from teachlib.errors import TeachlibError, unknown
 
@@ -132,8 +133,8 @@ def load(
 ) -> ImageData:
     """Load one split of a data set.
 
-    Validation never overlaps training: for MNIST and Fashion-MNIST it is the last 10,000 training images
-    (thesis App. A.1.2). Their 28×28 images are padded with zeros to 32×32, as the thesis does.
+    Validation never overlaps training: for MNIST, Fashion-MNIST and CIFAR-10 it is the last 10,000 training images
+    (thesis App. A.1.2). The 28×28 images of the first two are padded with zeros to 32×32, as the thesis does.
 
     Args:
         name: of the catalogue (:data:`CATALOGUE`).
@@ -154,8 +155,9 @@ def load(
     readers: dict[str, Callable[[], ImageData]] = {
         "digits": lambda: _digits(split),
         "glyphs": lambda: _glyphs(split, limit),
+        "cifar-10": lambda: _cifar(name, split, data_root(root)),
     }
-    data = readers[name]() if found.embedded else _idx_data(found, split, data_root(root))
+    data = readers[name]() if name in readers else _idx_data(found, split, data_root(root))
     return _enlarge(data.first(limit), size)
 
 
@@ -193,10 +195,11 @@ def _idx_data(found: Entry, split: str, root: Path) -> ImageData:
     return ImageData(found.name, split, padded, labels[rows])
 
 
-def _idx_files(found: Entry, part: str, root: Path) -> list[Path]:
+def _files(found: Entry, root: Path, start: str = "") -> list[Path]:
+    """The data set's files whose names begin with ``start``, all of which must be there."""
     folder = root / (found.folder or "")
-    names = [name for name in found.sha256 if name.startswith(part)]
-    files = [idx.find(folder, name) for name in names]
+    names = [name for name in found.hashes if name.startswith(start)]
+    files = [find(folder, name) for name in names]
     for name, file in zip(names, files, strict=True):
         if file is None:
             raise TeachlibError(
@@ -209,14 +212,25 @@ def _idx_files(found: Entry, part: str, root: Path) -> list[Path]:
 @lru_cache(maxsize=4)
 def _read_idx(name: str, part: str, root: Path) -> tuple[Tensor, Tensor]:
     found = CATALOGUE[name]
-    images_file, labels_file = _idx_files(found, part, root)
-    return idx.read_pair(images_file, labels_file, found.sha256)
+    images_file, labels_file = _files(found, root, part)
+    return idx.read_pair(images_file, labels_file, found.hashes)
+
+
+@lru_cache(maxsize=3)
+def _cifar(name: str, split: str, root: Path) -> ImageData:
+    """Validation is the fifth of the five training files."""
+    found = CATALOGUE[name]
+    names = {"train": "data_batch", "validation": "data_batch_5", "test": "test_batch"}
+    files = _files(found, root, names[split])
+    parts = [cifar.read_batch(file, found.hashes) for file in (files[:4] if split == "train" else files)]
+    images, labels = (torch.cat(part) for part in zip(*parts, strict=True))
+    return ImageData(name, split, images, labels)
 
 
 def present(name: str, *, root: str | Path | None = None) -> bool:
     """Whether all files of a data set are there; they are not read."""
     found = entry(name)
-    return found.folder is None or all(idx.find(data_root(root) / found.folder, file) for file in found.sha256)
+    return found.folder is None or all(find(data_root(root) / found.folder, file) for file in found.hashes)
 
 
 def check(name: str, *, root: str | Path | None = None) -> list[str]:
@@ -230,7 +244,7 @@ def check(name: str, *, root: str | Path | None = None) -> list[str]:
     for split in found.splits:
         data = load(name, split, root=root)
         line = f"{name} {split}: {len(data)} images {'×'.join(map(str, data.shape))}, sha256 {data.sha256[:12]}…"
-        if found.embedded and data.sha256 != found.sha256[split]:
+        if found.embedded and data.sha256 != found.hashes[split]:
             line += " (differs from the locked versions': another scikit-learn, Pillow or matplotlib draws it)"
         lines.append(line)
     return lines
@@ -253,23 +267,20 @@ def get(name: str, *, root: str | Path | None = None) -> Path:
     Raises:
         TeachlibError: unknown name; no network; the download is not what it should be; the folder is not writable.
     """
-    from torchvision import datasets  # here: it costs a second, and only downloads need it
-
     found, target = entry(name), data_root(root)
     if found.folder is None:
         return target  # embedded: nothing to fetch
     folder = target / found.folder
     if _sound(name, target):
         return folder
-    loader = {"mnist": datasets.MNIST, "fashion-mnist": datasets.FashionMNIST}[name]
     try:
         target.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target) as staging:
-            loader(staging, download=True)
+            _download(name, staging)
             check(name, root=staging)
             folder.mkdir(parents=True, exist_ok=True)
-            for file in found.sha256:
-                fetched = idx.find(Path(staging) / found.folder, file)
+            for file in found.hashes:
+                fetched = find(Path(staging) / found.folder, file)
                 assert fetched is not None  # check() has just read it
                 fetched.replace(folder / fetched.name)
     except (urllib.error.URLError, ConnectionError, TimeoutError, RuntimeError) as error:
@@ -280,3 +291,14 @@ def get(name: str, *, root: str | Path | None = None) -> Path:
     except OSError as error:
         raise TeachlibError(f"{target}: cannot write ({error.strerror}); choose a folder by TEACHLIB_DATA") from None
     return folder
+
+
+def _download(name: str, folder: str) -> None:
+    from torchvision import datasets  # here: it costs a second, and only downloads need it
+    from torchvision.datasets.utils import download_and_extract_archive
+
+    if name == "cifar-10":  # torchvision's class would unpickle what it fetched
+        official = datasets.CIFAR10
+        download_and_extract_archive(official.url, folder, filename=official.filename, md5=official.tgz_md5)
+        return
+    {"mnist": datasets.MNIST, "fashion-mnist": datasets.FashionMNIST}[name](folder, download=True)

@@ -17,8 +17,8 @@ class Entry:
         terms: licence or terms of use.
         source: where it comes from.
         folder: for sets that are files, their folder below the data root, as torchvision lays it out.
-        sha256: file name → hash of its *uncompressed* contents; for embedded sets, split → hash of the pixels as
-            the locked versions give them.
+        hashes: file name → hash of its *uncompressed* contents, sha256, or md5 where only that is published; for
+            embedded sets, split → sha256 of the pixels as the locked versions give them.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Entry:
     terms: str
     source: str
     folder: Path | None
-    sha256: dict[str, str]
+    hashes: dict[str, str]
 
     @property
     def embedded(self) -> bool:
@@ -51,7 +51,7 @@ CATALOGUE = {
             terms="CC BY 4.0",
             source="E. Alpaydin and C. Kaynak, UCI Machine Learning Repository (1998); ships with scikit-learn",
             folder=None,
-            sha256={
+            hashes={
                 "train": "ab18b155f5c77fdf2a4c5c8bfdf1664e708dbf13e5c58fa4b3b63a5c13d20327",
                 "validation": "6ae0c938a46a805ad3504b25e0149b287b95c293785cc483a3a28f632804b1f0",
                 "test": "b8f3a7208b84a0a7aa6f24e7db88d2cfdb62a37415046aa4797a7476024b9ebf",
@@ -66,7 +66,7 @@ CATALOGUE = {
             terms="made here; fonts: DejaVu (Bitstream Vera terms), STIX (OFL 1.1), Computer Modern (AMS, OFL 1.1)",
             source="teachlib.data.glyphs, from a fixed seed",
             folder=None,
-            sha256={
+            hashes={
                 "train": "bce0ec4927b8cfb6de25ffc0690e362ff908b8f5a622882cd97f1dc77ef1e17c",
                 "validation": "563d7dfcd3682d712eaecbdc2053873823555d8b2914bdfecfff24fd1efe8f69",
                 "test": "19ea317d9107471068ddd4fbebd64b742b189800b96a8a7b97ce60dd1067b0fc",
@@ -81,7 +81,7 @@ CATALOGUE = {
             terms="no licence file at the source; often quoted as CC BY-SA 3.0",
             source="Y. LeCun, C. Cortes, C. Burges (1998)",
             folder=Path("MNIST/raw"),
-            sha256={
+            hashes={
                 "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
                 "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
                 "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
@@ -97,11 +97,29 @@ CATALOGUE = {
             terms="MIT (Zalando SE, 2017)",
             source="H. Xiao, K. Rasul, R. Vollgraf (2017)",
             folder=Path("FashionMNIST/raw"),
-            sha256={
+            hashes={
                 "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
                 "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
                 "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
                 "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+            },
+        ),
+        Entry(
+            name="cifar-10",
+            title="CIFAR-10",
+            shape=(3, 32, 32),
+            classes=10,
+            splits={"train": 40_000, "validation": 10_000, "test": 10_000},
+            terms="none stated; the authors ask for a citation",
+            source="A. Krizhevsky (2009)",
+            folder=Path("cifar-10-batches-py"),
+            hashes={
+                "data_batch_1": "c99cafc152244af753f735de768cd75f",
+                "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+                "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+                "data_batch_4": "634d18415352ddfa80567beed471001a",
+                "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+                "test_batch": "40351d587109b95175f43aff81a1287e",
             },
         ),
     )

@@ -1,9 +1,7 @@
 """MNIST's file format: idx, plain or gzipped. Reads bytes, never pickles."""
 
-import gzip
-import hashlib
 import struct
-import zlib
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 
@@ -11,33 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from teachlib.data.files import check_hash, read_bytes
 from teachlib.errors import TeachlibError
 
 _MAGIC = {1: 2049, 3: 2051}  # dimensions → the magic number of unsigned bytes in so many dimensions
-
-
-def find(folder: Path, name: str) -> Path | None:
-    """The file ``name``, or ``name.gz``, in ``folder``; ``None`` where there is neither."""
-    candidates = (folder / name, folder / f"{name}.gz")
-    return next((file for file in candidates if file.is_file()), None)
-
-
-def read_bytes(file: Path) -> bytes:
-    """The uncompressed contents of a plain or gzipped file.
-
-    Raises:
-        TeachlibError: the file cannot be read, or its gzip stream is cut short or damaged.
-    """
-    try:
-        return gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
-    except EOFError:
-        raise TeachlibError(
-            f"{file}: truncated: its gzip stream ends too early; delete the file and get it again"
-        ) from None
-    except (gzip.BadGzipFile, zlib.error):
-        raise TeachlibError(f"{file}: not a sound gzip file; delete it and get it again") from None
-    except OSError as error:
-        raise TeachlibError(f"{file}: cannot be read ({error.strerror}); check its permissions") from None
 
 
 def parse(contents: bytes, file: Path, *, dimensions: int) -> Tensor:
@@ -63,7 +38,7 @@ def parse(contents: bytes, file: Path, *, dimensions: int) -> Tensor:
     return torch.from_numpy(np.frombuffer(contents, np.uint8, offset=header).reshape(shape).copy())
 
 
-def read_pair(images_file: Path, labels_file: Path, sha256: dict[str, str]) -> tuple[Tensor, Tensor]:
+def read_pair(images_file: Path, labels_file: Path, hashes: Mapping[str, str]) -> tuple[Tensor, Tensor]:
     """Images (N, 28, 28) uint8 and labels (N,) int64 of one of MNIST's two parts.
 
     The structure is checked before the hash: it gives the more telling message.
@@ -71,7 +46,7 @@ def read_pair(images_file: Path, labels_file: Path, sha256: dict[str, str]) -> t
     Args:
         images_file: plain or gzipped.
         labels_file: plain or gzipped.
-        sha256: file name without ``.gz`` → expected hash of the uncompressed contents.
+        hashes: file name without ``.gz`` → expected hash of the uncompressed contents.
 
     Raises:
         TeachlibError: unreadable, truncated, of another format, size or length, or with other contents.
@@ -86,20 +61,6 @@ def read_pair(images_file: Path, labels_file: Path, sha256: dict[str, str]) -> t
             f"{labels_file}: {len(labels)} labels for the {len(images)} images of {images_file.name}; "
             "the two files are not of one set"
         )
-    check_hash(image_bytes, images_file, sha256)
-    check_hash(label_bytes, labels_file, sha256)
+    check_hash(image_bytes, images_file, hashes)
+    check_hash(label_bytes, labels_file, hashes)
     return images, labels.long()
-
-
-def check_hash(contents: bytes, file: Path, sha256: dict[str, str]) -> None:
-    """Compare the contents with the catalogue's hash.
-
-    Raises:
-        TeachlibError: they differ.
-    """
-    expected, found = sha256[file.name.removesuffix(".gz")], hashlib.sha256(contents).hexdigest()
-    if found != expected:
-        raise TeachlibError(
-            f"{file}: wrong hash: contents have sha256 {found[:12]}…, expected {expected[:12]}…; "
-            "the file was altered or is another one: get it again"
-        )

@@ -1,0 +1,49 @@
+"""Data files: found, read whole, and compared with the catalogue's hash before anyone believes them."""
+
+import gzip
+import hashlib
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from teachlib.errors import TeachlibError
+
+
+def find(folder: Path, name: str) -> Path | None:
+    """The file ``name``, or ``name.gz``, in ``folder``; ``None`` where there is neither."""
+    candidates = (folder / name, folder / f"{name}.gz")
+    return next((file for file in candidates if file.is_file()), None)
+
+
+def read_bytes(file: Path) -> bytes:
+    """The uncompressed contents of a plain or gzipped file.
+
+    Raises:
+        TeachlibError: the file cannot be read, or its gzip stream is cut short or damaged.
+    """
+    try:
+        return gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+    except EOFError:
+        raise TeachlibError(
+            f"{file}: truncated: its gzip stream ends too early; delete the file and get it again"
+        ) from None
+    except (gzip.BadGzipFile, zlib.error):
+        raise TeachlibError(f"{file}: not a sound gzip file; delete it and get it again") from None
+    except OSError as error:
+        raise TeachlibError(f"{file}: cannot be read ({error.strerror}); check its permissions") from None
+
+
+def check_hash(contents: bytes, file: Path, hashes: Mapping[str, str]) -> None:
+    """Compare the contents with the hash under the file's name: a sha256, or an md5 by its length of 32 digits.
+
+    Raises:
+        TeachlibError: they differ.
+    """
+    expected = hashes[file.name.removesuffix(".gz")]
+    kind = "md5" if len(expected) == 32 else "sha256"
+    found = hashlib.new(kind, contents, usedforsecurity=False).hexdigest()
+    if found != expected:
+        raise TeachlibError(
+            f"{file}: wrong hash: contents have {kind} {found[:12]}…, expected {expected[:12]}…; "
+            "the file was altered or is another one: get it again"
+        )

@@ -1,0 +1,110 @@
+"""Pickled arrays, opened without running anything: a pickle is a program, and this reads the ones that are only data.
+
+``pickle.load`` calls whatever function a file names. The reader here knows the three names under which numpy stores an
+array, and answers them with classes of its own that check what they are given; any other name ends the reading.
+"""
+
+import io
+import pickle
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from teachlib.errors import TeachlibError
+
+_NUMBERS = ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
+
+
+class _Type:
+    """Stands for ``numpy.dtype``: the name of a number's type and its byte order."""
+
+    def __init__(self, name: Any, *_: Any) -> None:
+        name = name.decode() if isinstance(name, bytes) else name
+        if name not in _NUMBERS:
+            raise pickle.UnpicklingError(f"an array of type {name!r}, which is not one of numbers")
+        self.name, self.order = name, "|"
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        order = state[1].decode() if isinstance(state[1], bytes) else state[1]
+        if order not in ("<", ">", "|", "="):
+            raise pickle.UnpicklingError(f"an array of byte order {order!r}")
+        self.order = order
+
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(self.order + self.name)
+
+
+class _Array:
+    """Stands for ``numpy.ndarray``: shape, type and bytes, which must fit each other."""
+
+    value: np.ndarray[Any, Any]
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, kind, is_fortran, content = state
+        dtype = kind.dtype()
+        content = content.encode("latin-1") if isinstance(content, str) else content
+        if not all(isinstance(side, int) and side >= 0 for side in shape) or not isinstance(content, bytes):
+            raise pickle.UnpicklingError("an array of an impossible shape")
+        if len(content) != prod(shape) * dtype.itemsize:
+            raise pickle.UnpicklingError(f"an array of {len(content)} bytes that should have {prod(shape)} numbers")
+        self.value = np.frombuffer(content, dtype).reshape(shape, order="F" if is_fortran else "C")
+
+
+def _reconstruct(kind: Any, *_: Any) -> _Array:
+    if kind is not _Array:
+        raise pickle.UnpicklingError("a call that does not build an array")
+    return _Array()
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """Python 3 stores bytes as text that is to be encoded, in the pickle protocols of Python 2."""
+    if encoding not in ("latin1", "latin-1"):
+        raise pickle.UnpicklingError(f"bytes in the encoding {encoding!r}")
+    return text.encode("latin-1")
+
+
+_KNOWN = {
+    ("numpy", "ndarray"): _Array,
+    ("numpy", "dtype"): _Type,
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+    ("_codecs", "encode"): _encode,
+}
+
+
+class _Reader(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _KNOWN:
+            raise pickle.UnpicklingError(
+                f"a call of {module}.{name}; such a file can do anything, so it was not opened"
+            )
+        return _KNOWN[module, name]
+
+
+def read(contents: bytes, source: object) -> Any:
+    """What a pickle holds: dicts, lists, tuples, numbers, text (bytes where Python 2 wrote it), arrays of numbers.
+
+    Args:
+        contents: of the file.
+        source: names it in an error.
+
+    Raises:
+        TeachlibError: not a pickle, cut short, or with anything else in it. Nothing the file names was called.
+    """
+    try:
+        return _plain(_Reader(io.BytesIO(contents), encoding="bytes").load())
+    except pickle.UnpicklingError as error:
+        raise TeachlibError(f"{source}: not a pickle of plain data: {error}") from None
+    except Exception as error:  # a damaged pickle fails in any way; none of them is more than that
+        raise TeachlibError(f"{source}: damaged or no pickle ({type(error).__name__}: {error}); get it again") from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, _Array):
+        return value.value
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_plain(item) for item in value)
+    return value
