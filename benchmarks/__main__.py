@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 
-from benchmarks import frechet, likelihood, training
+from benchmarks import frechet, likelihood, plane, training
 from benchmarks.table import Row, print_table
 from teachlib.scale import machine
 
@@ -15,6 +15,9 @@ BENCHES: dict[str, Callable[[], Row]] = {
     "flows": likelihood.flows,
     "kernels": likelihood.kernels,
     "gaussian": likelihood.gaussian,
+    "plane-splines": plane.splines,
+    "plane-affine": plane.affine,
+    "plane-mixtures": plane.mixtures,
 }
 
 
