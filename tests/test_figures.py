@@ -373,3 +373,74 @@ def test_page_shows_the_picture_of_its_theme(element: str, attribute: str, value
         assert look == ["rgba(0, 0, 0, 0)", "none", "0px"]
 
     in_chromium(content, visit)
+
+
+def drawn(level: float) -> Figure:
+    return figures.curves({"line": ([0, 1], [level, level])}, xlabel="x", ylabel="y", ylim=(0, 1))
+
+
+def test_figures_travel_in_a_picture_for_each_theme() -> None:
+    frames = [drawn(level) for level in (0.2, 0.8)]
+    content = figures.slider(frames, label="x", captions=["low", "high"], alt="a line").data or ""
+    images = tags(content, "img")
+    assert [image["class"] for image in images] == ["on-light", "on-dark"]
+    light, dark = (np.asarray(picture(image["src"]).convert("RGBA")).astype(int) for image in images)
+    assert light.shape == dark.shape
+    assert not np.array_equal(light, dark)
+    left, right = light[:, : light.shape[1] // 2], light[:, light.shape[1] // 2 :]
+    blue = [(np.abs(half[..., :3] - (0, 0x72, 0xB2)).sum(2) < 12).nonzero()[0].mean() for half in (left, right)]
+    assert blue[0] > blue[1] + 100, "the second line is higher"
+
+
+def test_a_slider_of_figures_moves_both_themes() -> None:
+    frames = [drawn(level) for level in (0.2, 0.8)]
+    content = figures.slider(frames, label="Height", captions=["low", "high"], alt="a line").data or ""
+
+    def visit(page: Any) -> None:
+        page.get_by_role("slider", name="Height").press("End")
+        places = "found => found.map(image => image.style.objectPosition)"
+        assert page.locator(".teachlib-slider img").evaluate_all(places) == ["100% 0px", "100% 0px"]
+        shown = [image.is_visible() for image in page.locator(".teachlib-slider img").all()]
+        assert shown == [True, False]
+
+    in_chromium(content, visit)
+
+
+def test_an_explorer_shows_a_live_picture_and_its_twin(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    shown: list[Any] = []
+
+    def draw(value: float) -> torch.Tensor:
+        asked.append(value)
+        return torch.full((4, 8), value)
+
+    monkeypatch.setattr(figures, "display", shown.append)
+    figures.explorer(draw, [0.0, 0.5, 1.0], label="v", caption=lambda v: f"value {v:.1f}", alt="a field")
+    first, live, twin = shown
+    assert asked == [0.0, 0.0, 0.5, 1.0]  # the live one, then the twin's three
+    assert 'alt="a field"' in first.data
+    live.children[1].value = 0.25
+    assert asked[-1] == 0.25
+    assert "value 0.2" in shown[-1].data
+    assert '"value 0.5"' in twin.data.replace("&quot;", '"')
+
+
+def test_heatmaps_share_one_scale_and_stand_upright() -> None:
+    low, high = torch.zeros(4, 4), torch.zeros(4, 4)
+    high[0, 3] = 2.0  # the upper right
+    figure = figures.heatmaps({"low": low, "high": high}, extent=3.0, points={"low": torch.zeros(5, 2)})
+    first, second = figure.axes
+    assert first.images[0].get_clim() == second.images[0].get_clim() == (0, 2)
+    assert second.images[0].get_extent() == [-3, 3, -3, 3]
+    assert second.images[0].origin == "upper"
+    assert len(first.collections[0].get_offsets()) == 5
+    with pytest.raises(TeachlibError, match="no panels"):
+        figures.heatmaps({}, extent=1.0)
+
+
+def test_coloured_runs_from_dark_to_bright() -> None:
+    found = figures.coloured(torch.tensor([[0.0, 1.0, 2.0]]), 2.0)
+    assert found.shape == (3, 1, 3)
+    brightness = found.sum(0)[0]
+    assert (brightness.diff() > 0).all()
+    assert torch.equal(figures.coloured(torch.tensor([[5.0]]), 2.0), figures.coloured(torch.tensor([[2.0]]), 2.0))

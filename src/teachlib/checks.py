@@ -17,8 +17,16 @@ class Disagreement(AssertionError):
     """Two computations of the same quantity differ."""
 
 
-def agree(name: str, mine: Any, library: Any, *, rtol: float = 1e-5, atol: float = 1e-6) -> None:
-    """Show that the notebook's own lines and teachlib's give the same numbers; print one line.
+def agree(
+    name: str,
+    mine: Any,
+    library: Any,
+    *,
+    rtol: float = 1e-5,
+    atol: float = 1e-6,
+    whose: tuple[str, str] = ("yours", "teachlib's"),
+) -> None:
+    """Show that the notebook's own lines and teachlib's, or any two, give the same numbers; print one line.
 
     Args:
         name: of the quantity.
@@ -27,25 +35,27 @@ def agree(name: str, mine: Any, library: Any, *, rtol: float = 1e-5, atol: float
             hold everywhere, and a NaN agrees with nothing.
         rtol: relative tolerance.
         atol: absolute tolerance.
+        whose: what the two are called.
 
     Raises:
         Disagreement: other shapes, or the first place that differs.
     """
     ours, theirs = _numbers(mine), _numbers(library)
+    first, second = whose
     if ours is None or theirs is None:
         found = mine if ours is None else library
         raise Disagreement(f"{name}: expected numbers from both; found {type(found).__name__}")
     if ours.shape != theirs.shape:
-        raise Disagreement(f"{name}: yours has shape {tuple(ours.shape)}, teachlib's {tuple(theirs.shape)}")
+        raise Disagreement(f"{name}: {first} has shape {tuple(ours.shape)}, {second} {tuple(theirs.shape)}")
     close = torch.isclose(ours, theirs, rtol=rtol, atol=atol)
     if not close.all():
         place = tuple(int(i) for i in (~close).nonzero()[0])
         at = f" at {list(place)}" if place else ""
-        raise Disagreement(f"{name}: yours is {ours[place]:.7g}{at}, teachlib's {theirs[place]:.7g}")
+        raise Disagreement(f"{name}: {first} is {ours[place]:.7g}{at}, {second} {theirs[place]:.7g}")
     # Equal infinities agree, but their difference is NaN.
     difference = (ours - theirs).abs().nan_to_num(0.0)
     largest = difference.max().item() if difference.numel() else 0.0
-    print(f"✓ {name}: yours and teachlib's agree (largest difference {largest:.1e})")
+    print(f"✓ {name}: {first} and {second} agree (largest difference {largest:.1e})")
 
 
 def _numbers(value: Any) -> Tensor | None:

@@ -79,11 +79,13 @@ _BARE = (
     "{background:transparent!important;color:inherit!important;padding:0!important}"
     ".text_html:has(>.teachlib-figure,>.teachlib-slider){border-radius:0!important}"
 )
-_FIGURE_STYLE = (
-    ".teachlib-figure img{max-width:100%!important;height:auto!important}"
+# A page that says nothing of its theme gets the pictures for light.
+_THEMES = (("on-light", ""), ("on-dark", " hidden"))
+_THEME_STYLE = (
     f"{_DARK} .teachlib-figure .on-light{{display:none!important}}"
-    f"{_DARK} .teachlib-figure .on-dark{{display:block!important}}" + _BARE
+    f"{_DARK} .teachlib-figure .on-dark{{display:block!important}}"
 )
+_FIGURE_STYLE = ".teachlib-figure img{max-width:100%!important;height:auto!important}" + _THEME_STYLE + _BARE
 # In the element itself: a page's own rules for pictures (cards, dimming) then cannot win.
 _PLAIN = "padding:0;border:0;border-radius:0;background:none;filter:none;margin:0"
 
@@ -112,18 +114,13 @@ def figure_html(figure: Figure, *, alt: str) -> str:
         TeachlibError: no description.
     """
     described = _described(alt)
-    if figure.get_layout_engine() is None and any(axes.get_subplotspec() for axes in figure.axes):
-        figure.set_layout_engine("constrained")
     width = round(figure.get_figwidth() * DPI / DENSITY)
-    _clear_grounds(figure)
     pictures = []
-    for name, ink, hidden in (("on-light", INK, ""), ("on-dark", INK_ON_DARK, " hidden")):
-        _recolour(figure, ink)
+    for (name, hidden), picture in zip(_THEMES, _drawn(figure), strict=True):
+        address = _address(_with_palette(picture))
         pictures.append(
-            f'<img class="{name}"{hidden} alt="{described}" width="{width}" style="{_PLAIN}" src="{_png(figure)}">'
+            f'<img class="{name}"{hidden} alt="{described}" width="{width}" style="{_PLAIN}" src="{address}">'
         )
-    _recolour(figure, INK)
-    _close(figure)
     return f'<div class="teachlib-figure"><style>{_FIGURE_STYLE}</style>{"".join(pictures)}</div>'
 
 
@@ -175,12 +172,25 @@ def _recolour(figure: Figure, ink: str) -> None:
                 put((*to_rgba(ink)[:3], shade[3]))
 
 
-def _png(figure: Figure) -> str:
-    """The figure as a data address. A palette of 256 colours divides the size by three."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, transparent=True)
-    picture = Image.open(buffer)
-    return _address(picture.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE))
+def _drawn(figure: Figure) -> list[Image.Image]:
+    """The figure for light and for dark pages, on a transparent ground; closes it."""
+    if figure.get_layout_engine() is None and any(axes.get_subplotspec() for axes in figure.axes):
+        figure.set_layout_engine("constrained")
+    _clear_grounds(figure)
+    pictures: list[Image.Image] = []
+    for ink in (INK, INK_ON_DARK):
+        _recolour(figure, ink)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=DPI, transparent=True)
+        pictures.append(Image.open(buffer))
+    _recolour(figure, INK)
+    _close(figure)
+    return pictures
+
+
+def _with_palette(picture: Image.Image) -> Image.Image:
+    """With 256 colours: a third of the size."""
+    return picture.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
 
 
 def _address(picture: Image.Image) -> str:
@@ -309,6 +319,7 @@ def curves(
     title: str | None = None,
     xscale: str = "linear",
     yscale: str = "linear",
+    ylim: tuple[float, float] | None = None,
 ) -> Figure:
     """Lines that differ in colour, dashes and markers; the legend stands below the axes.
 
@@ -319,6 +330,7 @@ def curves(
         title: above the axes.
         xscale: of matplotlib, ``"log"`` for instance.
         yscale: likewise.
+        ylim: lowest and highest y; by default as the lines need.
 
     Raises:
         TeachlibError: no series.
@@ -336,7 +348,7 @@ def curves(
         axes.plot(
             xs, ys, label=name, color=colour, linestyle=style, marker=marker, markersize=5, markevery=(start, every)
         )
-    axes.set(xscale=xscale, yscale=yscale)
+    axes.set(xscale=xscale, yscale=yscale, **({"ylim": ylim} if ylim else {}))
     if xscale == "log":
         _name_settings(axes, [x for x, _ in series.values()])
     _legend(figure, axes, len(series))
@@ -496,27 +508,31 @@ _SLIDER_STYLE = (
     ".teachlib-slider input{display:block;width:min(100%,26rem);height:2rem;margin:0;accent-color:#0072B2;"
     "cursor:pointer}"
     ".teachlib-slider input:focus-visible{outline:3px solid #D55E00!important;outline-offset:2px}"
-    f"{_DARK} .teachlib-slider input{{accent-color:#2B93CC;color-scheme:dark}}" + _BARE
+    f"{_DARK} .teachlib-slider input{{accent-color:#2B93CC;color-scheme:dark}}" + _THEME_STYLE + _BARE
 )
 # In attributes: they work in a static page and in Jupyter alike, and find their parts without an id.
 _ON_INPUT = (
     "const s=this.closest('.teachlib-slider'),c=JSON.parse(s.dataset.captions)[this.value];"
-    "s.querySelector('img').style.objectPosition=this.value*100/this.max+'% 0';"
+    "for(const i of s.querySelectorAll('img'))i.style.objectPosition=this.value*100/this.max+'% 0';"
     "s.querySelector('output').value=c;this.setAttribute('aria-valuetext',c)"
 )
 
 
-def slider(frames: Sequence[Tensor], *, label: str, captions: Sequence[str], alt: str, height: int = 160) -> HTML:
+def slider(
+    frames: Sequence[Tensor | Figure], *, label: str, captions: Sequence[str], alt: str, height: int = 160
+) -> HTML:
     """A picture that a slider changes, computed beforehand: it works in the static page, by mouse, touch and keys.
 
-    All frames travel in one picture, side by side. Without JavaScript the first one is seen.
+    All frames travel in one picture, side by side; figures in two, for light and for dark pages. Without JavaScript the
+    first frame is seen.
 
     Args:
-        frames: two or more of (H, W) or (C, H, W) in [0, 1], all of one shape, C of 1 or 3.
+        frames: two or more of (H, W) or (C, H, W) in [0, 1], all of one shape, C of 1 or 3; or figures of one size,
+            which are closed.
         label: what the slider changes.
         captions: one a frame, said aloud by screen readers; plain text.
         alt: what the picture shows.
-        height: on the page, in CSS pixels.
+        height: on the page, in CSS pixels; figures keep their own.
 
     Raises:
         TeachlibError: no description or label, too few or unequal frames, or another number of captions.
@@ -526,14 +542,21 @@ def slider(frames: Sequence[Tensor], *, label: str, captions: Sequence[str], alt
         raise TeachlibError("a slider without label; say what it changes")
     if len(captions) != len(frames):
         raise TeachlibError(f"{len(frames)} frames and {len(captions)} captions; expected one caption a frame")
-    sheet, frame_height, frame_width = _sprites(frames)
-    width = round(height * frame_width / frame_height)
-    address, said = _address(sheet), json.dumps(list(captions), ensure_ascii=False)
-    name = "slider-" + hashlib.sha256("\0".join([address, label, said, alt, str(height)]).encode()).hexdigest()[:12]
-    picture = (
-        f'<img alt="{described}" src="{address}" style="{_PLAIN};display:block;width:{width}px;max-width:100%;'
-        f"height:auto;aspect-ratio:{frame_width}/{frame_height};object-fit:cover;object-position:0% 0;"
-        'image-rendering:pixelated">'
+    sheets, (frame_height, frame_width) = _sheets(frames)
+    pixelated = len(sheets) == 1  # numbers, each to be seen; a figure has DENSITY pixels to a CSS pixel
+    width = round(height * frame_width / frame_height) if pixelated else round(frame_width / DENSITY)
+    addresses, said = [_address(sheet) for sheet in sheets], json.dumps(list(captions), ensure_ascii=False)
+    identity = "\0".join([*addresses, label, said, alt, str(height)])
+    name = "slider-" + hashlib.sha256(identity.encode()).hexdigest()[:12]
+    style = (
+        f"{_PLAIN};{'display:block;' if pixelated else ''}width:{width}px;max-width:100%;height:auto;"
+        f"aspect-ratio:{frame_width}/{frame_height};object-fit:cover;object-position:0% 0"
+        f"{';image-rendering:pixelated' if pixelated else ''}"
+    )
+    themes = (("", ""),) if pixelated else _THEMES
+    pictures = "".join(
+        f'<img class="{theme}"{hidden} alt="{described}" src="{address}" style="{style}">'
+        for (theme, hidden), address in zip(themes, addresses, strict=True)
     )
     control = (
         f'<label>{html.escape(label)}<input type="range" min="0" max="{len(frames) - 1}" step="1" value="0" '
@@ -541,12 +564,13 @@ def slider(frames: Sequence[Tensor], *, label: str, captions: Sequence[str], alt
     )
     return HTML(
         f'<div class="teachlib-slider" id="{name}" data-captions="{html.escape(said)}"><style>{_SLIDER_STYLE}</style>'
-        f'{picture}{control}<output aria-live="off">{html.escape(captions[0])}</output></div>'
+        f'<div class="teachlib-figure">{pictures}</div>'
+        f'{control}<output aria-live="off">{html.escape(captions[0])}</output></div>'
     )
 
 
 def explorer(
-    draw: Callable[[float], Tensor],
+    draw: Callable[[float], Tensor | Figure],
     values: Sequence[float],
     *,
     label: str,
@@ -556,13 +580,15 @@ def explorer(
 ) -> None:
     """Show a picture that depends on one number twice: live, at any value, and as :func:`slider`, without a kernel.
 
+    The rendered book, which has no kernel, shows the second alone.
+
     Args:
-        draw: value → (H, W) or (C, H, W) in [0, 1], always of one shape.
+        draw: value → (H, W) or (C, H, W) in [0, 1], always of one shape; or a figure, always of one size.
         values: rising, of the kernel-free twin; the live one reaches from the first to the last.
         label: of the number.
         caption: value → what the picture shows, in words.
         alt: description of the picture for those who do not see it.
-        height: of the picture on the page, in CSS pixels.
+        height: of the picture on the page, in CSS pixels; a figure keeps its own.
     """
     from ipywidgets import FloatSlider, Label, Output, VBox  # here: only notebooks need it
 
@@ -572,31 +598,41 @@ def explorer(
 
     def update(_: Any = None) -> None:
         shown.clear_output(wait=True)
-        drawn = draw(chosen.value)
-        address = _address(
-            Image.fromarray(_pixels(drawn[None] if drawn.ndim == 3 else drawn[None, None], "picture")[0])
-        )
-        caption_now = html.escape(caption(chosen.value))
-        picture = f'<img src="{address}" alt="{_described(alt)}" height="{height}" style="image-rendering:pixelated">'
+        picture = _picture_html(draw(chosen.value), alt=alt, height=height)
         with shown:
-            display(HTML(f"{picture}<p>{caption_now}</p>"))
+            display(HTML(f"{picture}<p>{html.escape(caption(chosen.value))}</p>"))
 
     chosen.observe(update, "value")
     update()
-    display(VBox([Label("In a running notebook, this slider computes any value:"), chosen, shown]))
-    display(HTML("<p>The same with precomputed values, for every page:</p>"))
+    live = VBox([Label("Any value:"), chosen, shown, Label("Chosen values, without a kernel:")])
+    live.add_class("teachlib-live")
+    display(live)
     frames = [draw(value) for value in values]
     display(slider(frames, label=label, captions=[caption(value) for value in values], alt=alt, height=height))
 
 
-def _sprites(frames: Sequence[Tensor]) -> tuple[Image.Image, int, int]:
-    """All frames side by side, with height and width of one."""
-    if len(frames) < 2 or len({tuple(frame.shape) for frame in frames}) > 1:
-        raise TeachlibError(
-            f"{len(frames)} frames of shapes {sorted({tuple(frame.shape) for frame in frames})}; "
-            "expected two or more of one shape"
-        )
-    images = torch.stack([frame[None] if frame.ndim == 2 else frame for frame in frames])
-    pixels = _pixels(images, "frames")
-    sheet = Image.fromarray(np.concatenate(list(pixels), axis=1))
-    return (sheet.convert("L") if images.shape[1] == 1 else sheet), pixels.shape[1], pixels.shape[2]
+def _picture_html(picture: Tensor | Figure, *, alt: str, height: int) -> str:
+    if isinstance(picture, Figure):
+        return figure_html(picture, alt=alt)
+    pixels = _pixels(picture.reshape(1, -1, *picture.shape[-2:]), "picture")[0]
+    address = _address(Image.fromarray(pixels))
+    return f'<img src="{address}" alt="{_described(alt)}" height="{height}" style="image-rendering:pixelated">'
+
+
+def _sheets(frames: Sequence[Tensor | Figure]) -> tuple[list[Image.Image], tuple[int, int]]:
+    """All frames side by side, once for tensors and once a theme for figures; height and width of one frame."""
+    tensors = [frame for frame in frames if isinstance(frame, Tensor)]
+    shapes = {tuple(frame.shape) if isinstance(frame, Tensor) else tuple(frame.get_size_inches()) for frame in frames}
+    if len(frames) < 2 or len(shapes) > 1 or len(tensors) not in (0, len(frames)):
+        raise TeachlibError(f"{len(frames)} frames of shapes {sorted(shapes)}; expected two or more of one shape")
+    if tensors:
+        images = torch.stack([frame.reshape(-1, *frame.shape[-2:]) for frame in tensors])
+        pixels = _pixels(images, "frames")
+        sheet = Image.fromarray(np.concatenate(list(pixels), axis=1))
+        return [sheet.convert("L") if images.shape[1] == 1 else sheet], (pixels.shape[1], pixels.shape[2])
+    drawn = [_drawn(frame) for frame in frames if isinstance(frame, Figure)]
+    sheets = [
+        Image.fromarray(np.concatenate([np.asarray(one) for one in theme], axis=1))
+        for theme in zip(*drawn, strict=True)
+    ]
+    return [_with_palette(sheet) for sheet in sheets], (drawn[0][0].height, drawn[0][0].width)
