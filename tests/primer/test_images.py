@@ -24,7 +24,7 @@ ABILITIES = {
     "primer-gan": ("yes", "–", "–", "–"),
     "primer-diffusion": ("yes", "bound", "–", "–"),
     "primer-pixelcnn": ("yes", "exact", "–", "–"),
-    "primer-glow": ("yes", "exact", "yes", "–"),
+    "primer-glow": ("yes", "density", "yes", "–"),
     "primer-energy": ("yes", "estimate", "–", "–"),
 }
 

@@ -21,12 +21,13 @@ class Evaluation:
 
     Attributes:
         per_image: bits per dimension of each test image, (N,); ``None`` where the model has no likelihood.
-        likelihood: ``exact``, ``bound``, ``estimate`` or ``–``.
+        likelihood: ``exact``, ``density``, ``bound``, ``estimate`` or ``–``, see :func:`abilities`.
         distance: relative Fréchet distance between samples and test images.
         precision: F_⅛ of the precision-recall curve.
         recall: F_8 of it.
         parameters: learned numbers, or stored ones of a classical model.
         milliseconds: to draw one sample, in a batch.
+        drawn: the samples, (N, C, H, W).
     """
 
     per_image: Tensor | None
@@ -36,6 +37,7 @@ class Evaluation:
     recall: float
     parameters: int
     milliseconds: float
+    drawn: Tensor
 
     @property
     def bits(self) -> float | None:
@@ -99,6 +101,7 @@ def evaluate(model: nn.Module, test: ImageData, *, seed: int = 0, samples: int =
         distance=sample_distance(drawn, real, test.name),
         precision=curve.f1_8,
         recall=curve.f8,
-        parameters=sum(p.numel() for p in [*model.parameters(), *model.buffers()]),
+        parameters=sum(p.numel() for p in list(model.parameters()) or model.buffers()),
         milliseconds=milliseconds,
+        drawn=drawn,
     )

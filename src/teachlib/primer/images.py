@@ -83,11 +83,17 @@ class Compresses(Protocol):
 
 
 def abilities(model: object) -> dict[str, str]:
-    """What a model can do, read off its methods: ``sample``, ``evaluate``, ``infer``, ``compress``."""
+    """What a model can do, read off its methods: ``sample``, ``evaluate``, ``infer``, ``compress``.
+
+    ``evaluate`` is ``exact`` for P of the pixels' levels, ``density`` for the exact density of dequantized pixels, of
+    which P is at least the average over a cell, else ``bound``, ``estimate`` or ``–``.
+    """
     likelihood = "–"
     for protocol, word in ((Evaluates, "exact"), (Bounds, "bound"), (Estimates, "estimate")):
         if isinstance(model, protocol):
             likelihood = word
+    if likelihood == "exact" and isinstance(model, ImageFlow | _Fitted):
+        likelihood = "density"  # of dequantized pixels, exact; of the pixels themselves a bound, by Jensen's inequality
     return {
         "sample": _yes(model, Samples),
         "evaluate": likelihood,
