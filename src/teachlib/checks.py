@@ -182,6 +182,9 @@ class WrongAnswer:
     message: str
 
 
+UNANSWERED = "nothing returned yet"
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What the checker thinks of an answer: 1 point or 0, and why."""
@@ -190,14 +193,18 @@ class Verdict:
     points: int
     message: str
 
+    @property
+    def sign(self) -> str:
+        """✓ for right, ○ for not yet answered, ✗ for wrong."""
+        return "✓" if self.points else "○" if self.message == UNANSWERED else "✗"
+
     def __str__(self) -> str:
-        return f"{'✓' if self.points else '✗'} {self.exercise}: {self.message} ({self.points}/1)"
+        return f"{self.sign} {self.exercise}: {self.message} ({self.points}/1)"
 
     def _repr_markdown_(self) -> str:
         # Text of a student's exception may hold anything.
         message = html.escape(self.message).replace("`", "&#96;").replace("*", "&#42;").replace("$", "&#36;")
-        sign = "✓" if self.points else "✗"
-        return f"{sign} **{html.escape(self.exercise)}** ({self.points}/1): {message.replace('_', '&#95;')}"
+        return f"{self.sign} **{html.escape(self.exercise)}** ({self.points}/1): {message.replace('_', '&#95;')}"
 
 
 @dataclass(frozen=True)
@@ -227,7 +234,7 @@ class Exercise:
         try:
             seen = self._observe(answer)
         except (Unanswered, NotImplementedError):
-            return Verdict(self.name, 0, "nothing returned yet")
+            return Verdict(self.name, 0, UNANSWERED)
         except Unfit as unfit:
             return Verdict(self.name, 0, _line(str(unfit)))
         except (Exception, SystemExit) as error:

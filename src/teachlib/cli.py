@@ -44,11 +44,12 @@ def train(
     precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed.")] = "32-true",
     width: Annotated[int | None, typer.Option(help="Filters of the first layer.")] = None,
     steps: Annotated[int | None, typer.Option(help="Updates in all.")] = None,
+    conditional: Annotated[bool, typer.Option("--conditional", help="Learn p(x | class); primer recipes.")] = False,
     logger: Annotated[str | None, typer.Option(help="Besides log.jsonl: tensorboard or wandb.")] = None,
 ) -> None:
     """Train a recipe; a run that was stopped goes on with --resume."""
-    chosen = _recipe(recipe, dataset, scale, variant, width, steps)
-    folder = out or Path("runs") / f"{dataset}-{recipe}-{seed}"
+    chosen = _recipe(recipe, dataset, scale, variant, width, steps, conditional)
+    folder = out or Path("runs") / f"{dataset}-{recipe}{'-conditional' if conditional else ''}-{seed}"
     fabric = _launched(devices, precision, logger, folder)
     if resume and not folder.exists() and fabric.is_global_zero:
         print(f"nothing to resume in {folder}; starting anew")
@@ -67,16 +68,18 @@ def train(
 
 
 def _recipe(
-    name: str, dataset: str, scale: str | None, variant: str, width: int | None, steps: int | None
+    name: str, dataset: str, scale: str | None, variant: str, width: int | None, steps: int | None, conditional: bool
 ) -> rae.Recipe | primer.Recipe:
     """Of whichever chapter has a recipe of this name."""
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
     if name in rae.RECIPES:
+        if conditional:
+            raise TeachlibError(f"--conditional: {name} has no conditional version; leave it out")
         return rae.recipe(name, dataset, scale=scale, variant=variant, width=width, steps=steps)
     if variant != "thesis":
         raise TeachlibError(f"--variant {variant}: the primer's recipes have no released code to follow; leave it out")
-    return primer.recipe(name, dataset, scale=scale, width=width, steps=steps)
+    return primer.recipe(name, dataset, scale=scale, width=width, steps=steps, conditional=conditional)
 
 
 def _launched(devices: int, precision: str, logger: str | None, folder: Path) -> Any:
@@ -192,7 +195,8 @@ def _evaluate_primer(runs: list[Path], record: Path | None, samples: int, starte
             "provenance": provenance(seeds, time.perf_counter() - started),
             "values": values,
         }
-        print(write_result(record, "primer", first["name"], first["dataset"], result))
+        conditional = "-conditional" if getattr(opened[0][0], "classes", 0) else ""
+        print(write_result(record, "primer", first["name"] + conditional, first["dataset"], result))
 
 
 def _numbers(row: dict[str, Any]) -> dict[str, float]:

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from teachlib import data, primer
+from teachlib.data import PointData
 from teachlib.errors import TeachlibError
 from teachlib.primer.evaluation import log_prob
-from teachlib.training import make_fabric
+from teachlib.training import Schedule, fit, make_fabric
 
 # How many bits a pixel of the test digits costs with the models that ship; guessing costs log₂ 17 = 4.09.
 BITS = {
@@ -89,3 +90,41 @@ def test_mistakes_are_explained() -> None:
         primer.recipe("primer-vae", steps=0)
     with pytest.raises(TeachlibError, match="not a recipe of the primer"):
         primer.recipes.from_dict({"name": "x"})  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("name", "steps"), [("primer-vae", 300), ("primer-gan", 300), ("primer-pixelcnn", 60)])
+def test_conditional_models_draw_the_class_they_are_asked_for(name: str, steps: int) -> None:
+    """Two classes that one look tells apart: noise that is brighter above, and noise that is brighter below."""
+    recipe = primer.recipe(name, "digits", scale="laptop", width=32, steps=steps, conditional=True)
+    torch.manual_seed(0)
+    model = recipe.build()
+    labels = torch.arange(200) % 2
+    x = 0.5 * torch.rand(200, 1, 8, 8)
+    x[labels == 0, :, :4] += 0.5
+    x[labels == 1, :, 4:] += 0.5
+    fit(recipe.objective(model), PointData(x, labels), Schedule(steps=steps, batch_size=50), progress=False)
+    asked = torch.arange(20) % 2
+    drawn = model.sample(20, torch.Generator().manual_seed(0), asked)  # type: ignore[operator]
+    brighter_below = drawn[:, 0, 4:].mean((1, 2)) > drawn[:, 0, :4].mean((1, 2))
+    assert (brighter_below.long() == asked).float().mean() >= 0.9
+    with pytest.raises(TeachlibError, match="conditional: pass labels"):
+        model.sample(2, torch.Generator())  # type: ignore[operator]
+
+
+def test_conditional_likelihoods_are_of_the_class() -> None:
+    model = primer.recipe("primer-pixelcnn", scale="ci", width=8, conditional=True).build()
+    test = data.load("digits", "test").first(20)
+    x, labels = test[:]
+    right = log_prob(model, x, torch.Generator(), labels)
+    other = log_prob(model, x, torch.Generator(), (labels + 1) % 10)
+    assert right is not None
+    assert other is not None
+    assert not torch.allclose(right, other)
+    found = primer.evaluate(model.eval(), test)
+    assert found.per_image is not None
+    torch.testing.assert_close(found.per_image, primer.bits_per_dimension(right, 64))
+
+
+def test_models_without_a_conditional_version_say_so() -> None:
+    with pytest.raises(TeachlibError, match="primer-glow has no conditional version; these have: primer-vae"):
+        primer.recipe("primer-glow", conditional=True)

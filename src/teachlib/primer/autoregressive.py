@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from teachlib.primer.conditions import given
+
 
 class MaskedLinear(nn.Linear):
     """A linear layer, some of whose weights are held at zero.
@@ -60,7 +62,7 @@ class MADE(nn.Module):
         scaled = 2 * x.float() / (self.levels - 1) - 1
         found = self.net(scaled)
         if self.label is not None:
-            found = found + self.label(labels)
+            found = found + self.label(given(labels, self.classes))
         return found.unflatten(1, (self.dim, self.levels))
 
     def log_prob(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -79,7 +81,7 @@ class MADE(nn.Module):
 
     def loss(self, x: Tensor, labels: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Mean of −log p(x) in nats."""
-        return -self.log_prob(x, labels if self.classes else None).mean()
+        return -self.log_prob(x, labels).mean()
 
 
 class MixtureMADE(nn.Module):
@@ -204,7 +206,7 @@ class GatedLayer(nn.Module):
         seen_above = self.vertical(F.pad(above, self.above))[:, :, :rows]
         seen_left = self.horizontal(F.pad(left, self.left))[..., :columns] + self.down(seen_above)
         if self.label is not None:
-            for_above, for_left = self.label(labels)[..., None, None].chunk(2, 1)
+            for_above, for_left = self.label(given(labels, self.label.num_embeddings))[..., None, None].chunk(2, 1)
             seen_above, seen_left = seen_above + for_above, seen_left + for_left
         found = self.out(_gate(seen_left))
         return _gate(seen_above), found if self.first else left + found
@@ -260,5 +262,5 @@ class PixelCNN(nn.Module):
 
     def loss(self, level: Tensor, labels: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Mean of −log p(image) in nats a dimension."""
-        per_image = self.log_prob(level, labels if self.classes else None)
+        per_image = self.log_prob(level, labels)
         return -per_image.mean() / level[0].numel()

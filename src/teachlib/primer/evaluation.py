@@ -70,12 +70,16 @@ def sample_distance(drawn: Tensor, real: Tensor, dataset: str = "digits") -> flo
 
 
 @torch.no_grad()
-def log_prob(model: nn.Module, x: Tensor, generator: torch.Generator) -> Tensor | None:
-    """log P of images in nats by whatever the model offers, (N,); ``None`` where it offers nothing."""
+def log_prob(model: nn.Module, x: Tensor, generator: torch.Generator, labels: Tensor | None = None) -> Tensor | None:
+    """log P of images in nats by whatever the model offers, (N,); ``None`` where it offers nothing.
+
+    With ``labels``, which only a conditional model takes, log P(x | class).
+    """
+    given = {} if labels is None else {"labels": labels}
     if isinstance(model, Evaluates):
-        return model.log_prob(x, generator)
+        return model.log_prob(x, generator, **given)
     if isinstance(model, Bounds):
-        return model.log_prob_bound(x, generator)
+        return model.log_prob_bound(x, generator, **given)
     return model.log_prob_estimate(x, generator) if isinstance(model, Estimates) else None
 
 
@@ -83,16 +87,18 @@ def evaluate(model: nn.Module, test: ImageData, *, seed: int = 0, samples: int =
     """Measure one image model of the primer.
 
     Args:
-        model: of :mod:`teachlib.primer.images`, in evaluation mode, on the CPU.
+        model: of :mod:`teachlib.primer.images`, in evaluation mode, on the CPU; a conditional one gets the test
+            images' classes, for its likelihood and for its samples.
         test: images that training never saw.
         seed: of samples, noise and k-means.
         samples: drawn, at most as many as there are test images.
     """
     count, generator = min(samples, len(test)), torch.Generator().manual_seed(seed)
-    real = test.first(count)[:][0]
-    nats = log_prob(model, real, generator)
+    real, classes = test.first(count)[:]
+    labels = classes if getattr(model, "classes", 0) else None
+    nats = log_prob(model, real, generator, labels)
     started = time.perf_counter()
-    drawn = model.sample(count, generator)  # type: ignore[operator]
+    drawn = model.sample(count, generator, *([] if labels is None else [labels]))  # type: ignore[operator]
     milliseconds = 1000 * (time.perf_counter() - started) / count
     curve = prd(features(test.name, real), features(test.name, drawn), seed=seed)
     return Evaluation(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from teachlib.errors import unknown
 from teachlib.nets import DCGANDiscriminator, DCGANGenerator, mlp
+from teachlib.primer.conditions import given
 
 GENERATOR_LOSSES = ("non-saturating", "saturating")
 
@@ -70,15 +71,13 @@ class Game:
     def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Samples of noise (N, latent) and, where there are classes, labels (N,)."""
         if self.classes:
-            assert labels is not None
-            z = torch.cat([z, F.one_hot(labels, self.classes).to(z)], 1)
+            z = torch.cat([z, F.one_hot(given(labels, self.classes), self.classes).to(z)], 1)
         return self.nets["generator"](z)
 
     def judge(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Logits (N,) of samples and, where there are classes, of labels (N,)."""
         if self.classes:
-            assert labels is not None
-            hot = F.one_hot(labels, self.classes).to(x)
+            hot = F.one_hot(given(labels, self.classes), self.classes).to(x)
             x = torch.cat([x, hot.view(*hot.shape, *[1] * (x.ndim - 2)).expand(-1, -1, *x.shape[2:])], 1)
         return self.nets["discriminator"](x).flatten()
 

@@ -114,35 +114,36 @@ class ImageVAE(nn.Module):
         levels: of a pixel.
         latent: dimension of the code.
         width: of the networks.
+        classes: number of classes to condition on; 0 for none.
     """
 
-    def __init__(self, shape: Shape, levels: int, *, latent: int = 8, width: int = 128) -> None:
+    def __init__(self, shape: Shape, levels: int, *, latent: int = 8, width: int = 128, classes: int = 0) -> None:
         super().__init__()
-        self.shape, self.levels = shape, levels
-        self.vae = VAE(math.prod(shape), levels=levels, latent=latent, width=width)
+        self.shape, self.levels, self.classes = shape, levels, classes
+        self.vae = VAE(math.prod(shape), levels=levels, latent=latent, width=width, classes=classes)
 
     def _flat(self, x: Tensor) -> Tensor:
         return to_levels(x.flatten(1), self.levels)
 
     def loss(self, x: Tensor, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """Negative ELBO in nats a dimension."""
-        return self.vae.loss(self._flat(x), None, generator)
+        return self.vae.loss(self._flat(x), labels, generator)
 
-    def log_prob_bound(self, x: Tensor, generator: torch.Generator) -> Tensor:
+    def log_prob_bound(self, x: Tensor, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:
         """The importance-weighted bound of a hundred draws."""
-        return self.vae.importance_weighted_bound(self._flat(x), generator)
+        return self.vae.importance_weighted_bound(self._flat(x), generator, labels)
 
-    def encode(self, x: Tensor) -> Tensor:
+    def encode(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """The posterior's mean, (N, latent)."""
-        return self.vae.posterior(self._flat(x)).mean
+        return self.vae.posterior(self._flat(x), labels).mean
 
-    def reconstruct(self, x: Tensor) -> Tensor:
+    def reconstruct(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """The decoder's mean at the code."""
-        return self.vae.decode(self.encode(x)).unflatten(1, self.shape)
+        return self.vae.decode(self.encode(x, labels), labels).unflatten(1, self.shape)
 
-    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+    def sample(self, count: int, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:
         """The decoder's mean at draws from the prior."""
-        return self.vae.sample(count, generator).unflatten(1, self.shape)
+        return self.vae.sample(count, generator, labels).unflatten(1, self.shape)
 
 
 class ImagePixelCNN(nn.Module):
@@ -153,24 +154,25 @@ class ImagePixelCNN(nn.Module):
         levels: of a pixel.
         width: channels.
         layers: gated layers.
+        classes: number of classes to condition on; 0 for none.
     """
 
-    def __init__(self, shape: Shape, levels: int, *, width: int = 32, layers: int = 6) -> None:
+    def __init__(self, shape: Shape, levels: int, *, width: int = 32, layers: int = 6, classes: int = 0) -> None:
         super().__init__()
-        self.shape, self.levels = shape, levels
-        self.net = PixelCNN(levels=levels, channels=shape[0], width=width, layers=layers)
+        self.shape, self.levels, self.classes = shape, levels, classes
+        self.net = PixelCNN(levels=levels, channels=shape[0], width=width, layers=layers, classes=classes)
 
     def loss(self, x: Tensor, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """Nats a dimension."""
-        return self.net.loss(to_levels(x, self.levels))
+        return self.net.loss(to_levels(x, self.levels), labels)
 
-    def log_prob(self, x: Tensor, generator: torch.Generator) -> Tensor:
+    def log_prob(self, x: Tensor, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:
         """Exact, in nats."""
-        return self.net.log_prob(to_levels(x, self.levels))
+        return self.net.log_prob(to_levels(x, self.levels), labels)
 
-    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+    def sample(self, count: int, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:
         """Pixel by pixel."""
-        return from_levels(self.net.sample(count, generator, size=self.shape[1]), self.levels)
+        return from_levels(self.net.sample(count, generator, labels, size=self.shape[1]), self.levels)
 
 
 class ImageFlow(nn.Module):
@@ -246,9 +248,9 @@ class ImageDiffusion(nn.Module):
         """Squared error of the predicted noise."""
         return self.diffusion.loss(x, labels, generator)
 
-    def log_prob_bound(self, x: Tensor, generator: torch.Generator) -> Tensor:
+    def log_prob_bound(self, x: Tensor, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:
         """The variational bound in nats."""
-        return self.diffusion.log_prob_bound(to_levels(x, self.levels), generator, levels=self.levels)
+        return self.diffusion.log_prob_bound(to_levels(x, self.levels), generator, labels, levels=self.levels)
 
     def sample(
         self,
@@ -273,27 +275,36 @@ class ImageGAN(nn.Module):
         width: of both networks.
         latent: dimension of the noise.
         learning_rate: of both players.
+        classes: number of classes to condition on; 0 for none.
     """
 
     def __init__(
-        self, shape: Shape, levels: int, *, width: int = 128, latent: int = 16, learning_rate: float = 2e-4
+        self,
+        shape: Shape,
+        levels: int,
+        *,
+        width: int = 128,
+        latent: int = 16,
+        learning_rate: float = 2e-4,
+        classes: int = 0,
     ) -> None:
         super().__init__()
-        self.shape, self.levels = shape, levels
+        self.shape, self.levels, self.classes = shape, levels, classes
         dim, side = math.prod(shape), shape[1]
         if side in (32, 64):
             self.game: Game = DCGANObjective(
-                latent=latent, channels=shape[0], size=side, width=width, learning_rate=learning_rate
+                latent=latent, channels=shape[0], size=side, width=width, classes=classes, learning_rate=learning_rate
             )
         else:
-            generator = nn.Sequential(mlp(latent, width, width, dim), nn.Sigmoid(), nn.Unflatten(1, shape))
-            judge = nn.Sequential(nn.Flatten(), *mlp(dim, width, width, 1, activation=_Leaky))
-            self.game = Game(generator, judge, latent=latent, learning_rate=learning_rate)
+            generator = nn.Sequential(mlp(latent + classes, width, width, dim), nn.Sigmoid(), nn.Unflatten(1, shape))
+            seen = (shape[0] + classes) * side**2  # the condition comes as planes of zeros and ones
+            judge = nn.Sequential(nn.Flatten(), *mlp(seen, width, width, 1, activation=_Leaky))
+            self.game = Game(generator, judge, latent=latent, classes=classes, learning_rate=learning_rate)
         self.generator, self.discriminator = self.game.nets["generator"], self.game.nets["discriminator"]
 
-    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+    def sample(self, count: int, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:
         """One pass of the generator."""
-        return from_levels(to_levels(self.game.sample(count, generator), self.levels), self.levels)
+        return from_levels(to_levels(self.game.sample(count, generator, labels), self.levels), self.levels)
 
 
 class _Leaky(nn.LeakyReLU):

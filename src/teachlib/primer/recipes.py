@@ -46,6 +46,7 @@ _LARGE: dict[str, tuple[dict[str, Any], int, float]] = {
     "primer-energy": ({"width": 1024}, 50_000, 5e-4),
 }
 _CI_STEPS = 20
+_CONDITIONAL = ("primer-vae", "primer-gan", "primer-diffusion", "primer-pixelcnn")
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ def recipe(
     scale: str | Scale | None = None,
     width: int | None = None,
     steps: int | None = None,
+    conditional: bool = False,
 ) -> Recipe:
     """The recipe called ``name`` for one data set and scale.
 
@@ -112,9 +114,11 @@ def recipe(
         scale: ``ci`` and ``laptop`` have the small sizes, ``paper`` the large ones.
         width: other than the recipe's.
         steps: other than the scale's.
+        conditional: learn p(x | class). Diffusion always does, and hides some classes, so that it can do without.
 
     Raises:
-        TeachlibError: unknown recipe, data set or scale; a width or number of steps below one.
+        TeachlibError: unknown recipe, data set or scale; a width or number of steps below one; a model without a
+            conditional version.
     """
     if name not in _MODELS:
         raise unknown("recipe", name, RECIPES)
@@ -126,7 +130,9 @@ def recipe(
     settings = settings | ({"width": width} if width else {})
     if name == "primer-gan":
         settings = settings | {"learning_rate": rate}
-    if name == "primer-diffusion":
+    if conditional and name not in _CONDITIONAL:
+        raise TeachlibError(f"{name} has no conditional version; these have: {', '.join(_CONDITIONAL)}")
+    if conditional or name == "primer-diffusion":
         settings = settings | {"classes": found.classes}
     return Recipe(
         name=name,

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from teachlib.nets import mlp
+from teachlib.primer.conditions import given
 from teachlib.primer.pixels import from_levels
 
 
@@ -52,7 +53,9 @@ class VAE(nn.Module):
         self.log_scale = nn.Parameter(torch.full((dim,), -2.0))
 
     def _with(self, x: Tensor, labels: Tensor | None) -> Tensor:
-        return torch.cat([x, F.one_hot(labels, self.classes).float()], 1) if labels is not None else x
+        if not self.classes:
+            return x
+        return torch.cat([x, F.one_hot(given(labels, self.classes), self.classes).to(x)], 1)
 
     def posterior(self, level: Tensor, labels: Tensor | None = None) -> torch.distributions.Normal:
         """Q(Z | x) of whole numbers (N, dim)."""
@@ -103,7 +106,7 @@ class VAE(nn.Module):
 
     def loss(self, level: Tensor, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """Mean of −log P(x | z) + β·KL, in nats a dimension."""
-        log_likelihood, q, _ = self._terms(level, labels if self.classes else None, generator)
+        log_likelihood, q, _ = self._terms(level, labels, generator)
         return (self.beta * kl_to_standard_normal(q) - log_likelihood).mean() / self.dim
 
 
