@@ -130,105 +130,89 @@ class _WandbLogger:
 @app.command()
 def evaluate(
     runs: Annotated[list[Path], typer.Argument(help="Folders of 'teachlib train': seeds of one recipe.")],
-    record: Annotated[Path | None, typer.Option(help="Write <record>/3.1/<recipe>-<dataset>.json.")] = None,
+    record: Annotated[Path | None, typer.Option(help="Write <record>/<table>/<recipe>-<dataset>.json.")] = None,
     samples: Annotated[int, typer.Option(min=100, help="Images a distance, at most.")] = 10_000,
 ) -> None:
-    """Measure trained runs: reconstructions, samples, interpolations; mean and spread over the seeds."""
+    """Measure trained runs, seeds of one recipe: how good, and what it cost; mean and spread over the seeds."""
     started = time.perf_counter()
     headers = [read_checkpoint(run / "checkpoint.safetensors" if run.is_dir() else run)[1] for run in runs]
-    if headers[0].get("chapter") == "primer":
-        _evaluate_primer(runs, record, samples, started)
-        return
-    opened = [rae.open_run(run) for run in runs]
-    recipe = opened[0][0].recipe
-    for run, (model, _) in zip(runs, opened, strict=True):
-        if model.recipe != recipe:
-            raise TeachlibError(
-                f"{run}: {_differing(model.recipe, recipe)} in {runs[0]}; evaluate seeds of one recipe at a time"
-            )
+    recipe = headers[0].get("recipe", {})
+    for run, header in zip(runs, headers, strict=True):
+        _refuse_other_recipe(run, header.get("recipe", {}), runs[0], recipe)
     if record is not None:
         refuse_unwritable(record)  # before the minutes of measuring, not after them
-    splits = {split: rae.load(recipe.dataset, split) for split in ("train", "validation", "test")}
-    rows = _measure(opened, splits, samples)
+    measure = _measure_primer if headers[0].get("chapter") == "primer" else _measure_rae
+    table, rows, facts = measure(runs, samples)
     values = {name: spread([row[name] for row in rows]) for name in rows[0]}
     print(_summary(values).to_string(float_format="%.4f"))
     if record is not None:
         result = {
-            "recipe": recipe.as_dict(),
+            "recipe": recipe,
             "trained_steps": [header["step"] for header in headers],
             "training_seconds": [header["seconds"] for header in headers],
-            "metric": f"FD-{recipe.dataset}: Fréchet distance over the total variance of the test set's features",
-            "extractor": f"features-{recipe.dataset} (zoo), 64 features",
-            "samples": min(samples, len(splits["test"])),
-            "data_sha256": {split: loaded.sha256 for split, loaded in splits.items()},
+            **facts,
             "provenance": provenance([header["schedule"]["seed"] for header in headers], time.perf_counter() - started),
             "values": values,
         }
-        print(write_result(record, "3.1", recipe.name, recipe.dataset, result))
+        name = recipe["name"] + ("-conditional" if facts.get("conditional") else "")
+        print(write_result(record, table, name, recipe["dataset"], result))
 
 
-def _evaluate_primer(runs: list[Path], record: Path | None, samples: int, started: float) -> None:
-    """Bits, distances and costs of the primer's image models, over seeds."""
-    opened = [primer.open_run(run) for run in runs]
-    first = opened[0][1]["recipe"]
-    for run, (_, header) in zip(runs, opened, strict=True):
-        if header["recipe"] != first:
-            raise TeachlibError(f"{run}: another recipe than {runs[0]}'s; evaluate seeds of one recipe at a time")
-    if record is not None:
-        refuse_unwritable(record)
-    test = datasets.load(first["dataset"], "test")
-    seeds = [header["schedule"]["seed"] for _, header in opened]
-    found = [
-        primer.evaluate(model, test, seed=seed, samples=samples) for (model, _), seed in zip(opened, seeds, strict=True)
-    ]
-    rows = [_numbers(row.row()) for row in found]
-    values = {name: spread([row[name] for row in rows]) for name in rows[0]}
-    print(f"likelihood: {found[0].likelihood}\n{_summary(values).to_string(float_format='%.4f')}")
-    if record is not None:
-        result = {
-            "recipe": first,
-            "likelihood": found[0].likelihood,
-            "training_seconds": [header["seconds"] for _, header in opened],
-            "metric": f"bits per dimension of the test set; FD-{first['dataset']}, relative",
-            "samples": min(samples, len(test)),
-            "data_sha256": {"test": test.sha256},
-            "provenance": provenance(seeds, time.perf_counter() - started),
-            "values": values,
-        }
-        conditional = "-conditional" if getattr(opened[0][0], "classes", 0) else ""
-        print(write_result(record, "primer", first["name"] + conditional, first["dataset"], result))
+def _refuse_other_recipe(run: Path, recipe: dict[str, Any], first_run: Path, first: dict[str, Any]) -> None:
+    names = [name for name in {**first, **recipe} if recipe.get(name) != first.get(name)]
+    if names:
+        here, there = (found.get(names[0]) for found in (recipe, first))
+        raise TeachlibError(
+            f"{run}: {names[0]} is {here!r} here, {there!r} in {first_run}; evaluate seeds of one recipe at a time"
+        )
 
 
-def _numbers(row: dict[str, Any]) -> dict[str, float]:
-    return {name: value for name, value in row.items() if isinstance(value, int | float)}
+Measured = tuple[str, list[dict[str, float]], dict[str, Any]]  # table, a row of numbers a run, what they rest on
 
 
-def _differing(recipe: rae.Recipe, first: rae.Recipe) -> str:
-    ours, theirs = recipe.as_dict(), first.as_dict()
-    name = next(name for name in ours if ours[name] != theirs[name])
-    return f"{name} is {ours[name]!r} here, {theirs[name]!r}"
+def _facts(metric: str, dataset: str, samples: int, splits: dict[str, datasets.ImageData]) -> dict[str, Any]:
+    return {
+        "metric": metric,
+        "extractor": f"features-{dataset} (zoo), 64 features",
+        "samples": min(samples, len(splits["test"])),
+        "data_sha256": {split: loaded.sha256 for split, loaded in splits.items()},
+    }
 
 
-def _measure(
-    opened: list[tuple[rae.Autoencoder, dict[str, Any]]], splits: dict[str, datasets.ImageData], samples: int
-) -> list[dict[str, float]]:
-    """One row a run."""
-    rows = []
+def _measure_primer(runs: list[Path], samples: int) -> Measured:
+    """Bits, distances and costs of the primer's image models."""
+    rows, opened = [], [primer.open_run(run) for run in runs]
+    dataset = opened[0][1]["recipe"]["dataset"]
+    test = datasets.load(dataset, "test")
+    for model, header in tqdm(opened, unit="run", desc="measuring", leave=False):
+        found = primer.evaluate(model, test, seed=header["schedule"]["seed"], samples=samples)
+        rows.append({name: value for name, value in found.row().items() if isinstance(value, int | float)})
+    print(f"likelihood: {found.likelihood}")
+    metric = f"bits per dimension of the test set; FD-{dataset}, relative"
+    own = {"likelihood": found.likelihood, "conditional": bool(getattr(model, "classes", 0))}
+    return "primer", rows, own | _facts(metric, dataset, samples, {"test": test})
+
+
+def _measure_rae(runs: list[Path], samples: int) -> Measured:
+    """Reconstructions, samples and interpolations of autoencoders."""
+    rows, opened = [], [rae.open_run(run) for run in runs]
+    dataset = opened[0][0].recipe.dataset
+    splits = {split: rae.load(dataset, split) for split in ("train", "validation", "test")}
     with tqdm(total=6 * len(opened), unit="set", desc="features", leave=False) as bar:
 
         def extract(images: torch.Tensor) -> torch.Tensor:
             """Called six times a run: for test and validation images, and for four kinds of generated ones."""
-            found = classifier_features(model.recipe.dataset, images)
+            found = classifier_features(dataset, images)
             bar.update()
             return found
 
         for model, header in opened:
-            train, validation, test = splits["train"], splits["validation"], splits["test"]
             seed, model = header["schedule"]["seed"], model.to(best_device())
-            found = rae.evaluate(model, train, validation, test, extract, seed=seed, count=samples)
+            found = rae.evaluate(model, **splits, extractor=extract, seed=seed, count=samples)
             rows.append(found.row())
             bar.write(f"seed {seed}: " + ", ".join(f"{name} {value:.4g}" for name, value in found.distances.items()))
-    return rows
+    metric = f"FD-{dataset}: Fréchet distance over the total variance of the test set's features"
+    return "3.1", rows, _facts(metric, dataset, samples, splits)
 
 
 def _summary(values: dict[str, dict[str, Any]]) -> pd.DataFrame:
