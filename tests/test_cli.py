@@ -97,7 +97,7 @@ def test_resuming_a_finished_run_changes_nothing(run: Path) -> None:
         (("table", "3.1", "--dataset", "minst"), "unknown dataset 'minst'; did you mean 'mnist'?"),
         (("data", "check", "mnist"), "mnist: missing"),
         (("data", "get", "minst"), "did you mean 'mnist'?"),
-        (("evaluate", "run", "--record", "run/log.jsonl"), "cannot write (File exists)"),
+        (("evaluate", "run", "--record", "run/log.jsonl"), "cannot write (Not a directory)"),
         (("train", "ae", "--dataset", "digits", "--scale", "ci", "--width", "2000000"), "not enough memory"),
         (("trian", "ae"), "No such command 'trian'"),
         (("train", "ae", "--seed", "one"), "Invalid value for '--seed'"),

@@ -1,5 +1,6 @@
 """The command line: ``teachlib train | evaluate | table | data | zoo | doctor``."""
 
+import math
 import os
 import shutil
 import sys
@@ -42,7 +43,9 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
     devices: Annotated[int, typer.Option(min=1, help="Processes, a device each (DDP).")] = 1,
     precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed.")] = "32-true",
-    width: Annotated[int | None, typer.Option(help="Filters of the first layer.")] = None,
+    width: Annotated[
+        int | None, typer.Option(help="Of the networks: filters of the first layer, or hidden units.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Updates in all.")] = None,
     conditional: Annotated[bool, typer.Option("--conditional", help="Learn p(x | class); primer recipes.")] = False,
     logger: Annotated[str | None, typer.Option(help="Besides log.jsonl: tensorboard or wandb.")] = None,
@@ -83,7 +86,7 @@ def _recipe(
 
 
 def _launched(devices: int, precision: str, logger: str | None, folder: Path) -> Any:
-    known = ("32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true")
+    known = ("32-true", "16-mixed", "bf16-mixed")  # weights stay float32: densities need their digits
     if precision not in known:
         raise TeachlibError(f"precision '{precision}'; expected one of {', '.join(known)}")
     if torch.cuda.is_available() and devices > torch.cuda.device_count():
@@ -139,10 +142,13 @@ def evaluate(
     recipe = headers[0].get("recipe", {})
     for run, header in zip(runs, headers, strict=True):
         _refuse_other_recipe(run, header.get("recipe", {}), runs[0], recipe)
+    seeds = [header.get("schedule", {}).get("seed") for header in headers]
+    if len(set(seeds)) < len(seeds):
+        raise TeachlibError(f"seeds {seeds}: a run counted twice has no spread; give each seed once")
+    table, measure = ("primer", _measure_primer) if headers[0].get("chapter") == "primer" else ("3.1", _measure_rae)
     if record is not None:
-        refuse_unwritable(record)  # before the minutes of measuring, not after them
-    measure = _measure_primer if headers[0].get("chapter") == "primer" else _measure_rae
-    table, rows, facts = measure(runs, samples)
+        refuse_unwritable(record / table)  # before the minutes of measuring, not after them
+    rows, facts = measure(runs, samples)
     values = {name: spread([row[name] for row in rows]) for name in rows[0]}
     print(_summary(values).to_string(float_format="%.4f"))
     if record is not None:
@@ -151,7 +157,7 @@ def evaluate(
             "trained_steps": [header["step"] for header in headers],
             "training_seconds": [header["seconds"] for header in headers],
             **facts,
-            "provenance": provenance([header["schedule"]["seed"] for header in headers], time.perf_counter() - started),
+            "provenance": provenance(seeds, time.perf_counter() - started),
             "values": values,
         }
         name = recipe["name"] + ("-conditional" if facts.get("conditional") else "")
@@ -167,7 +173,7 @@ def _refuse_other_recipe(run: Path, recipe: dict[str, Any], first_run: Path, fir
         )
 
 
-Measured = tuple[str, list[dict[str, float]], dict[str, Any]]  # table, a row of numbers a run, what they rest on
+Measured = tuple[list[dict[str, float]], dict[str, Any]]  # a row of numbers a run, and what they rest on
 
 
 def _facts(metric: str, dataset: str, samples: int, splits: dict[str, datasets.ImageData]) -> dict[str, Any]:
@@ -186,11 +192,14 @@ def _measure_primer(runs: list[Path], samples: int) -> Measured:
     test = datasets.load(dataset, "test")
     for model, header in tqdm(opened, unit="run", desc="measuring", leave=False):
         found = primer.evaluate(model, test, seed=header["schedule"]["seed"], samples=samples)
-        rows.append({name: value for name, value in found.row().items() if isinstance(value, int | float)})
+        numbers = {name: value for name, value in found.row().items() if isinstance(value, int | float)}
+        rows.append({name: value for name, value in numbers.items() if not math.isnan(value)})
+    if math.isnan(found.distance):
+        print(f"no feature classifier for {dataset} in the zoo, so no distances")
     print(f"likelihood: {found.likelihood}")
     metric = f"bits per dimension of the test set; FD-{dataset}, relative"
     own = {"likelihood": found.likelihood, "conditional": bool(getattr(model, "classes", 0))}
-    return "primer", rows, own | _facts(metric, dataset, samples, {"test": test})
+    return rows, own | _facts(metric, dataset, samples, {"test": test})
 
 
 def _measure_rae(runs: list[Path], samples: int) -> Measured:
@@ -212,7 +221,7 @@ def _measure_rae(runs: list[Path], samples: int) -> Measured:
             rows.append(found.row())
             bar.write(f"seed {seed}: " + ", ".join(f"{name} {value:.4g}" for name, value in found.distances.items()))
     metric = f"FD-{dataset}: Fréchet distance over the total variance of the test set's features"
-    return "3.1", rows, _facts(metric, dataset, samples, splits)
+    return rows, _facts(metric, dataset, samples, splits)
 
 
 def _summary(values: dict[str, dict[str, Any]]) -> pd.DataFrame:

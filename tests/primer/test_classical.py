@@ -114,7 +114,7 @@ def test_codes_are_a_fixed_point_as_good_as_scikit_learns(points: torch.Tensor) 
         (lambda x: KernelDensity(x / 0, bandwidth=1), "not finite"),
         (lambda x: Histogram(x, bins=0), "0 bins"),
         (lambda x: Histogram(x, bins=2, low=0, high=1), "widen low and high"),
-        (lambda x: Histogram(torch.zeros(3, 64), bins=17), "cells; expected"),
+        (lambda x: Histogram(torch.zeros(3, 64), bins=17), "17 bins on each of 64 axes"),
         (lambda x: VectorQuantizer(x, codes=501), "500 samples cannot fill 501 codes"),
     ],
 )

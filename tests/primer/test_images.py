@@ -88,8 +88,14 @@ def test_mistakes_are_explained() -> None:
         primer.recipe("primer-vaee")
     with pytest.raises(TeachlibError, match="steps is 0; expected at least 1"):
         primer.recipe("primer-vae", steps=0)
-    with pytest.raises(TeachlibError, match="not a recipe of the primer"):
-        primer.recipes.from_dict({"name": "x"})  # type: ignore[attr-defined]
+    for values, words in (
+        ({"name": "x"}, "unknown recipe 'x'"),
+        ({"name": "primer-vae"}, "not a recipe of the primer"),
+    ):
+        with pytest.raises(TeachlibError, match=words):
+            primer.recipes.from_dict(values)  # type: ignore[attr-defined]
+    with pytest.raises(TeachlibError, match="eight groups"):
+        primer.recipe("primer-diffusion", width=12)
 
 
 @pytest.mark.parametrize(("name", "steps"), [("primer-vae", 300), ("primer-gan", 300), ("primer-pixelcnn", 60)])

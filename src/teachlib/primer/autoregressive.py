@@ -7,7 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from teachlib.primer.conditions import given
+from teachlib.errors import TeachlibError
+from teachlib.primer import noise
+from teachlib.primer.conditions import given, whole
 
 
 class MaskedLinear(nn.Linear):
@@ -30,6 +32,11 @@ class MaskedLinear(nn.Linear):
 
 def _masked_mlp(dim: int, width: int, layers: int, per_dimension: int) -> nn.Sequential:
     """Outputs (N, per_dimension·dim), those of dimension i a function of the inputs before i (Germain et al., 2015)."""
+    if dim < 1 or layers < 1 or width < dim - 1:
+        raise TeachlibError(
+            f"{dim} variables, width {width}, {layers} hidden layers; expected a width of {dim - 1} or "
+            "more, one unit for each that a later one may see, and at least one layer"
+        )
     degrees = [torch.arange(dim)]
     for _ in range(layers):
         degrees.append(torch.arange(width) % max(dim - 1, 1))
@@ -48,21 +55,29 @@ class MADE(nn.Module):
         levels: values each can take, 2 for bits.
         width: of the hidden layers; the more variables, the more it must be.
         layers: hidden ones.
-        classes: number of classes to condition on; 0 for none.
+        classes: number of classes to condition on; 0 for none. A class speaks to the first hidden layer and to the
+            outputs: it comes before all variables, so every unit may see it.
+
+    Raises:
+        TeachlibError: a width or number of levels too small to say anything.
     """
 
     def __init__(self, dim: int, *, levels: int = 2, width: int = 256, layers: int = 2, classes: int = 0) -> None:
         super().__init__()
         self.dim, self.levels, self.classes = dim, levels, classes
+        if levels < 2:
+            raise TeachlibError(f"{levels} levels; expected at least 2")
         self.net = _masked_mlp(dim, width, layers, levels)
-        self.label = nn.Embedding(classes, dim * levels) if classes else None
+        self.label = nn.Embedding(classes, width + dim * levels) if classes else None
 
     def logits(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Of p(xᵢ | x₁ … xᵢ₋₁): (N, dim) whole numbers → (N, dim, levels)."""
-        scaled = 2 * x.float() / (self.levels - 1) - 1
-        found = self.net(scaled)
-        if self.label is not None:
-            found = found + self.label(given(labels, self.classes))
+        scaled = 2 * whole(x, self.levels).to(next(self.parameters())) / (self.levels - 1) - 1
+        if self.label is None:
+            return self.net(scaled).unflatten(1, (self.dim, self.levels))
+        said = self.label(given(labels, self.classes))
+        outputs = self.dim * self.levels
+        found = self.net[1:](self.net[0](scaled) + said[:, outputs:]) + said[:, :outputs]
         return found.unflatten(1, (self.dim, self.levels))
 
     def log_prob(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -73,10 +88,9 @@ class MADE(nn.Module):
     @torch.no_grad()
     def sample(self, count: int, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:
         """One variable after the other, a pass of the network each: (count, dim) whole numbers."""
-        x = torch.zeros(count, self.dim, dtype=torch.long)
+        x = torch.zeros(count, self.dim, dtype=torch.long, device=next(self.parameters()).device)
         for i in range(self.dim):
-            p = self.logits(x, labels)[:, i].softmax(1)
-            x[:, i] = torch.multinomial(p, 1, generator=generator)[:, 0]
+            x[:, i] = noise.drawn(self.logits(x, labels)[:, i].softmax(1), generator)[:, 0]
         return x
 
     def loss(self, x: Tensor, labels: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
@@ -118,12 +132,12 @@ class MixtureMADE(nn.Module):
     @torch.no_grad()
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
         """One variable after the other: (count, dim)."""
-        x = torch.zeros(count, self.dim)
+        x = next(self.parameters()).new_zeros(count, self.dim)
         for i in range(self.dim):
             log_weights, means, log_deviations = (part[:, i] for part in self._factors(x))
-            chosen = torch.multinomial(log_weights.exp(), 1, generator=generator)
-            noise = torch.randn(count, 1, generator=generator)
-            x[:, i] = (means.gather(1, chosen) + log_deviations.gather(1, chosen).exp() * noise)[:, 0]
+            chosen = noise.drawn(log_weights.exp(), generator)
+            moved = log_deviations.gather(1, chosen).exp() * noise.normal((count, 1), generator, x.device)
+            x[:, i] = (means.gather(1, chosen) + moved)[:, 0]
         return x
 
     def loss(self, x: Tensor, labels: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
@@ -158,11 +172,11 @@ class Recurrent(nn.Module):
     @torch.no_grad()
     def sample(self, count: int, generator: torch.Generator, *, length: int) -> Tensor:
         """One variable after the other, one step of the memory each: (count, length) whole numbers."""
-        last, state = torch.full((count, 1), self.levels), None
+        last, state = torch.full((count, 1), self.levels, device=self.head.weight.device), None
         chosen = []
         for _ in range(length):
             out, state = self.memory(self.embed(last), state)
-            last = torch.multinomial(self.head(out[:, 0]).softmax(1), 1, generator=generator)
+            last = noise.drawn(self.head(out[:, 0]).softmax(1), generator)
             chosen.append(last)
         return torch.cat(chosen, 1)
 
@@ -230,6 +244,8 @@ class PixelCNN(nn.Module):
 
     def __init__(self, *, levels: int, channels: int = 1, width: int = 32, layers: int = 6, classes: int = 0) -> None:
         super().__init__()
+        if layers < 1 or levels < 2:
+            raise TeachlibError(f"{layers} layers, {levels} levels; expected at least 1 layer and 2 levels")
         self.levels, self.channels, self.classes = levels, channels, classes
         self.enter = nn.Conv2d(channels, width, 1)
         self.layers = nn.ModuleList(GatedLayer(width, first=number == 0, classes=classes) for number in range(layers))
@@ -239,7 +255,7 @@ class PixelCNN(nn.Module):
 
     def logits(self, level: Tensor, labels: Tensor | None = None) -> Tensor:
         """Of each pixel given those before it: (N, C, H, W) whole numbers → (N, C, levels, H, W)."""
-        above = left = self.enter(2 * level.float() / (self.levels - 1) - 1)
+        above = left = self.enter(2 * whole(level, self.levels).to(self.enter.weight) / (self.levels - 1) - 1)
         for layer in self.layers:
             above, left = layer(above, left, labels)
         return self.head(left).unflatten(1, (self.channels, self.levels))
@@ -256,8 +272,7 @@ class PixelCNN(nn.Module):
         level = torch.zeros(count, self.channels, size, size, dtype=torch.long, device=device)
         for row, column in itertools.product(range(size), repeat=2):
             p = self.logits(level[:, :, : row + 1], labels)[..., row, column].softmax(2)
-            drawn = torch.multinomial(p.flatten(0, 1).cpu(), 1, generator=generator)
-            level[:, :, row, column] = drawn.view(count, self.channels).to(device)
+            level[:, :, row, column] = noise.drawn(p.flatten(0, 1), generator).view(count, self.channels)
         return level
 
     def loss(self, level: Tensor, labels: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:

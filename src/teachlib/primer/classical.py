@@ -9,9 +9,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from teachlib.errors import TeachlibError
+from teachlib.errors import TeachlibError, unknown
 
 CHUNK = 2**24  # numbers in the largest table of distances
+MOST_CELLS = 2**24  # that torch can draw from
 
 
 def _points(x: Tensor) -> Tensor:
@@ -20,6 +21,11 @@ def _points(x: Tensor) -> Tensor:
     if not x.isfinite().all():
         raise TeachlibError("samples that are not finite; look for NaN in the data")
     return x
+
+
+def _distances(x: Tensor, centres: Tensor) -> Tensor:
+    """Without products of large numbers: far from the origin, float32 has no digits left for them."""
+    return torch.cdist(x, centres, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 class Histogram:
@@ -37,11 +43,13 @@ class Histogram:
 
     def __init__(self, x: Tensor, *, bins: int, low: float | None = None, high: float | None = None) -> None:
         dim = _points(x).shape[1]
-        if bins < 1 or bins**dim > 2**27:
-            raise TeachlibError(f"{bins} bins on {dim} axes are {bins**dim:.2g} cells; expected 1 to {2**27:.2g}")
+        if bins < 1 or bins**dim > MOST_CELLS:
+            raise TeachlibError(f"{bins} bins on each of {dim} axes; expected at least one and {MOST_CELLS:,} in all")
         self.low = x.min().item() if low is None else low
         self.high = x.max().item() if high is None else high
-        if self.high <= self.low or x.min() < self.low or x.max() > self.high:
+        if self.high <= self.low:
+            raise TeachlibError(f"low {self.low:g} and high {self.high:g} leave no room for cells; choose low < high")
+        if x.min() < self.low or x.max() > self.high:
             raise TeachlibError(f"samples outside [{self.low:g}, {self.high:g}]; widen low and high")
         self.bins, self.dim, self.width = bins, dim, (self.high - self.low) / bins
         self.counts = torch.bincount(self._cell(x), minlength=bins**dim)
@@ -53,8 +61,10 @@ class Histogram:
 
     def log_prob(self, x: Tensor) -> Tensor:
         """log(count / (N · cell volume)) in nats, (N, d) → (N,); −∞ in empty cells and outside."""
+        if _points(x).shape[1] != self.dim:
+            raise TeachlibError(f"points of {x.shape[1]} coordinates; this histogram has {self.dim}")
         inside = ((x >= self.low) & (x <= self.high)).all(1)
-        density = self.counts[self._cell(x)] / (self.counts.sum() * self.width**self.dim)
+        density = self.counts[self._cell(x)].to(x.dtype) / (self.counts.sum() * self.width**self.dim)
         return torch.where(inside, density, 0).log()
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
@@ -78,6 +88,8 @@ class KernelDensity:
     """
 
     def __init__(self, x: Tensor, *, bandwidth: float, kernel: Literal["box", "gaussian"] = "gaussian") -> None:
+        if kernel not in ("box", "gaussian"):
+            raise unknown("kernel", kernel, ("box", "gaussian"))
         if not bandwidth > 0:
             raise TeachlibError(f"bandwidth={bandwidth}; expected more than 0")
         self.centres, self.bandwidth, self.kernel = _points(x), bandwidth, kernel
@@ -88,7 +100,7 @@ class KernelDensity:
         if self.kernel == "box":
             inside = torch.cdist(x, self.centres, p=math.inf) <= self.bandwidth
             return inside.to(x.dtype).log() - dim * math.log(2 * self.bandwidth)
-        squared = torch.cdist(x, self.centres, compute_mode="donot_use_mm_for_euclid_dist").square()
+        squared = _distances(x, self.centres).square()
         return -squared / (2 * self.bandwidth**2) - 0.5 * dim * math.log(2 * math.pi * self.bandwidth**2)
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -100,6 +112,8 @@ class KernelDensity:
     def leave_one_out(self) -> Tensor:
         """log-density at each centre by all the others, (N,): an honest score of the bandwidth without other data."""
         count = len(self.centres)
+        if count < 2:
+            raise TeachlibError("one sample; leaving it out leaves none")
         parts = []
         for start in range(0, count, rows := max(CHUNK // count, 1)):
             kernel = self._log_kernel(self.centres[start : start + rows])
@@ -116,8 +130,14 @@ class KernelDensity:
 
 
 def best_bandwidth(x: Tensor, candidates: list[float], *, kernel: Literal["box", "gaussian"] = "gaussian") -> float:
-    """The candidate of the largest mean leave-one-out log-density."""
+    """The candidate of the largest mean leave-one-out log-density.
+
+    Raises:
+        TeachlibError: no candidates, or each gives some sample the density zero, as boxes that are too small do.
+    """
     scores = [KernelDensity(x, bandwidth=h, kernel=kernel).leave_one_out().mean().item() for h in candidates]
+    if not scores or max(scores) == -math.inf:
+        raise TeachlibError(f"no bandwidth of {candidates} covers each sample by another one; try larger ones")
     return candidates[max(range(len(scores)), key=scores.__getitem__)]
 
 
@@ -142,7 +162,7 @@ class VectorQuantizer:
     Args:
         x: samples, (N, d).
         codes: size of the codebook.
-        seed: of the first codes, distinct samples chosen by k-means++.
+        seed: of the first codes, samples chosen by k-means++.
         iterations: at most.
 
     Raises:
@@ -165,11 +185,13 @@ class VectorQuantizer:
                 break
         assigned = self.encode(x)
         self.frequencies = torch.bincount(assigned, minlength=codes) / len(x)
-        self.deviation = (x - self.codebook[assigned]).square().mean().sqrt().item()
+        # Where each sample is a code of its own, a spread of nothing: no density has that.
+        least = 1e-3 * x.std(unbiased=False).item()
+        self.deviation = max((x - self.codebook[assigned]).square().mean().sqrt().item(), least)
 
     def encode(self, x: Tensor) -> Tensor:
         """The number of the nearest code: (N, d) → (N,)."""
-        return torch.cat([torch.cdist(chunk, self.codebook).argmin(1) for chunk in x.split(2**14)])
+        return torch.cat([_distances(chunk, self.codebook).argmin(1) for chunk in x.split(2**14)])
 
     def decode(self, code: Tensor) -> Tensor:
         """The code's place: (N,) → (N, d)."""
@@ -182,7 +204,7 @@ class VectorQuantizer:
     def log_prob(self, x: Tensor) -> Tensor:
         """Of the mixture of Gaussians at the codes, weighted by their frequencies: (N, d) → (N,) in nats."""
         variance = max(self.deviation**2, torch.finfo(x.dtype).tiny)
-        squared = torch.cdist(x, self.codebook).square()
+        squared = _distances(x, self.codebook).square()
         constant = 0.5 * x.shape[1] * math.log(2 * math.pi * variance)
         return torch.logsumexp(self.frequencies.log() - squared / (2 * variance), 1) - constant
 

@@ -1,5 +1,6 @@
-"""What conditional models ask of their labels."""
+"""What the models ask of labels and of whole numbers: one clear line instead of a wrong number."""
 
+import torch
 from torch import Tensor
 
 from teachlib.errors import TeachlibError
@@ -9,8 +10,28 @@ def given(labels: Tensor | None, classes: int) -> Tensor:
     """The labels of a conditional model.
 
     Raises:
-        TeachlibError: there are none.
+        TeachlibError: there are none, or (checked on the CPU alone, where it costs nothing) one is out of range.
     """
     if labels is None:
         raise TeachlibError(f"this model is conditional: pass labels, (N,) whole numbers below {classes}")
-    return labels
+    _refuse_outside(labels, classes, "labels")
+    return labels.long()
+
+
+def whole(level: Tensor, levels: int) -> Tensor:
+    """Pixels or variables as the whole numbers that a discrete model counts.
+
+    Raises:
+        TeachlibError: a value is not whole or out of range, as pixels in [0, 1] would be (checked on the CPU alone).
+    """
+    if level.device.type == "cpu" and level.is_floating_point() and not torch.equal(level, level.round()):
+        raise TeachlibError(f"values that are not whole; expected levels 0 … {levels - 1}, as to_levels gives them")
+    _refuse_outside(level, levels, "values")
+    return level.long()
+
+
+def _refuse_outside(found: Tensor, count: int, what: str) -> None:
+    if found.device.type == "cpu" and found.numel() and not 0 <= found.min() <= found.max() < count:
+        raise TeachlibError(
+            f"{what} from {found.min().item():g} to {found.max().item():g}; expected whole numbers 0 … {count - 1}"
+        )

@@ -1,6 +1,8 @@
 """Diffusion (thesis §2.3.1; Sohl-Dickstein et al., 2015; Ho, Jain & Abbeel, 2020).
 
-Times are whole numbers 1 … T; index 0 of every table is time 1. ᾱₜ = ∏ (1 − βₛ) over s ≤ t, and ᾱ₀ = 1.
+Times are whole numbers 1 … T; ``betas[0]`` is time 1. ᾱₜ = ∏ (1 − βₛ) over s ≤ t, and ᾱ₀ = 1, so that
+``alpha_bars[t]`` is time t. Coefficients are computed in float64 and cast last: near t = 1, 1 − ᾱₜ has no digits to
+lose.
 """
 
 import math
@@ -14,6 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from teachlib.errors import TeachlibError, unknown
+from teachlib.primer import noise
+from teachlib.primer.conditions import given, whole
+from teachlib.primer.pixels import from_levels
 from teachlib.primer.vae import discretized_logistic_log_prob
 
 Prediction = Literal["noise", "data"]
@@ -40,9 +45,26 @@ class NoiseSchedule:
         """ᾱ₀ … ᾱ_T, (T + 1,): how much of the data's variance is left."""
         return F.pad((1 - self.betas).cumprod(0), (1, 0), value=1.0)
 
+    @cached_property
+    def _signal(self) -> Tensor:
+        return self.alpha_bars.sqrt()
+
+    @cached_property
+    def _noise(self) -> Tensor:
+        return (1 - self.alpha_bars).sqrt()
+
+    @cached_property
+    def _posterior(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Weights of x₀ and x_t and the variance, for times 1 … T; index 0 stands for nothing."""
+        before, now, beta = self.alpha_bars[:-1], self.alpha_bars[1:], self.betas
+        from_data = before.sqrt() * beta / (1 - now)
+        from_noisy = (1 - beta).sqrt() * (1 - before) / (1 - now)
+        variance = beta * (1 - before) / (1 - now)
+        return F.pad(from_data, (1, 0)), F.pad(from_noisy, (1, 0)), F.pad(variance, (1, 0))
+
     def _at(self, table: Tensor, t: Tensor, like: Tensor) -> Tensor:
         """Entries of a table, shaped to multiply samples."""
-        return table.to(like.device)[t].to(like.dtype).view(-1, *[1] * (like.ndim - 1))
+        return table.to(like.dtype).to(like.device)[t].view(-1, *[1] * (like.ndim - 1))
 
     def diffuse(self, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """x_t in one step: √ᾱₜ·x₀ + √(1 − ᾱₜ)·ε (Eq 2.4, t times).
@@ -52,36 +74,30 @@ class NoiseSchedule:
             t: times 0 … T, (N,).
             noise: ε, standard normal, as ``x0``.
         """
-        alpha_bar = self._at(self.alpha_bars, t, x0)
-        return alpha_bar.sqrt() * x0 + (1 - alpha_bar).sqrt() * noise
+        return self._at(self._signal, t, x0) * x0 + self._at(self._noise, t, x0) * noise
 
     def posterior(self, x0: Tensor, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance of q(x_{t−1} | x_t, x₀), a Gaussian by Bayes' rule; t of 1 … T, (N,)."""
-        before, now = self._at(self.alpha_bars, t - 1, x0), self._at(self.alpha_bars, t, x0)
-        beta = self._at(self.betas, t - 1, x0)
-        from_data = before.sqrt() * beta / (1 - now)
-        from_noisy = (1 - beta).sqrt() * (1 - before) / (1 - now)
-        return from_data * x0 + from_noisy * x_t, beta * (1 - before) / (1 - now)
+        from_data, from_noisy, variance = (self._at(table, t, x0) for table in self._posterior)
+        return from_data * x0 + from_noisy * x_t, variance
 
     def data_from_noise(self, x_t: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """The x₀ that this noise would have led to x_t from."""
-        alpha_bar = self._at(self.alpha_bars, t, x_t)
-        return (x_t - (1 - alpha_bar).sqrt() * noise) / alpha_bar.sqrt()
+        return (x_t - self._at(self._noise, t, x_t) * noise) / self._at(self._signal, t, x_t)
 
     def noise_from_data(self, x_t: Tensor, t: Tensor, x0: Tensor) -> Tensor:
         """The noise that leads from this x₀ to x_t."""
-        alpha_bar = self._at(self.alpha_bars, t, x_t)
-        return (x_t - alpha_bar.sqrt() * x0) / (1 - alpha_bar).sqrt()
+        return (x_t - self._at(self._signal, t, x_t) * x0) / self._at(self._noise, t, x_t)
 
 
 def linear_schedule(steps: int = 1000) -> NoiseSchedule:
     """β rising on a line, 10⁻⁴ to 0.02 for a thousand steps (Ho, Jain & Abbeel, 2020), steeper for fewer.
 
     Raises:
-        TeachlibError: fewer than 20 steps, for which β would exceed 1.
+        TeachlibError: 20 steps or fewer, for which β would reach 1.
     """
     if steps < 21:
-        raise TeachlibError(f"{steps} steps; the linear schedule needs more than 20, or β exceeds 1")
+        raise TeachlibError(f"{steps} steps; the linear schedule needs more than 20, or β reaches 1")
     return NoiseSchedule(torch.linspace(1e-4, 0.02, steps, dtype=torch.float64) * 1000 / steps)
 
 
@@ -144,8 +160,10 @@ class Diffusion(nn.Module):
             guidance: 1 takes the class as trained; more moves away from what no class would give (Ho & Salimans, 2022).
         """
         nothing = torch.full_like(t, self.classes) if self.classes else None
-        found = self._raw(x_t, t, labels if labels is not None else nothing)
-        if guidance != 1.0 and labels is not None:
+        if guidance != 1.0 and labels is None:
+            raise TeachlibError(f"guidance={guidance:g} without labels; pass the classes to guide towards")
+        found = self._raw(x_t, t, nothing if labels is None else given(labels, self.classes))
+        if guidance != 1.0:
             without = self._raw(x_t, t, nothing)
             found = without + guidance * (found - without)
         x0 = self.schedule.data_from_noise(x_t, t, found) if self.predicts == "noise" else found
@@ -154,14 +172,14 @@ class Diffusion(nn.Module):
     def loss(self, x: Tensor, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """Mean squared error of the prediction at random times: Eq 2.6 without its weights (Ho et al., 2020)."""
         x0, count = self._inside(x), len(x)
-        t = torch.randint(1, self.schedule.steps + 1, (count,), generator=generator, device=x.device)
-        noise = torch.randn(x0.shape, generator=generator, device=x.device)
+        t = noise.integers(1, self.schedule.steps + 1, count, generator, x.device)
+        epsilon = noise.normal(x0.shape, generator, x.device)
         shown = None
         if self.classes:
-            hidden = torch.rand(count, generator=generator, device=x.device) < self.HIDDEN
-            shown = torch.where(hidden, self.classes, labels)  # type: ignore[arg-type]
-        found = self._raw(self.schedule.diffuse(x0, t, noise), t, shown)
-        return (found - (noise if self.predicts == "noise" else x0)).square().mean()
+            hidden = noise.uniform((count,), generator, x.device) < self.HIDDEN
+            shown = torch.where(hidden, self.classes, given(labels, self.classes))
+        found = self._raw(self.schedule.diffuse(x0, t, epsilon), t, shown)
+        return (found - (epsilon if self.predicts == "noise" else x0)).square().mean()
 
     @torch.no_grad()
     def sample(
@@ -186,14 +204,18 @@ class Diffusion(nn.Module):
             eta: noise of each step: 1 is ancestral sampling, 0 is DDIM, which adds none (Song, Meng & Ermon, 2021).
             watch: called with each time and the samples at it.
         """
-        device = next(self.parameters()).device
-        x = torch.randn(count, *self.shape, generator=generator).to(device)
-        times = torch.linspace(self.schedule.steps, 0, (steps or self.schedule.steps) + 1).round().long()
+        visited = self.schedule.steps if steps is None else steps
+        if not 1 <= visited <= self.schedule.steps:
+            raise TeachlibError(f"steps={visited}; expected 1 to {self.schedule.steps}, the times there are")
+        like = next(self.parameters())
+        device, shape = like.device, (count, *self.shape)
+        x = noise.normal(shape, generator, device).to(like.dtype)
+        times = torch.linspace(self.schedule.steps, 0, visited + 1, dtype=torch.float64).round().long()
         for now, after in zip(times[:-1].tolist(), times[1:].tolist(), strict=True):
             t, later = torch.full((count,), now, device=device), torch.full((count,), after, device=device)
             x0 = self.predict(x, t, labels, guidance)
-            noise = torch.randn(count, *self.shape, generator=generator).to(device) if eta and after else None
-            x = ddim_step(self.schedule, x, x0, t, later, eta=eta, noise=noise)
+            fresh = noise.normal(shape, generator, device).to(like.dtype) if eta and after else None
+            x = ddim_step(self.schedule, x, x0, t, later, eta=eta if after else 0.0, noise=fresh)
             if watch is not None:
                 watch(after, x)
         return ((x + 1) / 2).clamp(0, 1) if self.pixels else x
@@ -213,10 +235,14 @@ class Diffusion(nn.Module):
             levels: of a pixel.
             draws: times a sample.
         """
-        x0, steps = 2 * level.float() / (levels - 1) - 1, self.schedule.steps
+        if draws < 1:
+            raise TeachlibError(f"draws={draws}; expected at least 1")
+        x0, steps = 2 * from_levels(whole(level, levels), levels) - 1, self.schedule.steps
         total = -self._prior_term(x0) + self._first_term(x0, level, generator, labels, levels)
         for _ in range(draws):
-            t = torch.randint(2, steps + 1, (len(x0),), generator=generator, device=x0.device)
+            if steps == 1:
+                break  # the first term is all
+            t = noise.integers(2, steps + 1, len(x0), generator, x0.device)
             total = total - (steps - 1) / draws * self._middle_term(x0, t, generator, labels)
         return total
 
@@ -228,8 +254,7 @@ class Diffusion(nn.Module):
 
     def _middle_term(self, x0: Tensor, t: Tensor, generator: torch.Generator, labels: Tensor | None) -> Tensor:
         """KL(q(x_{t−1} | x_t, x₀) ‖ P(x_{t−1} | x_t)), both of the posterior's variance, (N,)."""
-        noise = torch.randn(x0.shape, generator=generator, device=x0.device)
-        x_t = self.schedule.diffuse(x0, t, noise)
+        x_t = self.schedule.diffuse(x0, t, noise.normal(x0.shape, generator, x0.device))
         right, variance = self.schedule.posterior(x0, x_t, t)
         believed, _ = self.schedule.posterior(self.predict(x_t, t, labels), x_t, t)
         return ((right - believed).square() / (2 * variance)).flatten(1).sum(1)
@@ -239,8 +264,8 @@ class Diffusion(nn.Module):
     ) -> Tensor:
         """log P(x₀ | x₁): a logistic around the believed x₀, as wide as the noise of time 1, (N,)."""
         t = torch.ones(len(level), dtype=torch.long, device=level.device)
-        noise = torch.randn(level.shape, generator=generator, device=level.device)
-        mean = (self.predict(self.schedule.diffuse(level, t, noise), t, labels) + 1) / 2
+        x_1 = self.schedule.diffuse(level, t, noise.normal(level.shape, generator, level.device))
+        mean = (self.predict(x_1, t, labels) + 1) / 2
         deviation = math.sqrt(float(self.schedule.betas[0])) / 2
         log_scale = torch.full_like(mean, math.log(deviation * LOGISTIC_SCALE))
         return discretized_logistic_log_prob(whole, mean, log_scale, levels).flatten(1).sum(1)
@@ -266,9 +291,17 @@ def ddim_step(
         after: earlier times, (N,).
         eta: 0 to 1, how much of the posterior's standard deviation is drawn anew; 1 and t − 1 is ancestral sampling.
         noise: standard normal, as ``x_t``; needed where ``eta`` is not 0.
+
+    Raises:
+        TeachlibError: an ``eta`` that asks for noise, and none.
     """
-    now, later = schedule._at(schedule.alpha_bars, t, x_t), schedule._at(schedule.alpha_bars, after, x_t)
+    now, later = (schedule.alpha_bars[at.cpu()] for at in (t, after))
     deviation = eta * ((1 - later) / (1 - now) * (1 - now / later)).sqrt()
-    direction = (1 - later - deviation.square()).clamp_min(0).sqrt() * schedule.noise_from_data(x_t, t, x0)
-    moved = later.sqrt() * x0 + direction
+    if noise is None and deviation.any():
+        raise TeachlibError(f"eta={eta:g} draws noise anew; pass it, or take eta=0")
+    along = (1 - later - deviation.square()).clamp_min(0).sqrt()
+    signal, along, deviation = (
+        table.to(x_t).view(-1, *[1] * (x_t.ndim - 1)) for table in (later.sqrt(), along, deviation)
+    )
+    moved = signal * x0 + along * schedule.noise_from_data(x_t, t, x0)
     return moved if noise is None else moved + deviation * noise

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from teachlib.errors import unknown
 from teachlib.nets import mlp
+from teachlib.primer import noise
 
 Energy = Callable[[Tensor], Tensor]
 
@@ -24,7 +25,7 @@ class EnergyNet(nn.Module):
 
     def __init__(self, dim: int, *, width: int = 128, confining: float = 0.05) -> None:
         super().__init__()
-        self.net, self.confining = mlp(dim, width, width, 1), confining
+        self.net, self.dim, self.confining = mlp(dim, width, width, 1), dim, confining
         self.log_constant = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -84,14 +85,14 @@ def mala(
         back = _log_transition(x, proposal, score(energy, proposal), step_size)
         with torch.no_grad():
             log_ratio = energy(x) - energy(proposal) + back - there
-        taken = torch.rand(len(x), generator=generator, device=x.device).log() < log_ratio
+        taken = noise.uniform((len(x),), generator, x.device).log() < log_ratio
         x = torch.where(taken[:, None], proposal, x)
         accepted += taken.float().mean().item() / steps
     return x, accepted
 
 
 def _noise(x: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+    return noise.normal(x.shape, generator, x.device).to(x.dtype)
 
 
 def _log_transition(to: Tensor, start: Tensor, drift: Tensor, step_size: float) -> Tensor:
@@ -124,9 +125,9 @@ def denoising_score_matching_loss(energy: Energy, x: Tensor, generator: torch.Ge
         generator: of ε.
         deviation: σ.
     """
-    noise = _noise(x, generator)
-    found = score(energy, x + deviation * noise, create_graph=True)
-    return 0.5 * (found + noise / deviation).square().sum(1).mean()
+    epsilon = _noise(x, generator)
+    found = score(energy, x + deviation * epsilon, create_graph=True)
+    return 0.5 * (found + epsilon / deviation).square().sum(1).mean()
 
 
 def sliced_score_matching_loss(energy: Energy, x: Tensor, generator: torch.Generator, *, slices: int = 1) -> Tensor:
@@ -138,10 +139,11 @@ def sliced_score_matching_loss(energy: Energy, x: Tensor, generator: torch.Gener
         generator: of v, standard normal.
         slices: directions a sample.
     """
-    x = x.detach().requires_grad_().repeat(slices, 1)
-    found, direction = score(energy, x, create_graph=True), _noise(x, generator)
-    along = (found * direction).sum(1)
-    curvature = (torch.autograd.grad(along.sum(), x, create_graph=True)[0] * direction).sum(1)
+    with torch.enable_grad():  # a derivative of a derivative, in validation too
+        x = x.detach().requires_grad_().repeat(slices, 1)
+        found, direction = score(energy, x, create_graph=True), _noise(x, generator)
+        along = (found * direction).sum(1)
+        curvature = (torch.autograd.grad(along.sum(), x, create_graph=True)[0] * direction).sum(1)
     return (curvature + 0.5 * along.square()).mean()
 
 
@@ -184,7 +186,6 @@ class EnergyModel(nn.Module):
         energy: EnergyNet,
         method: str,
         *,
-        dim: int = 2,
         steps: int = 10,
         step_size: float = 0.005,
         deviation: float = 0.2,
@@ -194,9 +195,9 @@ class EnergyModel(nn.Module):
         super().__init__()
         if method not in self.METHODS:
             raise unknown("method", method, self.METHODS)
-        self.energy, self.method, self.dim = energy, method, dim
+        self.energy, self.method, self.dim = energy, method, energy.dim
         self.steps, self.step_size, self.deviation, self.spread = steps, step_size, deviation, spread
-        start = torch.randn(chains, dim, generator=torch.Generator().manual_seed(0))
+        start = torch.randn(chains, self.dim, generator=torch.Generator().manual_seed(0))
         self.register_buffer("chains", spread * start)
         self.chains: Tensor
 
@@ -207,15 +208,16 @@ class EnergyModel(nn.Module):
         if self.method == "sliced":
             return sliced_score_matching_loss(self.energy, x, generator)
         if self.method == "nce":
-            noise = torch.distributions.Normal(torch.zeros(self.dim, device=x.device), self.spread)
+            broad = torch.distributions.Normal(torch.zeros(self.dim, device=x.device), self.spread)
             drawn = self.spread * _noise(x, generator)
-            return noise_contrastive_loss(self.energy.log_prob, lambda at: noise.log_prob(at).sum(1), x, drawn)
+            return noise_contrastive_loss(self.energy.log_prob, lambda at: broad.log_prob(at).sum(1), x, drawn)
         if self.method == "cd":
             ends = self._walk(x, generator)
         else:  # go on with chains that earlier batches left
-            chosen = torch.randperm(len(self.chains), generator=generator, device=x.device)[: len(x)]
-            ends = self._walk(self.chains[chosen], generator)
-            self.chains[chosen] = ends
+            chosen = torch.randperm(len(self.chains), generator=generator, device=generator.device)[: len(x)]
+            ends = self._walk(self.chains[chosen.to(x.device)], generator)
+            if self.training:
+                self.chains[chosen.to(x.device)] = ends
         # Small energies on both sides: without it the two may drift together to any height.
         size = self.energy(x).square().mean() + self.energy(ends).square().mean()
         return contrastive_divergence_loss(self.energy, x, ends) + 1e-3 * size
@@ -225,6 +227,5 @@ class EnergyModel(nn.Module):
 
     def sample(self, count: int, generator: torch.Generator, *, steps: int = 500) -> Tensor:
         """Ends of adjusted chains from broad noise, (count, dim)."""
-        start = self.spread * torch.randn(count, self.dim, generator=generator)
-        device = next(self.parameters()).device
-        return mala(self.energy, start.to(device), generator, steps=steps, step_size=self.step_size)[0]
+        start = self.spread * noise.normal((count, self.dim), generator, next(self.parameters()).device)
+        return mala(self.energy, start, generator, steps=steps, step_size=self.step_size)[0]

@@ -1,5 +1,6 @@
 """One row of the side-by-side table for any image model of the primer."""
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -7,12 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from teachlib import zoo
 from teachlib.data import ImageData
 from teachlib.metrics import classifier_features, frechet_between, prd, statistics_of
 from teachlib.primer.images import Bounds, Estimates, Evaluates, abilities
 from teachlib.primer.pixels import bits_per_dimension
 
 FEATURE_SIDE = 32  # pixels a side, as the feature classifiers take them
+BATCH = 500  # images at a time: 10,000 at once would not fit into memory
 
 
 @dataclass(frozen=True)
@@ -20,9 +23,11 @@ class Evaluation:
     """What :func:`evaluate` measured.
 
     Attributes:
-        per_image: bits per dimension of each test image, (N,); ``None`` where the model has no likelihood.
+        per_image: bits per dimension of each test image, (N,), all of them whatever ``samples`` says; ``None`` where
+            the model has no likelihood.
         likelihood: ``exact``, ``density``, ``bound``, ``estimate`` or ``–``, see :func:`abilities`.
-        distance: relative Fréchet distance between samples and test images.
+        distance: relative Fréchet distance between samples and test images; this and the next two are NaN where the
+            zoo has no feature classifier for the data set.
         precision: F_⅛ of the precision-recall curve.
         recall: F_8 of it.
         parameters: learned numbers, or stored ones of a classical model.
@@ -94,20 +99,39 @@ def evaluate(model: nn.Module, test: ImageData, *, seed: int = 0, samples: int =
         samples: drawn, at most as many as there are test images.
     """
     count, generator = min(samples, len(test)), torch.Generator().manual_seed(seed)
-    real, classes = test.first(count)[:]
+    x, classes = test[:]
     labels = classes if getattr(model, "classes", 0) else None
-    nats = log_prob(model, real, generator, labels)
+    parts = [
+        log_prob(model, x[rows], generator, None if labels is None else labels[rows]) for rows in _batches(len(test))
+    ]
+    nats = [part for part in parts if part is not None]
     started = time.perf_counter()
-    drawn = model.sample(count, generator, *([] if labels is None else [labels]))  # type: ignore[operator]
+    drawn = torch.cat(
+        [
+            model.sample(len(rows), generator, *([] if labels is None else [labels[rows]]))  # type: ignore[operator]
+            for rows in _batches(count)
+        ]
+    )
     milliseconds = 1000 * (time.perf_counter() - started) / count
-    curve = prd(features(test.name, real), features(test.name, drawn), seed=seed)
+    distance, precision, recall = _quality(drawn, x[:count], test.name, seed)
     return Evaluation(
-        per_image=None if nats is None else bits_per_dimension(nats, real[0].numel()),
+        per_image=bits_per_dimension(torch.cat(nats), x[0].numel()) if nats else None,
         likelihood=abilities(model)["evaluate"],
-        distance=sample_distance(drawn, real, test.name),
-        precision=curve.f1_8,
-        recall=curve.f8,
+        distance=distance,
+        precision=precision,
+        recall=recall,
         parameters=sum(p.numel() for p in list(model.parameters()) or model.buffers()),
         milliseconds=milliseconds,
         drawn=drawn,
     )
+
+
+def _batches(count: int) -> tuple[Tensor, ...]:
+    return torch.arange(count).split(BATCH)
+
+
+def _quality(drawn: Tensor, real: Tensor, dataset: str, seed: int) -> tuple[float, float, float]:
+    if f"features-{dataset}" not in zoo.names():
+        return math.nan, math.nan, math.nan
+    curve = prd(features(dataset, real), features(dataset, drawn), seed=seed)
+    return sample_distance(drawn, real, dataset), curve.f1_8, curve.f8

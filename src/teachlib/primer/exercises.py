@@ -134,7 +134,7 @@ histogram_density = _exercise(
     "histogram_density",
     "Return the density in each cell, from counts and the cells' width.",
     lambda counts, width: counts / (counts.sum() * width),
-    {"density": (_COUNTS, 0.25)},
+    {"density": (_COUNTS, 0.25), "more_samples": (3 * _COUNTS, 0.5)},
     {
         "shares": (
             lambda counts, width: counts / counts.sum(),
@@ -176,7 +176,8 @@ kernel_density = _exercise(
     },
 )
 
-_PLANE = _table([2.0, 0.5], [-1.0, -0.2], [0.3, 0.4])
+# The last two have other nearest codes by the sum, the largest or the first of the coordinates' distances.
+_PLANE = _table([2.0, 0.5], [-1.0, -0.2], [0.3, 0.4], [-3.0, 1.0], [-3.0, 1.8])
 _CODES = _table([1.5, 0.0], [-0.5, -0.5], [4.0, 3.0], [0.2, 1.0])
 
 nearest_code = _exercise(
@@ -235,7 +236,7 @@ importance_bound = _exercise(
     "importance_bound",
     "Return the importance-weighted bound, (N,), from the log-weights of K draws, (K, N).",
     lambda log_weights: torch.logsumexp(log_weights, 0) - math.log(len(log_weights)),
-    {"bound": (_LOG_WEIGHTS,)},
+    {"bound": (_LOG_WEIGHTS,), "two_draws": (_LOG_WEIGHTS[:2],)},
     {
         "elbo": (
             lambda w: w.mean(0),
@@ -307,7 +308,7 @@ best_discriminator = _exercise(
             "this is the probability of 'generated': q/(p + q)",
         ),
         "underflow": (
-            lambda log_p, log_q: (log_p.exp() / (log_p.exp() + log_q.exp())).nan_to_num(0.5),
+            lambda log_p, log_q: log_p.exp() / (log_p.exp() + log_q.exp()),
             "right where the densities are large, but far out both underflow: stay with logarithms, D = σ(log p "
             "− log q)",
         ),
@@ -341,6 +342,10 @@ discriminator_loss = _exercise(
             lambda real, generated: torch.cat([F.softplus(-real), F.softplus(generated)]).mean(),
             "one mean over both sets: it is half of the loss, and weighs the sets by their sizes. Add two means",
         ),
+        "underflow": (
+            lambda real, generated: -real.sigmoid().log().mean() - (1 - generated.sigmoid()).log().mean(),
+            "right for small logits, infinite for sure ones, whose sigmoid rounds to 0 or 1: use logsigmoid",
+        ),
     },
 )
 
@@ -361,6 +366,10 @@ generator_loss = _exercise(
         "logits_themselves": (
             lambda generated: -generated.mean(),
             "this maximizes the logits without bound, a Wasserstein critic's loss; apply −log σ to them",
+        ),
+        "underflow": (
+            lambda generated: -generated.sigmoid().log().mean(),
+            "right for small logits, infinite for hopeless ones, whose sigmoid rounds to 0: use logsigmoid or softplus",
         ),
     },
 )
@@ -427,7 +436,7 @@ guided = _exercise(
     "guided",
     "Return the guided prediction: without class at guidance 0, with class at 1, further along the same line beyond.",
     lambda with_class, without, guidance: without + guidance * (with_class - without),
-    {"prediction": (_X0, _NOISE, 2.5)},
+    {"prediction": (_X0, _NOISE, 2.5), "weak": (_X0, _NOISE, 0.5)},
     {
         "shifted": (
             lambda w, n, g: n + (1 + g) * (w - n),
@@ -687,6 +696,10 @@ paired_difference = _exercise(
         "variance": (
             lambda a, b: torch.stack([(a - b).mean(), (a - b).var() / len(a)]),
             "this is the squared error of the mean: take the root",
+        ),
+        "population": (
+            lambda a, b: torch.stack([(a - b).mean(), (a - b).std(unbiased=False) / len(a) ** 0.5]),
+            "the standard deviation divides by N here: the mean was taken from the same N images, so divide by N − 1",
         ),
     },
 )

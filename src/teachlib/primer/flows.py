@@ -9,9 +9,11 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
+from teachlib.errors import TeachlibError, unknown
 from teachlib.nets import mlp
+from teachlib.primer import noise
 
 
 class Step(nn.Module):
@@ -47,6 +49,10 @@ class Coupling(Step):
         self, dim: int, *, swap: bool, kind: Literal["affine", "spline"] = "affine", width: int = 64, context: int = 0
     ) -> None:
         super().__init__()
+        if kind not in ("affine", "spline"):
+            raise unknown("coupling", kind, ("affine", "spline"))
+        if dim < 2:
+            raise TeachlibError(f"dim={dim}; a coupling needs two coordinates or more")
         self.passes = dim // 2
         self.swap, self.kind = swap, kind
         moved = dim - self.passes
@@ -173,17 +179,22 @@ class Affine(Step):
         self.register_buffer("started", torch.tensor(False))
         self.started: Tensor
 
+    @torch.no_grad()
     def _start(self, x: Tensor) -> None:
         axes = [0, *range(2, x.ndim)]
-        with torch.no_grad():
-            deviation = x.std(axes, unbiased=False).clamp_min(1e-4)
-            self.log_scale.copy_(-deviation.log())
-            self.shift.copy_(-x.mean(axes) / deviation)
-            self.started.fill_(True)
+        moments = torch.stack([x.double().mean(axes), x.double().square().mean(axes)])
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.all_reduce(moments)  # each process has its own share of the batch, and all must start alike
+            moments /= distributed.get_world_size()
+        mean, square = moments
+        deviation = (square - mean.square()).clamp_min(1e-8).sqrt()
+        self.log_scale.copy_(-deviation.log())
+        self.shift.copy_(-mean / deviation)
+        self.started.fill_(True)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """As in :class:`Step`."""
-        if self.training and not self.started:
+        if self.training and not self.started and x[:, 0].numel() > 1:  # one number has no variance
             self._start(x)
         shape = (1, -1) + (1,) * (x.ndim - 2)
         places = x[0, 0].numel()  # of a channel
@@ -247,14 +258,17 @@ class Flow(nn.Module):
     Args:
         steps: from data to noise.
         dim: of x.
+        context: dimension of the condition; 0 for none.
     """
 
-    def __init__(self, steps: Sequence[Step], dim: int) -> None:
+    def __init__(self, steps: Sequence[Step], dim: int, context: int = 0) -> None:
         super().__init__()
-        self.steps, self.dim = nn.ModuleList(steps), dim
+        self.steps, self.dim, self.context = nn.ModuleList(steps), dim, context
 
     def encode(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """z of (N, d) and log|det ∂z/∂x| of (N,)."""
+        if self.context and (context is None or context.shape != (len(x), self.context)):
+            raise TeachlibError(f"this flow is conditional: pass a context of ({len(x)}, {self.context})")
         total = x.new_zeros(len(x))
         for step in self.steps:
             x, log_det = step(x, context)
@@ -272,14 +286,15 @@ class Flow(nn.Module):
         z, log_det = self.encode(x, context)
         return standard_normal_log_prob(z) + log_det
 
+    @torch.no_grad()
     def sample(self, count: int, generator: torch.Generator, context: Tensor | None = None) -> Tensor:
         """Independent draws, (count, d)."""
-        device = next(self.parameters()).device
-        return self.decode(torch.randn(count, self.dim, generator=generator).to(device), context)
+        like = next(self.parameters())
+        return self.decode(noise.normal((count, self.dim), generator, like.device).to(like.dtype), context)
 
     def loss(self, x: Tensor, labels: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """Mean of −log p(x), in nats."""
-        return -self.log_prob(x).mean()
+        """Mean of −log p(x), in nats; a conditional flow takes the labels, (N, context), as its context."""
+        return -self.log_prob(x, labels if self.context else None).mean()
 
 
 def standard_normal_log_prob(z: Tensor) -> Tensor:
@@ -306,10 +321,12 @@ def coupling_flow(
         context: dimension of the condition.
         pixels: x are pixels in (0, 1): start with a logit.
     """
+    if layers < 1:
+        raise TeachlibError(f"{layers} layers; expected at least 1")
     steps: list[Step] = [Logit()] if pixels else []
     for layer in range(layers):
         steps.append(Affine(dim))
         steps.append(Coupling(dim, swap=layer % 2 == 1, kind=kind, width=width, context=context))
         if dim > 2:
             steps.append(Shuffle(dim, seed=layer))
-    return Flow(steps, dim)
+    return Flow(steps, dim, context)

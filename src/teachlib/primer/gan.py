@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from teachlib.errors import unknown
 from teachlib.nets import DCGANDiscriminator, DCGANGenerator, mlp
+from teachlib.primer import noise
 from teachlib.primer.conditions import given
 
 GENERATOR_LOSSES = ("non-saturating", "saturating")
@@ -84,7 +85,7 @@ class Game:
     def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
         """The discriminator's loss; after its step, the generator's against the better discriminator."""
         x, labels = batch
-        z = torch.randn(len(x), self.latent, generator=generator, device=x.device)
+        z = noise.normal((len(x), self.latent), generator, x.device)
         generated = self.generate(z, labels)
         yield "discriminator", discriminator_loss(self.judge(x, labels), self.judge(generated.detach(), labels))
         yield "generator", generator_loss(self.judge(generated, labels), self.kind)
@@ -93,7 +94,7 @@ class Game:
     def sample(self, count: int, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:
         """Independent draws."""
         device = next(self.nets["generator"].parameters()).device
-        return self.generate(torch.randn(count, self.latent, generator=generator).to(device), labels)
+        return self.generate(noise.normal((count, self.latent), generator, device), labels)
 
 
 def plane_game(

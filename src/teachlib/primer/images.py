@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from teachlib.nets import ImageDenoiser, mlp
+from teachlib.primer import noise
 from teachlib.primer.autoregressive import PixelCNN
 from teachlib.primer.classical import KernelDensity, VectorQuantizer, best_bandwidth
 from teachlib.primer.diffusion import Diffusion, cosine_schedule
 from teachlib.primer.energy import EnergyNet, mala, noise_contrastive_loss
-from teachlib.primer.flows import Flow, Logit, coupling_flow
+from teachlib.primer.flows import Logit
 from teachlib.primer.gan import DCGANObjective, Game
 from teachlib.primer.glow import Glow
 from teachlib.primer.pixels import dequantize, from_levels, quantize, to_levels
@@ -176,31 +177,23 @@ class ImagePixelCNN(nn.Module):
 
 
 class ImageFlow(nn.Module):
-    """A coupling flow over flattened images, or Glow.
+    """A :class:`teachlib.primer.Glow`.
 
     Args:
         shape: of an image.
         levels: of a pixel.
         width: of the couplings' networks.
-        layers: couplings, or steps a resolution for Glow.
-        multiscale: Glow.
+        layers: steps a resolution.
     """
 
-    def __init__(
-        self, shape: Shape, levels: int, *, width: int = 64, layers: int = 6, multiscale: bool = False
-    ) -> None:
+    def __init__(self, shape: Shape, levels: int, *, width: int = 64, layers: int = 6) -> None:
         super().__init__()
         self.shape, self.levels, self.dimensions = shape, levels, math.prod(shape)
-        self.flow: Flow | Glow
-        if multiscale:
-            resolutions = max(int(math.log2(shape[1])) - 2, 1)  # down to 4×4
-            self.flow = Glow(channels=shape[0], size=shape[1], resolutions=resolutions, steps=layers, width=width)
-        else:
-            self.flow = coupling_flow(self.dimensions, layers=layers, kind="affine", width=width, pixels=True)
+        resolutions = max(int(math.log2(shape[1])) - 2, 1)  # down to 4×4
+        self.flow = Glow(channels=shape[0], size=shape[1], resolutions=resolutions, steps=layers, width=width)
 
     def _dequantized(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        u = dequantize(to_levels(x, self.levels), self.levels, generator)
-        return u if isinstance(self.flow, Glow) else u.flatten(1)
+        return dequantize(to_levels(x, self.levels), self.levels, generator)
 
     def loss(self, x: Tensor, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """Nats a dimension."""
@@ -213,15 +206,12 @@ class ImageFlow(nn.Module):
     def encode(self, x: Tensor) -> Tensor:
         """z, as many numbers as pixels; of the middle of each level's cell, (N, D)."""
         middle = (to_levels(x, self.levels) + 0.5) / self.levels
-        if isinstance(self.flow, Glow):
-            return torch.cat([z.flatten(1) for z in self.flow.encode(middle)[0]], 1)
-        return self.flow.encode(middle.flatten(1))[0]
+        return torch.cat([z.flatten(1) for z in self.flow.encode(middle)[0]], 1)
 
     @torch.no_grad()
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
         """From noise, rounded to levels."""
-        u = self.flow.sample(count, generator).view(count, *self.shape)
-        return from_levels((u * self.levels).floor().clamp(0, self.levels - 1), self.levels)
+        return from_levels(quantize(self.flow.sample(count, generator), self.levels), self.levels)
 
 
 class ImageDiffusion(nn.Module):
@@ -355,7 +345,7 @@ class ImageEnergy(nn.Module):
     def loss(self, x: Tensor, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """Noise-contrastive (thesis Eq 2.10)."""
         at, _ = self._logits(x, generator)
-        white = torch.randn(at.shape, generator=generator, device=at.device)
+        white = noise.normal(at.shape, generator, at.device)
         return noise_contrastive_loss(self._log_model, self._log_noise, at, self.mean + white @ self.factor.T)
 
     def log_prob_estimate(self, x: Tensor, generator: torch.Generator) -> Tensor:
@@ -365,21 +355,21 @@ class ImageEnergy(nn.Module):
 
     def sample(self, count: int, generator: torch.Generator, *, steps: int = 300) -> Tensor:
         """Ends of adjusted Langevin chains, started from the noise and run where it is white."""
-        start = torch.randn(count, self.dimensions, generator=generator)
+        start = noise.normal((count, self.dimensions), generator, self.mean.device)
 
         def energy(white: Tensor) -> Tensor:
             return 0.5 * white.square().sum(1) + self.correction(white)
 
         white, _ = mala(energy, start, generator, steps=steps, step_size=0.05)
         u = self.logit.inverse(self.mean + white @ self.factor.T).view(count, *self.shape)
-        return from_levels((u * self.levels).floor().clamp(0, self.levels - 1), self.levels)
+        return from_levels(quantize(u, self.levels), self.levels)
 
 
 # ---------------------------------------------------------------------------------------------------- classical
 
 
 class _Fitted(nn.Module):
-    """A classical density over dequantized pixels, fitted to training images and never trained.
+    """A classical density over dequantized pixels, fitted to training images and never trained; it stays on the CPU.
 
     Args:
         x: training images, (N, C, H, W) in [0, 1].

@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from teachlib.primer import noise
+
 
 def to_levels(x: Tensor, levels: int) -> Tensor:
     """Pixels in [0, 1] as whole numbers 0 … levels − 1, of any shape."""
@@ -22,8 +24,7 @@ def dequantize(level: Tensor, levels: int, generator: torch.Generator) -> Tensor
     Without the noise a density could grow without bound on the few values that pixels take. With it, the mean
     log-density is at most the log-probability of the levels (Theis, van den Oord & Bethge, 2016).
     """
-    noise = torch.rand(level.shape, generator=generator, device=level.device)
-    return ((level + noise) / levels).clamp(max=1 - 1e-6)
+    return ((level + noise.uniform(level.shape, generator, level.device)) / levels).clamp(max=1 - 1e-6)
 
 
 def quantize(u: Tensor, levels: int) -> Tensor:

@@ -34,7 +34,7 @@ _SMALL: dict[str, tuple[dict[str, Any], int, float]] = {
     "primer-gan": ({"latent": 16, "width": 128}, 6_000, 5e-4),
     "primer-diffusion": ({"width": 32, "steps": 200}, 2_500, 1e-3),
     "primer-pixelcnn": ({"width": 24, "layers": 5}, 2_000, 1e-3),
-    "primer-glow": ({"width": 32, "layers": 6, "multiscale": True}, 3_000, 1e-3),
+    "primer-glow": ({"width": 32, "layers": 6}, 3_000, 1e-3),
     "primer-energy": ({"width": 128}, 800, 5e-4),
 }
 _LARGE: dict[str, tuple[dict[str, Any], int, float]] = {
@@ -42,7 +42,7 @@ _LARGE: dict[str, tuple[dict[str, Any], int, float]] = {
     "primer-gan": ({"latent": 64, "width": 64}, 100_000, 2e-4),
     "primer-diffusion": ({"width": 64, "steps": 1000, "depth": 2}, 200_000, 2e-4),
     "primer-pixelcnn": ({"width": 96, "layers": 15}, 100_000, 5e-4),
-    "primer-glow": ({"width": 256, "layers": 16, "multiscale": True}, 200_000, 5e-4),
+    "primer-glow": ({"width": 256, "layers": 16}, 200_000, 5e-4),
     "primer-energy": ({"width": 1024}, 50_000, 5e-4),
 }
 _CI_STEPS = 20
@@ -130,6 +130,8 @@ def recipe(
     settings = settings | ({"width": width} if width else {})
     if name == "primer-gan":
         settings = settings | {"learning_rate": rate}
+    if name == "primer-diffusion" and width and width % 8:
+        raise TeachlibError(f"width is {width}; primer-diffusion normalizes in eight groups: take a multiple of 8")
     if conditional and name not in _CONDITIONAL:
         raise TeachlibError(f"{name} has no conditional version; these have: {', '.join(_CONDITIONAL)}")
     if conditional or name == "primer-diffusion":
@@ -152,6 +154,8 @@ def from_dict(values: dict[str, Any]) -> Recipe:
     Raises:
         TeachlibError: not a recipe of this chapter.
     """
+    if values.get("name") not in _MODELS:
+        raise unknown("recipe", str(values.get("name")), RECIPES)
     try:
         return Recipe(**{**values, "shape": tuple(values["shape"])})
     except (TypeError, KeyError):

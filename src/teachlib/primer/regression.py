@@ -5,7 +5,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from teachlib.errors import TeachlibError
 from teachlib.nets import mlp
+from teachlib.primer import noise
 
 
 class Regression(nn.Module):
@@ -29,7 +31,15 @@ class Regression(nn.Module):
 
     def loss(self, x: Tensor, y: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Mean squared error; its minimizer is E[y | x]."""
-        return (self(x) - y).square().sum(1).mean()
+        found = self(x)
+        _refuse_other_shape(y, found.shape)
+        return (found - y).square().sum(1).mean()
+
+
+def _refuse_other_shape(y: Tensor, expected: torch.Size) -> None:
+    """Subtracting (N,) from (N, 1) gives (N, N), and a loss that looks like one."""
+    if y.shape != expected:
+        raise TeachlibError(f"y of shape {tuple(y.shape)}; expected {tuple(expected)}")
 
 
 class MixtureDensityNetwork(nn.Module):
@@ -56,18 +66,19 @@ class MixtureDensityNetwork(nn.Module):
 
     def log_prob(self, x: Tensor, y: Tensor) -> Tensor:
         """log p(y | x) in nats, (N, inputs) and (N, outputs) → (N,)."""
+        _refuse_other_shape(y, torch.Size((len(x), self.outputs)))
         log_weights, means, log_deviations = self(x)
         squared = (y[:, None] - means).square().sum(2) * (-2 * log_deviations).exp()
         log_normal = -0.5 * squared - self.outputs * (log_deviations + 0.5 * math.log(2 * math.pi))
         return torch.logsumexp(log_weights + log_normal, 1)
 
+    @torch.no_grad()
     def sample(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """One answer for each input, (N, outputs)."""
         log_weights, means, log_deviations = self(x)
-        chosen = torch.multinomial(log_weights.exp(), 1, generator=generator)
+        chosen = noise.drawn(log_weights.exp(), generator)
         mean = means.gather(1, chosen[..., None].expand(-1, -1, self.outputs))[:, 0]
-        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
-        return mean + log_deviations.gather(1, chosen).exp() * noise
+        return mean + log_deviations.gather(1, chosen).exp() * noise.normal(mean.shape, generator, mean.device)
 
     def loss(self, x: Tensor, y: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Mean of −log p(y | x), in nats."""

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from teachlib.nets import mlp
-from teachlib.primer.conditions import given
+from teachlib.primer import noise
+from teachlib.primer.conditions import given, whole
 from teachlib.primer.pixels import from_levels
 
 
@@ -59,7 +60,8 @@ class VAE(nn.Module):
 
     def posterior(self, level: Tensor, labels: Tensor | None = None) -> torch.distributions.Normal:
         """Q(Z | x) of whole numbers (N, dim)."""
-        mean, log_deviation = self.encoder(self._with(2 * from_levels(level, self.levels) - 1, labels)).chunk(2, 1)
+        x = 2 * from_levels(whole(level, self.levels), self.levels) - 1
+        mean, log_deviation = self.encoder(self._with(x, labels)).chunk(2, 1)
         return torch.distributions.Normal(mean, log_deviation.clamp(-7, 3).exp())
 
     def log_likelihood(self, level: Tensor, z: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -76,7 +78,7 @@ class VAE(nn.Module):
     ) -> tuple[Tensor, torch.distributions.Normal, Tensor]:
         """log P(x | z) of one draw z, the posterior, and z."""
         q = self.posterior(level, labels)
-        z = q.mean + q.stddev * torch.randn(q.mean.shape, generator=generator, device=q.mean.device)
+        z = q.mean + q.stddev * noise.normal(q.mean.shape, generator, q.mean.device)
         return self.log_likelihood(level, z, labels), q, z
 
     def log_prob_bound(self, level: Tensor, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:
@@ -102,7 +104,7 @@ class VAE(nn.Module):
     def sample(self, count: int, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:
         """Mean pixels of latents from the prior, (count, dim) in [0, 1]."""
         device = self.log_scale.device
-        return self.decode(torch.randn(count, self.latent, generator=generator).to(device), labels)
+        return self.decode(noise.normal((count, self.latent), generator, device), labels)
 
     def loss(self, level: Tensor, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """Mean of −log P(x | z) + β·KL, in nats a dimension."""
