@@ -38,6 +38,7 @@ def test_agreement_is_printed_with_its_largest_difference(capsys: pytest.Capture
         ([1, 2], torch.tensor([1.0, 2.0])),
         (math.inf, torch.tensor(math.inf)),
         (torch.ones(0), torch.ones(0)),
+        (torch.eye(2).to_sparse(), torch.eye(2)),
     ],
 )
 def test_numbers_of_any_kind_can_agree(mine: Any, library: Any) -> None:
@@ -52,6 +53,8 @@ def test_numbers_of_any_kind_can_agree(mine: Any, library: Any) -> None:
         (1.0, 1.1, "ELBO: yours is 1, teachlib's 1.1"),
         (math.nan, math.nan, "ELBO: yours is nan, teachlib's nan"),
         (None, 1.0, "ELBO: expected numbers from both; found NoneType"),
+        (torch.ones(1) * 1j, 1.0, "ELBO: expected numbers from both; found Tensor"),
+        (type("Odd", (), {"__array__": lambda self: 1 / 0})(), 1.0, "ELBO: expected numbers from both; found Odd"),
     ],
 )
 def test_disagreement_names_the_place(mine: Any, library: Any, text: str) -> None:

@@ -61,9 +61,9 @@ def agree(
 def _numbers(value: Any) -> Tensor | None:
     """``value`` as float64 on the CPU, of the same shape; ``None`` for what holds no numbers."""
     try:
-        tensor = value.detach().cpu() if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))
-        return tensor.double()
-    except (TypeError, ValueError, RuntimeError):
+        tensor = value.detach().cpu().to_dense() if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))
+        return None if tensor.is_complex() else tensor.double()
+    except Exception:  # a value's own conversion may raise anything
         return None
 
 

@@ -106,6 +106,30 @@ def test_codes_are_a_fixed_point_as_good_as_scikit_learns(points: torch.Tensor) 
     assert torch.equal(made.encode(points), torch.from_numpy(started.labels_).long())
 
 
+def test_codes_start_far_apart() -> None:
+    """Eight tight clusters, one of which holds almost all samples: chance alone would start all codes in that one."""
+    clusters = 100.0 * torch.arange(8.0)[:, None] * torch.tensor([[1.0, -1.0]])
+    x = torch.cat([clusters.repeat(5, 1), torch.zeros(2000, 2)])
+    x = x + 0.01 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    for seed in range(5):
+        start = VectorQuantizer(x, codes=8, seed=seed, iterations=0).codebook
+        assert sorted((start[:, 0] / 100).round().tolist()) == list(range(8))
+
+
+def test_float32_far_from_the_origin(points: torch.Tensor) -> None:
+    far = (points + 4096).float()
+    near = VectorQuantizer((far - 4096).double(), codes=8)
+    made = VectorQuantizer(far, codes=8)
+    assert torch.allclose(made.codebook - 4096, near.codebook.float(), atol=1e-2)
+    assert torch.allclose(made.log_prob(far), near.log_prob((far - 4096).double()).float(), atol=0.05)
+
+
+def test_a_code_for_each_sample_is_still_a_density(points: torch.Tensor) -> None:
+    made = VectorQuantizer(points[:20], codes=20)
+    assert made.deviation > 0
+    assert made.log_prob(points[:20]).isfinite().all()
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -115,6 +139,12 @@ def test_codes_are_a_fixed_point_as_good_as_scikit_learns(points: torch.Tensor) 
         (lambda x: Histogram(x, bins=0), "0 bins"),
         (lambda x: Histogram(x, bins=2, low=0, high=1), "widen low and high"),
         (lambda x: Histogram(torch.zeros(3, 64), bins=17), "17 bins on each of 64 axes"),
+        (lambda x: Histogram(x, bins=2, low=9, high=9), "low 9 and high 9 leave no room for cells; choose low < high"),
+        (lambda x: Histogram(x, bins=2).log_prob(x[:, :1]), "points of 1 coordinates; this histogram has 2"),
+        (lambda x: KernelDensity(x, bandwidth=1, kernel="bax"), "unknown kernel 'bax'; did you mean 'box'"),
+        (lambda x: KernelDensity(x[:1], bandwidth=1).leave_one_out(), "one sample; leaving it out leaves none"),
+        (lambda x: best_bandwidth(x, [1e-9], kernel="box"), "no bandwidth of .* covers each sample"),
+        (lambda x: best_bandwidth(x, []), "no bandwidth of"),
         (lambda x: VectorQuantizer(x, codes=501), "500 samples cannot fill 501 codes"),
     ],
 )

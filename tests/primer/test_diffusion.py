@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from teachlib.errors import TeachlibError
 from teachlib.nets import ImageDenoiser, VectorDenoiser
 from teachlib.primer import Diffusion, NoiseSchedule, cosine_schedule, ddim_step, linear_schedule
+from teachlib.primer.images import ImageDiffusion
 
 SCHEDULES = {"linear": linear_schedule, "cosine": cosine_schedule}
 
@@ -133,23 +134,108 @@ def test_guidance_is_an_extrapolation_in_the_prediction() -> None:
     assert not torch.allclose(with_class, without)
 
 
-def test_the_bound_is_tight_for_one_gaussian_pixel_and_below_log_p() -> None:
-    """The best denoiser of a two-point data set: the bound stays below the true log-probability, and near it."""
+class TwoPoints(nn.Module):
+    """The best denoiser of data that are −1 or 1 equally often; ``trust`` below 1 makes a worse one of it."""
 
-    class TwoPoints(nn.Module):
-        def __init__(self, schedule: NoiseSchedule) -> None:
-            super().__init__()
-            self.schedule, self.unused = schedule, nn.Parameter(torch.zeros(1))
+    def __init__(self, schedule: NoiseSchedule, trust: float = 1.0) -> None:
+        super().__init__()
+        self.schedule, self.trust, self.unused = schedule, trust, nn.Parameter(torch.zeros(1))
 
-        def forward(self, x_t: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
-            alpha_bar = self.schedule.alpha_bars[(t * self.schedule.steps).round().long()].float()[:, None]
-            return torch.tanh(alpha_bar.sqrt() * x_t / (1 - alpha_bar))
+    def forward(self, x_t: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
+        alpha_bar = self.schedule.alpha_bars[(t * self.schedule.steps).round().long()].float()[:, None]
+        return self.trust * torch.tanh(alpha_bar.sqrt() * x_t / (1 - alpha_bar))
 
+
+def test_the_bound_stays_below_log_p_and_comes_near_it() -> None:
+    """With the best denoiser of a two-point data set."""
     schedule = linear_schedule(1000)
     model = Diffusion(TwoPoints(schedule), schedule, (1,), predicts="data", pixels=True)
     level = torch.randint(2, (4000, 1), generator=torch.Generator().manual_seed(0))
     bound = model.log_prob_bound(level, torch.Generator().manual_seed(1), levels=2, draws=200).mean().item()
     assert math.log(0.5) - 0.05 < bound < math.log(0.5) + 0.01
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_the_bound_is_its_terms_by_quadrature(steps: int) -> None:
+    """Few and strong steps, a denoiser that is not the best: every term of Eqs 2.5 and 2.6 is large."""
+    beta = torch.linspace(0.3, 0.5, steps, dtype=torch.float64)
+    schedule = NoiseSchedule(beta)
+    net = TwoPoints(schedule, trust=0.8)
+    normal = torch.distributions.Normal(torch.zeros((), dtype=torch.float64), 1.0)
+    e = torch.linspace(-8, 8, 4001, dtype=torch.float64)
+    weight = normal.log_prob(e).exp() * 16 / 4000
+    alpha_bar, x0 = (1 - beta).cumprod(0), 1.0
+    last = torch.distributions.Normal(alpha_bar[-1].sqrt() * x0, (1 - alpha_bar[-1]).sqrt())
+    expected = -torch.distributions.kl_divergence(last, normal).item()
+    for t in range(1, steps + 1):
+        now, before = alpha_bar[t - 1], (alpha_bar[t - 2] if t > 1 else torch.ones((), dtype=torch.float64))
+        x_t = now.sqrt() * x0 + (1 - now).sqrt() * e
+        believed = 0.8 * torch.tanh(now.sqrt() * x_t / (1 - now))
+        if t > 1:  # two Gaussians of one variance, whose means differ in the part that x₀ has in them
+            variance = (1 - before) / (1 - now) * beta[t - 1]
+            means = [before.sqrt() * beta[t - 1] / (1 - now) * x for x in (torch.full_like(e, x0), believed)]
+            gaps = [torch.distributions.Normal(mean, variance.sqrt()) for mean in means]
+            expected -= (weight * torch.distributions.kl_divergence(*gaps)).sum().item()
+        else:  # of the levels 0 and 1 the upper: what a logistic has above the middle
+            scale = beta[0].sqrt() / 2 * math.sqrt(3) / math.pi
+            expected += (weight * torch.nn.functional.logsigmoid(((believed + 1) / 2 - 0.5) / scale)).sum().item()
+    model = Diffusion(net, schedule, (1,), predicts="data", pixels=True)
+    bounds = model.log_prob_bound(
+        torch.ones(20_000, 1).long(), torch.Generator().manual_seed(0), levels=2, draws=30 if steps > 1 else 1
+    )
+    tolerance = 4.5 * bounds.std().item() / math.sqrt(len(bounds)) + 1e-4
+    assert tolerance < 0.05
+    assert bounds.mean().item() == pytest.approx(expected, abs=tolerance)
+
+
+class Watched(nn.Module):
+    """Believes the data to be a tenth of the label's number, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = nn.Parameter(torch.zeros(1))
+        self.times: list[Tensor] = []
+        self.labels: list[Tensor] = []
+
+    def forward(self, x_t: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+        self.times.append(t)
+        self.labels.append(labels)
+        return (labels.to(x_t) / 10)[:, None].expand_as(x_t) + 0 * self.unused
+
+
+def test_training_visits_all_times_and_hides_one_label_in_ten() -> None:
+    net, count = Watched(), 40_000
+    model = Diffusion(net, cosine_schedule(5), (2,), classes=4, predicts="data")
+    labels = torch.arange(count) % 4
+    loss = model.loss(torch.zeros(count, 2), labels, torch.Generator().manual_seed(0))
+    share = torch.bincount((net.times[0] * 5).round().long(), minlength=6) / count
+    assert share[0] == 0
+    assert (share[1:] - 0.2).abs().max() < 4.5 * math.sqrt(0.16 / count)
+    hidden = net.labels[0] == 4
+    assert hidden.float().mean().item() == pytest.approx(0.1, abs=4.5 * math.sqrt(0.09 / count))
+    assert torch.equal(net.labels[0][~hidden], labels[~hidden])
+    assert loss.item() == pytest.approx((net.labels[0] / 10).square().mean().item(), rel=1e-5)
+
+
+def test_samples_are_of_their_class_and_guidance_goes_beyond() -> None:
+    model = Diffusion(Watched(), cosine_schedule(5), (2,), classes=4, predicts="data")
+    labels, generator = torch.arange(4), torch.Generator()
+    for guidance in (1.0, 3.0):
+        drawn = model.sample(4, generator, labels, guidance=guidance)
+        expected = 0.4 + guidance * (labels / 10 - 0.4)  # "no class" is number 4
+        assert torch.allclose(drawn, expected[:, None].expand(4, 2), atol=1e-5)
+    assert torch.allclose(model.sample(4, generator), torch.full((4, 2), 0.4), atol=1e-5)
+
+
+@pytest.mark.parametrize(("steps", "repeatable"), [(None, False), (5, True)])
+def test_an_image_model_asked_for_few_steps_walks_without_noise(steps: int | None, repeatable: bool) -> None:
+    """After the first draw DDIM asks for no more: the generator is where one draw leaves it."""
+    torch.manual_seed(0)
+    model = ImageDiffusion((1, 8, 8), 17, width=8, steps=10, classes=0)
+    generator, one_draw = torch.Generator().manual_seed(0), torch.Generator().manual_seed(0)
+    model.sample(2, generator, steps=steps)
+    torch.randn(2, 1, 8, 8, generator=one_draw)
+    assert torch.equal(generator.get_state(), one_draw.get_state()) == repeatable
 
 
 @pytest.mark.parametrize("classes", [0, 3])
@@ -172,3 +258,19 @@ def test_mistakes_are_explained() -> None:
         linear_schedule(10)
     with pytest.raises(TeachlibError, match="unknown prediction 'velocity'"):
         Diffusion(VectorDenoiser(2), cosine_schedule(10), (2,), predicts="velocity")  # type: ignore[arg-type]
+    model = Diffusion(VectorDenoiser(2, classes=3), cosine_schedule(10), (2,), classes=3)
+    x, t = torch.zeros(4, 2), torch.full((4,), 5)
+    with pytest.raises(TeachlibError, match="steps=11; expected 1 to 10"):
+        model.sample(2, torch.Generator(), steps=11)
+    with pytest.raises(TeachlibError, match="guidance=2 without labels"):
+        model.sample(2, torch.Generator(), guidance=2.0)
+    with pytest.raises(TeachlibError, match="this model is conditional: pass labels"):
+        model.loss(x, None, torch.Generator())
+    with pytest.raises(TeachlibError, match="labels from 0 to 3; expected whole numbers 0 … 2"):
+        model.loss(x, torch.arange(4), torch.Generator())
+    with pytest.raises(TeachlibError, match="eta=1 draws noise anew"):
+        ddim_step(model.schedule, x, x, t, t - 1, eta=1.0)
+    with pytest.raises(TeachlibError, match="not whole; expected levels 0 … 16"):
+        model.log_prob_bound(torch.full((4, 2), 0.3), torch.Generator(), levels=17)
+    with pytest.raises(TeachlibError, match="draws=0; expected at least 1"):
+        model.log_prob_bound(torch.zeros(4, 2).long(), torch.Generator(), levels=17, draws=0)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from teachlib.errors import TeachlibError
 from teachlib.primer import (
     EnergyModel,
     EnergyNet,
@@ -200,3 +201,59 @@ def test_each_method_gives_gradients_to_the_energy(method: str) -> None:
     assert all(reached[:-1])
     assert (model.energy.log_constant.grad is not None) == (method == "nce")
     assert torch.equal(before, model.chains) == (method != "persistent")
+
+
+class Round(EnergyNet):
+    """½·c·‖x‖², without a network."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 0.5 * self.confining * x.square().sum(1) + 0 * self.net(x)[:, 0]
+
+
+def test_the_noise_of_nce_is_as_wide_as_its_density_says() -> None:
+    """The loss of a fixed energy on N(0, spread²) noise, by quadrature."""
+    model, spread = EnergyModel(Round(1, confining=1.0), "nce", spread=3.0), 3.0
+    x = torch.full((200_000, 1), 0.7)
+    found = model.loss(x, None, torch.Generator().manual_seed(0)).item()
+    noise = torch.distributions.Normal(0.0, spread)
+    line = torch.linspace(-30, 30, 20_001)
+    ratio = -0.5 * line.square() - noise.log_prob(line)
+    on_noise = (noise.log_prob(line).exp() * torch.nn.functional.softplus(ratio)).sum().item() * 60 / 20_000
+    on_real = math.log1p(math.exp(0.5 * 0.7**2 + noise.log_prob(torch.tensor(0.7)).item()))
+    assert found == pytest.approx(on_noise + on_real, abs=5e-3)
+
+
+def test_samples_of_an_energy_start_broad_and_end_at_its_density() -> None:
+    model = EnergyModel(Round(1, confining=4.0), "cd", spread=3.0, step_size=0.02)
+    generator = torch.Generator().manual_seed(0)
+    assert model.sample(20_000, generator, steps=0).std().item() == pytest.approx(3.0, abs=0.05)
+    assert model.sample(20_000, generator).std().item() == pytest.approx(0.5, abs=0.02)
+
+
+def test_contrastive_divergence_keeps_energies_small() -> None:
+    """Chains of no steps end where they start, so that nothing but the penalty is left."""
+    model, x = EnergyModel(Round(1, confining=1.0), "cd", steps=0), torch.full((5, 1), 2.0)
+    assert model.loss(x, None, torch.Generator()).item() == pytest.approx(1e-3 * (2.0**2 + 2.0**2))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_persistent_chains_move_in_training_alone(training: bool) -> None:
+    model = EnergyModel(EnergyNet(2, width=8), "persistent", steps=1).train(training)
+    before = model.chains.clone()
+    with torch.set_grad_enabled(training):
+        model.loss(torch.randn(32, 2), None, torch.Generator().manual_seed(0))
+    assert (~torch.eq(before, model.chains).all(1)).sum().item() == (32 if training else 0)
+
+
+@pytest.mark.parametrize("method", EnergyModel.METHODS)
+def test_losses_can_be_read_without_gradients(method: str) -> None:
+    model = EnergyModel(EnergyNet(2, width=8), method, steps=1).eval()
+    x = torch.randn(32, 2)
+    with torch.no_grad():
+        loss = model.loss(x, None, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(loss, model.loss(x, None, torch.Generator().manual_seed(0)).detach())
+
+
+def test_unknown_methods_are_refused() -> None:
+    with pytest.raises(TeachlibError, match="unknown method 'persistant'; did you mean 'persistent'"):
+        EnergyModel(EnergyNet(2), "persistant")

@@ -1,12 +1,14 @@
 """Flows: log-determinants against Jacobians, inverses, and zuko on the same weights."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 import zuko
 from torch import nn
 
+from teachlib.errors import TeachlibError
 from teachlib.primer import Glow, coupling_flow, spline
 from teachlib.primer.flows import BINS, Affine, Coupling, Logit, Shuffle, Step
 from teachlib.primer.glow import ImageCoupling, InvertibleConvolution
@@ -157,3 +159,26 @@ def test_glow_against_its_jacobian() -> None:
     assert log_det[0].item() == pytest.approx(torch.linalg.slogdet(jacobian)[1].item(), abs=1e-5)
     assert torch.allclose(flow.decode(flow.encode(x)[0]), x, atol=1e-8)
     assert flow.float().sample(3, torch.Generator().manual_seed(0)).shape == (3, 1, 8, 8)
+
+
+def test_one_number_a_channel_starts_no_scale() -> None:
+    step = Affine(2)
+    step(torch.tensor([[3.0, 5.0]]))
+    assert not step.started
+    z, _ = step(torch.tensor([[3.0, 5.0], [5.0, 5.5]]))
+    assert step.started
+    assert torch.allclose(z, torch.tensor([[-1.0, -1.0], [1.0, 1.0]]), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: coupling_flow(2, layers=0), "0 layers; expected at least 1"),
+        (lambda: coupling_flow(1), "dim=1; a coupling needs two coordinates or more"),
+        (lambda: coupling_flow(2, kind="spine"), "unknown coupling 'spine'; did you mean 'spline'"),
+        (lambda: coupling_flow(2, context=3).log_prob(torch.zeros(4, 2)), r"pass a context of \(4, 3\)"),
+    ],
+)
+def test_mistakes_are_explained(make: Callable[[], object], words: str) -> None:
+    with pytest.raises(TeachlibError, match=words):
+        make()

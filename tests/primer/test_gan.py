@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from teachlib import primer
 from teachlib.data import load
 from teachlib.errors import TeachlibError
 from teachlib.primer import DCGANObjective, discriminator_loss, generator_loss, plane_game
@@ -75,15 +76,21 @@ def test_saturating_and_non_saturating_losses() -> None:
         generator_loss(logits, "hinge")
 
 
-def test_the_best_discriminator_of_two_known_densities() -> None:
-    """On a grid, the minimizer of the discriminator's loss is logit p − log q, its value −2·JS + log 4."""
-    x = torch.linspace(-6, 6, 1201, dtype=torch.float64)
-    p, q = (torch.distributions.Normal(mean, 1.0).log_prob(x).exp() * 0.01 for mean in (-1.0, 1.0))
+def quantiles(weight: torch.Tensor, count: int) -> torch.Tensor:
+    """So many cells of a grid, each about as often as its weight says."""
+    return torch.searchsorted(weight.cumsum(0), (torch.arange(count) + 0.5) / count).clamp(max=len(weight) - 1)
+
+
+def test_the_best_loss_measures_how_far_two_known_densities_are_apart() -> None:
+    """Its minimizer on a grid is p / (p + q), its least value log 4 − 2·JS (Goodfellow et al., 2014)."""
+    x = torch.linspace(-5, 5, 101, dtype=torch.float64)
+    p, q = (torch.distributions.Normal(mean, 1.0).log_prob(x).exp() * 0.1 for mean in (-1.0, 1.0))
+    real, generated = quantiles(p, 200_000), quantiles(q, 200_000)
     logits = torch.zeros_like(x, requires_grad=True)
     optimizer = torch.optim.LBFGS([logits], max_iter=500, line_search_fn="strong_wolfe", tolerance_grad=1e-12)
 
     def loss() -> torch.Tensor:
-        return (p * torch.nn.functional.softplus(-logits) + q * torch.nn.functional.softplus(logits)).sum()
+        return discriminator_loss(logits[real], logits[generated])
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
@@ -92,11 +99,27 @@ def test_the_best_discriminator_of_two_known_densities() -> None:
         return value
 
     optimizer.step(closure)  # type: ignore[arg-type]
-    within = (p + q) > 1e-4
-    assert torch.allclose(logits.sigmoid()[within], (p / (p + q))[within], atol=2e-3)
+    within = (p + q) > 1e-3
+    assert torch.allclose(logits.sigmoid()[within], (p / (p + q))[within], atol=5e-3)
     mean = (p + q) / 2
     divergence = 0.5 * ((p * (p / mean).log()).sum() + (q * (q / mean).log()).sum())
-    assert loss().item() == pytest.approx(math.log(4) - 2 * divergence.item(), abs=1e-4)
+    assert loss().item() == pytest.approx(math.log(4) - 2 * divergence.item(), abs=1e-3)
+
+
+def test_samples_differ_and_follow_the_generators_numbers() -> None:
+    game = plane_game()
+    drawn = [game.sample(50, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+    assert len(drawn[0].unique(dim=0)) == 50
+
+
+def test_both_players_learn_at_the_rate_asked_for() -> None:
+    for game in (plane_game(learning_rate=3e-4), DCGANObjective(width=4, learning_rate=3e-4)):
+        assert [group["lr"] for o in game.optimizers().values() for group in o.param_groups] == [3e-4, 3e-4]
+    recipe = primer.recipe("primer-gan", scale="ci")
+    optimizers = recipe.objective(recipe.build()).optimizers()
+    assert {group["lr"] for o in optimizers.values() for group in o.param_groups} == {recipe.learning_rate}
 
 
 def test_a_conditional_game_uses_its_labels() -> None:

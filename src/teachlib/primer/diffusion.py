@@ -239,9 +239,7 @@ class Diffusion(nn.Module):
             raise TeachlibError(f"draws={draws}; expected at least 1")
         x0, steps = 2 * from_levels(whole(level, levels), levels) - 1, self.schedule.steps
         total = -self._prior_term(x0) + self._first_term(x0, level, generator, labels, levels)
-        for _ in range(draws):
-            if steps == 1:
-                break  # the first term is all
+        for _ in range(draws if steps > 1 else 0):  # of one step, the first term is all
             t = noise.integers(2, steps + 1, len(x0), generator, x0.device)
             total = total - (steps - 1) / draws * self._middle_term(x0, t, generator, labels)
         return total
@@ -260,15 +258,15 @@ class Diffusion(nn.Module):
         return ((right - believed).square() / (2 * variance)).flatten(1).sum(1)
 
     def _first_term(
-        self, level: Tensor, whole: Tensor, generator: torch.Generator, labels: Tensor | None, levels: int
+        self, x0: Tensor, level: Tensor, generator: torch.Generator, labels: Tensor | None, levels: int
     ) -> Tensor:
         """log P(x₀ | x₁): a logistic around the believed x₀, as wide as the noise of time 1, (N,)."""
-        t = torch.ones(len(level), dtype=torch.long, device=level.device)
-        x_1 = self.schedule.diffuse(level, t, noise.normal(level.shape, generator, level.device))
+        t = torch.ones(len(x0), dtype=torch.long, device=x0.device)
+        x_1 = self.schedule.diffuse(x0, t, noise.normal(x0.shape, generator, x0.device))
         mean = (self.predict(x_1, t, labels) + 1) / 2
         deviation = math.sqrt(float(self.schedule.betas[0])) / 2
         log_scale = torch.full_like(mean, math.log(deviation * LOGISTIC_SCALE))
-        return discretized_logistic_log_prob(whole, mean, log_scale, levels).flatten(1).sum(1)
+        return discretized_logistic_log_prob(level, mean, log_scale, levels).flatten(1).sum(1)
 
 
 def ddim_step(
