@@ -58,3 +58,12 @@ def test_its_loss_is_the_mean_of_minus_log_p_and_refuses_other_shapes() -> None:
     torch.testing.assert_close(model.loss(x, y), -model.log_prob(x, y).mean())
     with pytest.raises(TeachlibError, match=r"y of shape \(10,\); expected \(10, 1\)"):
         model.loss(x, y[:, 0])
+
+
+def test_the_density_of_several_outputs_is_torchs_mixture() -> None:
+    torch.manual_seed(0)
+    model, x, y = MixtureDensityNetwork(2, 3, components=4, width=8), torch.randn(10, 2), torch.randn(10, 3)
+    log_weights, means, log_deviations = model(x)
+    parts = torch.distributions.Independent(torch.distributions.Normal(means, log_deviations.exp()[..., None]), 1)
+    theirs = torch.distributions.MixtureSameFamily(torch.distributions.Categorical(logits=log_weights), parts)
+    torch.testing.assert_close(model.log_prob(x, y), theirs.log_prob(y))
