@@ -1,11 +1,25 @@
 """Regularized autoencoders and ex-post density estimation (thesis chapter 3)."""
 
-from teachlib.rae.density import MixtureDensity, fit_gaussian, fit_mixture, standard_normal
+from teachlib.rae.density import (
+    ESTIMATORS,
+    Density,
+    FlowDensity,
+    MixtureDensity,
+    fit_density,
+    fit_dirichlet_mixture,
+    fit_flow,
+    fit_gaussian,
+    fit_kernels,
+    fit_mixture,
+    standard_normal,
+)
 from teachlib.rae.evaluation import Evaluation, decode_all, densities, encode_all, evaluate
 from teachlib.rae.interpolation import linear, rescaled, spherical
 from teachlib.rae.losses import (
+    constant_variance_kl,
     kl_divergence,
     latent_penalty,
+    mmd,
     negative_elbo,
     rae_loss,
     reconstruction_loss,
@@ -13,27 +27,41 @@ from teachlib.rae.losses import (
     weight_penalty,
 )
 from teachlib.rae.models import Autoencoder, AutoencoderObjective
+from teachlib.rae.penalties import gradient_penalty
 from teachlib.rae.recipes import RECIPES, Recipe, recipe
+from teachlib.rae.second_stage import SecondStage, fit_second_stage
 from teachlib.rae.train import from_zoo, load, open_run, train
 
 __all__ = [
+    "ESTIMATORS",
     "RECIPES",
     "Autoencoder",
     "AutoencoderObjective",
+    "Density",
     "Evaluation",
+    "FlowDensity",
     "MixtureDensity",
     "Recipe",
+    "SecondStage",
+    "constant_variance_kl",
     "decode_all",
     "densities",
     "encode_all",
     "evaluate",
+    "fit_density",
+    "fit_dirichlet_mixture",
+    "fit_flow",
     "fit_gaussian",
+    "fit_kernels",
     "fit_mixture",
+    "fit_second_stage",
     "from_zoo",
+    "gradient_penalty",
     "kl_divergence",
     "latent_penalty",
     "linear",
     "load",
+    "mmd",
     "negative_elbo",
     "open_run",
     "rae_loss",

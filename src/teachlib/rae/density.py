@@ -1,12 +1,30 @@
-"""Ex-post density estimation: fit a simple density to the codes of a trained encoder (thesis §3.6)."""
+"""Ex-post density estimation: fit a density to the codes of a trained encoder (thesis §3.6).
 
+Every estimator works on the codes of any encoder; the networks are not touched.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
-from sklearn.mixture import GaussianMixture
+from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from torch import Tensor
 
-from teachlib.errors import TeachlibError
+from teachlib.data import PointData
+from teachlib.errors import TeachlibError, unknown
+from teachlib.primer import Flow, KernelDensity, LossObjective, best_bandwidth, coupling_flow
+from teachlib.rae.second_stage import fit_second_stage
+from teachlib.scale import Scale
+from teachlib.training import Schedule, fit
+
+
+class Density(Protocol):
+    """What can be sampled; most estimators can be evaluated, too, by ``log_prob(z)`` in nats."""
+
+    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+        """Independent draws, (count, d)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -63,8 +81,6 @@ def fit_gaussian(codes: Tensor) -> MixtureDensity:
 def fit_mixture(codes: Tensor, *, components: int = 10, seed: int = 0, iterations: int = 100) -> MixtureDensity:
     """A mixture of full Gaussians by expectation maximization, started by k-means (thesis §3.6, App. A.1.2).
 
-    Works on the codes of any encoder; the networks are not touched.
-
     Args:
         codes: of the training set, (N, d).
         components: K; the thesis: 10.
@@ -74,6 +90,137 @@ def fit_mixture(codes: Tensor, *, components: int = 10, seed: int = 0, iteration
     Raises:
         TeachlibError: fewer codes than components or dimensions, or codes that are not finite.
     """
+    _refuse_bad_codes(codes, components, iterations)
+    estimator = GaussianMixture(components, covariance_type="full", max_iter=iterations, random_state=seed)
+    estimator.fit(codes.double().numpy())
+    return MixtureDensity(*map(torch.from_numpy, (estimator.weights_, estimator.means_, estimator.covariances_)))
+
+
+def fit_dirichlet_mixture(
+    codes: Tensor, *, components: int = 10, seed: int = 0, iterations: int = 100
+) -> MixtureDensity:
+    """A mixture of full Gaussians by variational inference under a Dirichlet-process prior of concentration 1/K.
+
+    The released configuration names it beside most of Table 3.1's mixture numbers; components that the codes do not
+    need end with hardly any weight. The density is that of the posterior's mean parameters.
+
+    Args:
+        codes: of the training set, (N, d).
+        components: K, at most.
+        seed: of k-means.
+        iterations: at most.
+
+    Raises:
+        TeachlibError: as :func:`fit_mixture`.
+    """
+    _refuse_bad_codes(codes, components, iterations)
+    estimator = BayesianGaussianMixture(
+        n_components=components,
+        covariance_type="full",
+        weight_concentration_prior=1 / components,
+        max_iter=iterations,
+        random_state=seed,
+    )
+    estimator.fit(codes.double().numpy())
+    return MixtureDensity(*map(torch.from_numpy, (estimator.weights_, estimator.means_, estimator.covariances_)))
+
+
+def fit_kernels(codes: Tensor, *, bandwidth: float | None = None, seed: int = 0) -> KernelDensity:
+    """A Gaussian kernel on each code.
+
+    Args:
+        codes: of the training set, (N, d).
+        bandwidth: standard deviation of a kernel; by default the best of twelve by leave-one-out likelihood on two
+            thousand codes, between 0.02 and 1.5 times the codes' mean deviation. The released code: 0.425.
+        seed: of those two thousand.
+
+    Raises:
+        TeachlibError: fewer than two codes, or codes that are not finite.
+    """
+    _refuse_bad_codes(codes, 1, 1)
+    if bandwidth is None:
+        order = torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))[:2000]
+        scale = codes.std(0).mean().item()
+        bandwidth = best_bandwidth(codes[order].double(), [scale * h for h in torch.logspace(-1.7, 0.18, 12).tolist()])
+    return KernelDensity(codes, bandwidth=bandwidth)
+
+
+@dataclass(frozen=True)
+class FlowDensity:
+    """A normalizing flow over standardized codes.
+
+    Attributes:
+        flow: of the primer.
+        mean: of the training codes, (d,).
+        deviation: of the training codes, (d,).
+    """
+
+    flow: Flow
+    mean: Tensor
+    deviation: Tensor
+
+    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+        """Independent draws, (count, d)."""
+        return self.mean + self.deviation * self.flow.sample(count, generator)
+
+    @torch.no_grad()
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Log-density in nats: (N, d) → (N,)."""
+        parts = [self.flow.log_prob((part - self.mean) / self.deviation) for part in z.split(5_000)]
+        return torch.cat(parts) - self.deviation.log().sum()
+
+
+_FLOW_STEPS = {Scale.CI: 30, Scale.LAPTOP: 1_500, Scale.PAPER: 20_000}
+
+
+def fit_flow(
+    codes: Tensor, *, scale: str | Scale | None = None, steps: int | None = None, seed: int = 0
+) -> FlowDensity:
+    """A small coupling flow of six splines, trained by maximum likelihood.
+
+    Args:
+        codes: of the training set, (N, d), d ≥ 2.
+        scale: of the training's length.
+        steps: other than the scale's.
+        seed: of weights and order.
+
+    Raises:
+        TeachlibError: fewer than two codes, or codes that are not finite.
+    """
+    _refuse_bad_codes(codes, 1, 1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        flow = coupling_flow(codes.shape[1], layers=6, width=128)
+    mean, deviation = codes.mean(0), codes.std(0).clamp_min(1e-6)
+    schedule = Schedule(steps=steps or _FLOW_STEPS[Scale.of(scale)], batch_size=min(256, len(codes)), seed=seed)
+    points = PointData((codes - mean) / deviation, torch.zeros(len(codes)))
+    fit(LossObjective(flow, learning_rate=1e-3), points, schedule, progress=False)
+    return FlowDensity(flow.cpu(), mean, deviation)
+
+
+ESTIMATORS: dict[str, Callable[[Tensor, int], Density]] = {
+    "normal": lambda codes, seed: standard_normal(codes.shape[1]),
+    "gaussian": lambda codes, seed: fit_gaussian(codes),
+    "mixture": lambda codes, seed: fit_mixture(codes, seed=seed),
+    "dirichlet": lambda codes, seed: fit_dirichlet_mixture(codes, seed=seed),
+    "kernels": lambda codes, seed: fit_kernels(codes, seed=seed),
+    "flow": lambda codes, seed: fit_flow(codes, seed=seed),
+    "second-stage": lambda codes, seed: fit_second_stage(codes, seed=seed),
+}
+
+
+def fit_density(name: str, codes: Tensor, *, seed: int = 0) -> Density:
+    """The estimator called ``name``, fitted to codes (N, d) at its defaults.
+
+    Raises:
+        TeachlibError: unknown estimator, too few codes, or codes that are not finite.
+    """
+    if name not in ESTIMATORS:
+        raise unknown("estimator", name, ESTIMATORS)
+    return ESTIMATORS[name](codes, seed)
+
+
+def _refuse_bad_codes(codes: Tensor, components: int, iterations: int) -> None:
     if components < 1 or iterations < 1:
         raise TeachlibError(f"components={components}, iterations={iterations}; expected 1 or more of each")
     least = max(components, codes.shape[-1] + 1) if codes.ndim == 2 else components
@@ -81,6 +228,3 @@ def fit_mixture(codes: Tensor, *, components: int = 10, seed: int = 0, iteration
         raise TeachlibError(f"codes of shape {tuple(codes.shape)}; expected (N, d) with N of at least {least}")
     if not codes.isfinite().all():
         raise TeachlibError("codes that are not finite; did training diverge?")
-    estimator = GaussianMixture(components, covariance_type="full", max_iter=iterations, random_state=seed)
-    estimator.fit(codes.double().numpy())
-    return MixtureDensity(*map(torch.from_numpy, (estimator.weights_, estimator.means_, estimator.covariances_)))

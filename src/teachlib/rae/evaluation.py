@@ -2,15 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from teachlib.data import ImageData
 from teachlib.metrics import PRD, FeatureStatistics, frechet_between, prd, statistics_of
-from teachlib.rae.density import MixtureDensity, fit_gaussian, fit_mixture, standard_normal
+from teachlib.rae.density import Density, MixtureDensity, fit_gaussian, fit_mixture, standard_normal
 from teachlib.rae.interpolation import spherical
 from teachlib.rae.models import Autoencoder
+from teachlib.rae.recipes import Recipe
+from teachlib.rae.second_stage import Kind, fit_second_stage
 
 Extractor = Callable[[Tensor], Tensor]
 CHUNK = 500
@@ -31,19 +34,25 @@ def decode_all(model: Autoencoder, codes: Tensor) -> Tensor:
     return torch.cat([model.decode(z.to(device)).cpu() for z in codes.split(CHUNK)])
 
 
-def densities(model: Autoencoder, codes: Tensor, *, seed: int = 0) -> dict[str, MixtureDensity]:
+def densities(model: Autoencoder, codes: Tensor, *, seed: int = 0) -> dict[str, Density]:
     """The two densities of Table 3.1: ``normal`` and ``mixture``.
 
-    ``normal`` is N(0, I) for a VAE and a fitted full Gaussian for a deterministic model; ``mixture`` has ten fitted
-    components.
+    ``normal`` is N(0, I) for VAE and WAE, the second stage for 2sVAE, and a fitted full Gaussian for all others (App.
+    A.1.3); ``mixture`` has ten fitted components.
 
     Args:
         model: whose codes these are.
         codes: of the training set, (N, d).
-        seed: of the mixture's start.
+        seed: of the mixture's start, and of a second stage.
     """
-    normal = standard_normal(codes.shape[1]) if model.recipe.stochastic else fit_gaussian(codes)
-    return {"normal": normal, "mixture": fit_mixture(codes, seed=seed)}
+    return {"normal": _normal(model.recipe, codes, seed), "mixture": fit_mixture(codes, seed=seed)}
+
+
+def _normal(recipe: Recipe, codes: Tensor, seed: int) -> Density:
+    if recipe.second_stage is not None:
+        kind: Kind = "released" if recipe.variant == "released" else "dai-wipf"
+        return fit_second_stage(codes, kind=kind, kl_weight=recipe.second_stage, scale=recipe.scale, seed=seed)
+    return standard_normal(codes.shape[1]) if recipe.fixed_prior else fit_gaussian(codes)
 
 
 @dataclass(frozen=True)
@@ -103,6 +112,7 @@ def evaluate(
     generator = torch.Generator().manual_seed(seed)
     codes, held_out = encode_all(model, train), encode_all(model, validation.first(count))
     fitted = densities(model, codes, seed=seed)
+    mixture = cast(MixtureDensity, fitted["mixture"])
     originals = validation.first(count)[:][0]
     reconstructions = decode_all(model, held_out)
     real = extractor(test.first(count)[:][0])
@@ -117,8 +127,8 @@ def evaluate(
         curves={kind: prd(real, features[kind], seed=seed) for kind in fitted},
         squared_error=(originals - reconstructions).square().flatten(1).sum(1).mean().item(),
         log_likelihood={
-            "train": fitted["mixture"].log_prob(codes).mean().item(),
-            "validation": fitted["mixture"].log_prob(held_out).mean().item(),
+            "train": mixture.log_prob(codes).mean().item(),
+            "validation": mixture.log_prob(held_out).mean().item(),
         },
         samples=count,
     )

@@ -4,10 +4,18 @@ Every function averages over the batch and, unless it says otherwise, sums over 
 norms do.
 """
 
+import math
 from collections.abc import Iterable
+from typing import Literal
 
 import torch
 from torch import Tensor
+
+from teachlib.errors import TeachlibError, unknown
+
+Kernel = Literal["imq", "rbf"]
+KERNELS: tuple[Kernel, ...] = ("imq", "rbf")
+BANDWIDTHS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # times the base scale: Tolstikhin et al.'s, and the authors'
 
 
 def reconstruction_loss(x: Tensor, reconstruction: Tensor) -> Tensor:
@@ -91,3 +99,57 @@ def rae_loss(
         Scalar.
     """
     return reconstruction_loss(x, reconstruction) + beta * latent_penalty(z) + lambda_ * weight_penalty(weights)
+
+
+def constant_variance_kl(mean: Tensor, deviation: float) -> Tensor:
+    """KL(N(μ, σ²I) ‖ N(0, I)) of each sample in nats, with one constant σ (thesis Eq 3.10): ½‖μ‖² and a constant.
+
+    Args:
+        mean: μ, (N, d).
+        deviation: σ.
+
+    Returns:
+        (N,).
+    """
+    return kl_divergence(mean, torch.full_like(mean, 2 * math.log(deviation)))
+
+
+def mmd(a: Tensor, b: Tensor, *, kernel: Kernel = "imq", deviation: float = 1.0) -> Tensor:
+    """The squared maximum mean discrepancy of two samples, unbiased (Gretton et al., 2012; Tolstikhin et al., 2018).
+
+    Sums of kernels over seven bandwidths, C = 2·d·σ²·s: ``imq`` C/(C + ‖a − b‖²), whose heavy tails still pull at
+    codes far out; ``rbf`` exp(−‖a − b‖²/C), whose do not. Unbiased, so that for two samples of one distribution it is
+    zero in the mean, and negative about half the time.
+
+    Args:
+        a: (N, d), N ≥ 2.
+        b: (M, d), M ≥ 2.
+        kernel: see above.
+        deviation: σ, of the distribution that is aimed at.
+
+    Returns:
+        Scalar.
+
+    Raises:
+        TeachlibError: unknown kernel, or a sample of one.
+    """
+    if kernel not in KERNELS:
+        raise unknown("kernel", kernel, KERNELS)
+    if min(len(a), len(b)) < 2:
+        raise TeachlibError(f"samples of {len(a)} and {len(b)}; a discrepancy needs two or more of each")
+    scale = 2 * a.shape[1] * deviation**2
+    within_a, within_b, across = (_summed_kernels(p, q, scale, kernel) for p, q in ((a, a), (b, b), (a, b)))
+    return _mean_of_pairs(within_a) + _mean_of_pairs(within_b) - 2 * across.mean()
+
+
+def _mean_of_pairs(kernel: Tensor) -> Tensor:
+    """Without the diagonal: a point's kernel with itself says nothing."""
+    return (kernel.sum() - kernel.diagonal().sum()) / (len(kernel) * (len(kernel) - 1))
+
+
+def _summed_kernels(a: Tensor, b: Tensor, scale: float, kernel: Kernel) -> Tensor:
+    squared = (a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.T).clamp_min(0)
+    widths = [scale * factor for factor in BANDWIDTHS]
+    if kernel == "imq":
+        return torch.stack([width / (width + squared) for width in widths]).sum(0)
+    return torch.stack([(-squared / width).exp() for width in widths]).sum(0)

@@ -1,12 +1,23 @@
 """Autoencoders and the objectives that train them."""
 
 from collections.abc import Iterator
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 
-from teachlib.nets import ConvDecoder, ConvEncoder
-from teachlib.rae.losses import negative_elbo, rae_loss, sample_posterior, weight_penalty
+from teachlib.nets import ConvDecoder, ConvEncoder, normalize_layers
+from teachlib.rae.losses import (
+    Kernel,
+    constant_variance_kl,
+    kl_divergence,
+    latent_penalty,
+    mmd,
+    reconstruction_loss,
+    sample_posterior,
+    weight_penalty,
+)
+from teachlib.rae.penalties import penalty_of_output
 from teachlib.rae.recipes import Recipe
 
 
@@ -20,12 +31,21 @@ class Autoencoder(nn.Module):
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         self.recipe = recipe
-        outputs = 2 if recipe.stochastic else 1
-        self.encoder: nn.Module = ConvEncoder(recipe.latent, width=recipe.width, outputs=outputs)
-        self.decoder: nn.Module = ConvDecoder(recipe.latent, width=recipe.width, variant=recipe.variant)
+        sizes = {"channels": recipe.channels, "size": recipe.size, "width": recipe.width}
+        outputs = 2 if recipe.learned_variance else 1
+        self.encoder: nn.Module = ConvEncoder(recipe.latent, outputs=outputs, **sizes)
+        self.decoder: nn.Module = ConvDecoder(recipe.latent, variant=recipe.variant, **sizes)
+        if recipe.variant == "released":
+            for net in (self.encoder, self.decoder):
+                _as_released(net)
+        if recipe.spectral and recipe.variant == "thesis":
+            normalize_layers(self.decoder)
+        elif recipe.spectral:
+            for net in (self.encoder, self.decoder):
+                normalize_layers(net, of="first", stop_gradient=False)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of Q(Z|x), each (N, d); for stochastic encoders."""
+        """Mean and log-variance of Q(Z|x), each (N, d); for encoders that emit a variance."""
         return self.split(self.encoder(x))
 
     def split(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
@@ -36,7 +56,7 @@ class Autoencoder(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """The code of each image, (N, d): the posterior's mean where there is a posterior."""
-        return self.posterior(x)[0] if self.recipe.stochastic else self.encoder(x)
+        return self.posterior(x)[0] if self.recipe.learned_variance else self.encoder(x)
 
     def decode(self, z: Tensor) -> Tensor:
         """Images in [0, 1], (N, C, H, W), of latents (N, d)."""
@@ -47,8 +67,19 @@ class Autoencoder(nn.Module):
         return self.decode(self.encode(x))
 
 
+def _as_released(net: nn.Module) -> None:
+    """Initialization and batch norm as Keras had them by default."""
+    for layer in net.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.xavier_uniform_(layer.weight)
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.BatchNorm2d):
+            layer.momentum, layer.eps = 0.01, 1e-3
+
+
 class AutoencoderObjective:
-    """How ``vae``, ``ae`` and ``rae-l2`` are trained: one update a batch.
+    """How every recipe of the chapter is trained: one update a batch.
 
     Attributes:
         nets: encoder and decoder; :func:`teachlib.training.fit` replaces them by wrapped ones that it trains.
@@ -67,31 +98,71 @@ class AutoencoderObjective:
         yield "autoencoder", self.loss(batch[0], generator)
 
     def loss(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Thesis Eq 3.5 for a VAE, Eq 3.11 otherwise; in the released variant, as the authors' code writes them.
+        """Thesis Eq 3.5 for VAEs, Eq 3.11 otherwise; in the released variant, as the authors' code writes them.
 
         Args:
             x: images in [0, 1], (N, C, H, W).
-            generator: of the posterior's noise.
+            generator: of all noise.
         """
-        return self._variational_loss(x, generator) if self.recipe.stochastic else self._deterministic_loss(x)
+        if self.recipe.stochastic:
+            return self._variational_loss(x, generator)
+        return self._deterministic_loss(x, generator)
 
     def _variational_loss(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        # On grey images the released loss, a sum over pixels of the mean over channels, is this sum too.
-        mean, log_variance = self.model.split(self.nets["encoder"](x))
-        z = sample_posterior(mean, log_variance, generator)
-        assert self.recipe.kl_weight is not None
-        return negative_elbo(x, self.nets["decoder"](z), mean, log_variance, self.recipe.kl_weight)
-
-    def _deterministic_loss(self, x: Tensor) -> Tensor:
-        recipe, decoder = self.recipe, self.model.decoder
-        z = self.nets["encoder"](x)
-        reconstruction = self.nets["decoder"](z)
+        recipe = self.recipe
+        outputs = self.nets["encoder"](x)
+        if recipe.deviation is None:
+            mean, log_variance = self.model.split(outputs)
+            divergence = kl_divergence(mean, log_variance)
+        else:
+            mean, log_variance = outputs, torch.full_like(outputs, recipe.deviation).log() * 2
+            divergence = constant_variance_kl(mean, recipe.deviation)
+        error = torch.zeros((), device=x.device)
+        for _ in range(recipe.draws):
+            reconstruction = self.nets["decoder"](sample_posterior(mean, log_variance, generator))
+            error = error + reconstruction_loss(x, reconstruction) / recipe.draws
         if recipe.variant == "released":
-            loss = (x - reconstruction).square().mean() + recipe.beta * z.square().mean()
-            return loss + recipe.lambda_ * weight_penalty(convolution_kernels(decoder))
-        return rae_loss(x, reconstruction, z, decoder.parameters(), beta=recipe.beta, lambda_=recipe.lambda_)
+            error = error / recipe.channels  # a sum over places of the mean over channels
+        assert recipe.kl_weight is not None
+        return error + recipe.kl_weight * divergence.mean()
+
+    def _deterministic_loss(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        recipe = self.recipe
+        z = self._encoded(x, generator)
+        if recipe.gradient_weight and not z.requires_grad:  # in validation: the penalty needs a graph
+            with torch.enable_grad():
+                return self._penalized(x, z.detach().requires_grad_(), generator).detach()
+        return self._penalized(x, z, generator)
+
+    def _encoded(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        edge = self.recipe.input_noise
+        if edge:
+            noise = torch.randn(x.shape, generator=generator, device=x.device)
+            x = x + (edge * noise).clamp(-edge, edge)
+        return self.nets["encoder"](x)
+
+    def _penalized(self, x: Tensor, z: Tensor, generator: torch.Generator) -> Tensor:
+        """Eq 3.11 with the recipe's terms; those of weight zero cost nothing."""
+        recipe, decoder = self.recipe, self.model.decoder
+        released = recipe.variant == "released"
+        reconstruction = self.nets["decoder"](z)
+        loss = (x - reconstruction).square().mean() if released else reconstruction_loss(x, reconstruction)
+        if recipe.beta:
+            loss = loss + recipe.beta * (z.square().mean() if released else latent_penalty(z))
+        if recipe.lambda_:
+            weights = regularized_kernels(decoder) if released else decoder.parameters()
+            loss = loss + recipe.lambda_ * weight_penalty(weights)
+        if recipe.gradient_weight:
+            method: Literal["released", "hutchinson"] = "released" if released else "hutchinson"
+            penalty = penalty_of_output(reconstruction, z, method=method, generator=generator)
+            loss = loss + recipe.gradient_weight * penalty
+        if recipe.mmd_weight and len(z) > 1:  # a last batch of one has no discrepancy
+            prior = torch.randn(z.shape, generator=generator, device=z.device)
+            loss = loss + recipe.mmd_weight * mmd(z, prior, kernel=cast(Kernel, recipe.kernel))
+        return loss
 
 
-def convolution_kernels(decoder: nn.Module) -> list[Tensor]:
-    """What the released code regularizes on MNIST: kernels of transposed convolutions; no bias, no batch norm."""
-    return [layer.weight for layer in decoder.modules() if isinstance(layer, nn.ConvTranspose2d)]
+def regularized_kernels(decoder: nn.Module) -> list[Tensor]:
+    """What the released code's L2 term counts: kernels, no bias and no batch norm; on 32×32 not the linear layer's."""
+    kinds = (nn.ConvTranspose2d,) if getattr(decoder, "size", 32) == 32 else (nn.ConvTranspose2d, nn.Linear)
+    return [layer.weight for layer in decoder.modules() if isinstance(layer, kinds)]

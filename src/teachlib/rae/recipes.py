@@ -1,11 +1,14 @@
 """Recipes of the RAE chapter: everything needed to train one model at one scale.
 
-The thesis gives no loss weights; ours come from the authors' released configurations (``kl_weight``, β, λ for
-MNIST, which glyphs, digits and Fashion-MNIST borrow). Those are weights beside a *mean* over pixels; ``thesis``
-recipes use the sum that Eq 3.8 writes, and so multiply them by the number of pixels: the same minimizer.
+The thesis gives no loss weights. Ours come from the authors' released configurations for MNIST (which glyphs, digits
+and Fashion-MNIST borrow), CIFAR-10 and CelebA. Those are weights beside a *mean* over pixels; ``thesis`` recipes use
+the sum that Eq 3.8 writes, and so multiply them by what the mean divides by: the same minimizer. Two kinds of weights
+are ours, for want of any: the gradient penalty's, since the released one belongs to another quantity (see
+:func:`teachlib.rae.gradient_penalty`), and those of combinations (Table A.3); see :data:`OURS`.
 """
 
-from dataclasses import asdict, dataclass, replace
+import math
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast
 
 from teachlib import data
@@ -13,34 +16,92 @@ from teachlib.errors import TeachlibError, unknown
 from teachlib.scale import Scale
 
 Variant = Literal["thesis", "released"]
+Like = Literal["mnist", "cifar10", "celeba"]
 
-PIXELS = 32 * 32
-LATENT = 16  # thesis App. A.1.2, for MNIST
-RECIPES = ("vae", "ae", "rae-l2")
+BASELINES = ("vae", "cv-vae", "wae", "2s-vae")
+REGULARIZED = ("rae", "rae-l2", "rae-gp", "rae-sn", "ae", "ae-l2")
+COMBINED = ("rae-gp-l2", "rae-l2-sn", "rae-sn-gp", "rae-l2-sn-gp")
+RECIPES = (*BASELINES, *REGULARIZED, *COMBINED)
+
+_LATENT = {"mnist": 16, "cifar10": 128, "celeba": 64}  # thesis App. A.1.2
 _WIDTH = {Scale.CI: 4, Scale.LAPTOP: 8, Scale.PAPER: 128}
-_STEPS = {Scale.CI: 30, Scale.LAPTOP: 2_000, Scale.PAPER: 50_000}  # paper: 100 epochs of 50,000 images
+_STEPS = {Scale.CI: 30, Scale.LAPTOP: 2_000}
+_EPOCH = {"mnist": 500, "cifar10": 400, "celeba": 1_628}  # updates of 100 images
+_EPOCHS = {"mnist": 100, "cifar10": 100, "celeba": 70}  # thesis App. A.1.2
+_SHORT = ("wae", "cv-vae", "rae-gp")  # 70 epochs of CIFAR-10 in the released configuration
+
+# The released configuration, its names: KL, MMD, β ("embedding weight"), λ of L2 and of the gradient penalty.
+_RELEASED: dict[Like, dict[str, dict[str, float]]] = {
+    "mnist": {
+        "vae": {"kl": 0.312},
+        "cv-vae": {"kl": 0.039},
+        "wae": {"mmd": 3e-2},
+        "rae": {"beta": 5e-4},
+        "rae-l2": {"beta": 1e-4, "l2": 1e-7},
+        "rae-gp": {"beta": 1e-4, "gp": 5e-8},
+        "rae-sn": {"beta": 9e-3},
+        "ae": {},
+        "ae-l2": {"l2": 1e-7},
+    },
+    "cifar10": {
+        "vae": {"kl": 0.024},
+        "cv-vae": {"kl": 9e-4},
+        "wae": {"mmd": 6e-3},
+        "rae": {"beta": 1e-2},
+        "rae-l2": {"beta": 1e-3, "l2": 1e-6},
+        "rae-gp": {"beta": 9e-4, "gp": 0.0},  # shipped with weight 0
+        "rae-sn": {"beta": 3e-2},
+        "ae": {},
+        "ae-l2": {"l2": 1e-6},
+    },
+    "celeba": {
+        "vae": {"kl": 0.09024},
+        "cv-vae": {"kl": 0.01},
+        "wae": {"mmd": 100 / (0.05 * 3 * 64**2)},  # 100 beside 0.05·Σ of squares; Adam does not mind the scale
+        "rae": {"beta": 1e-4},
+        "rae-l2": {"beta": 1e-4, "l2": 1e-7},
+        "rae-gp": {"beta": 1e-4, "gp": 1e-7},
+        "rae-sn": {"beta": 2.4e-3},
+        "ae": {},
+        "ae-l2": {"l2": 1e-6},
+    },
+}
+# Weights that were never published: combinations take their parts' weights, the norm's β where there is a norm, and a
+# gradient penalty per pixel that a sweep on glyphs chose (benchmarks/gradient_weight.py).
+OURS = {"gp": 3e-5}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One model of the chapter, ready to train.
+    """One model of the chapter, ready to train. ``dataclasses.replace`` makes others of it, such as a β-VAE.
 
     Attributes:
-        name: ``vae``, ``ae`` or ``rae-l2``.
+        name: of :data:`RECIPES`.
         dataset: of :data:`teachlib.data.CATALOGUE`.
         scale: the scale the sizes were chosen for.
         variant: ``thesis`` (Eqs 3.5, 3.11; Table A.1; learning rate 10⁻³) or ``released`` (the authors' code:
-            per-pixel means, its learning rates, no batch norm after the decoder's linear layer, transposed
-            convolutions alone regularized, log σ = 5·tanh).
+            per-pixel means, its learning rates and epochs, no batch norm after the decoder's linear layer, its
+            framework's initialization and batch norm, transposed convolutions alone regularized on 32×32, log σ =
+            5·tanh, its own gradient penalty, spectral norm on the encoder too).
         width: filters of the first convolution; the thesis: 128.
         latent: dimension of the code.
-        kl_weight: weight of KL in the VAE's loss; ``None`` for deterministic models.
+        kl_weight: weight of KL in the loss; ``None`` for deterministic models.
         beta: β of Eq 3.11.
-        lambda_: λ of Eq 3.11.
+        lambda_: λ of Eq 3.11 for the L2 regularizer.
         learning_rate: Adam's.
         batch_size: images a step, over all devices.
         steps: updates in all.
         plateau_patience: validations without improvement before the learning rate is halved.
+        channels: of the images.
+        size: side of the images in pixels.
+        deviation: the constant σ of a CV-VAE's posterior; ``None`` where it is learned, or there is none.
+        draws: k of Eq 3.7, draws from the posterior an image.
+        mmd_weight: weight of the discrepancy between codes and prior (WAE).
+        kernel: of the discrepancy, ``imq`` or ``rbf``.
+        gradient_weight: λ of Eq 3.11 for the gradient penalty.
+        spectral: whether the decoder's layers are spectrally normalized.
+        input_noise: standard deviation of noise on the encoder's input, cut off there (released WAE on CelebA).
+        second_stage: weight of KL in a second VAE on the codes; ``None`` for no second stage.
     """
 
     name: str
@@ -56,29 +117,103 @@ class Recipe:
     batch_size: int
     steps: int
     plateau_patience: int
+    channels: int = 1
+    size: int = 32
+    deviation: float | None = None
+    draws: int = 1
+    mmd_weight: float = 0.0
+    kernel: str = "imq"
+    gradient_weight: float = 0.0
+    spectral: bool = False
+    input_noise: float = 0.0
+    second_stage: float | None = None
 
     @property
     def stochastic(self) -> bool:
-        """Whether the encoder emits a distribution."""
+        """Whether training draws codes from a distribution."""
         return self.kl_weight is not None
+
+    @property
+    def learned_variance(self) -> bool:
+        """Whether the encoder emits a variance."""
+        return self.stochastic and self.deviation is None
+
+    @property
+    def fixed_prior(self) -> bool:
+        """Whether samples are drawn from N(0, I) (App. A.1.3: VAE and WAE); others have a Gaussian fitted."""
+        return self.learned_variance or self.mmd_weight > 0
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for checkpoints and results."""
         return asdict(self)
 
 
-def _weights(name: str, variant: Variant) -> dict[str, Any]:
-    """Loss weights and learning rate."""
-    pixels = PIXELS if variant == "thesis" else 1  # a sum over pixels, or their mean
+def like(dataset: str) -> Like:
+    """The data set of the thesis whose networks and weights this one takes, by the size and colours of its images.
+
+    Raises:
+        TeachlibError: unknown data set, or images that no network of the chapter is made for.
+    """
+    channels, size, _ = data.entry(dataset).shape
+    if channels == 1 and size <= 32:
+        return "mnist"
+    if (channels, size) in ((3, 32), (3, 64)):
+        return "cifar10" if size == 32 else "celeba"
+    raise TeachlibError(f"{dataset}: images of {channels}×{size}×{size}; this chapter's networks take 1×32, 3×32, 3×64")
+
+
+def _loss_weights(name: str, kind: Like, variant: Variant) -> dict[str, Any]:
+    published = _RELEASED[kind]
+    parts = published.get(name) or _combination(name, published)
+    channels, size = (1, 32) if kind == "mnist" else (3, 32 if kind == "cifar10" else 64)
+    thesis = variant == "thesis"
+    pixels = channels * size**2 if thesis else 1  # a sum over pixels, or their mean
     # The code's latent term is β_code·mean(z²), Eq 3.11's is β·½‖z‖²: twice the weight over d.
-    per_dimension = 2 / LATENT if variant == "thesis" else 1
-    weights: dict[str, Any] = {"kl_weight": None, "beta": 0.0, "lambda_": 0.0}
-    if name == "vae":
-        weights["kl_weight"] = 0.312
-    if name == "rae-l2":
-        weights |= {"beta": pixels * per_dimension * 1e-4, "lambda_": pixels * 1e-7}
-    released_rate = 1e-4 if name == "vae" else 5e-4
-    return {**weights, "learning_rate": 1e-3 if variant == "thesis" else released_rate}
+    per_dimension = 2 / _LATENT[kind] if thesis else 1
+    penalty = OURS["gp"] if thesis else parts.get("gp", 0.0)
+    kl = parts.get("kl")
+    return {
+        # The released VAE sums over places and takes the mean over channels.
+        "kl_weight": None if kl is None else kl * (channels if thesis else 1),
+        "deviation": 0.7 if name == "cv-vae" else None,
+        "mmd_weight": pixels * parts.get("mmd", 0.0),
+        "beta": pixels * per_dimension * parts.get("beta", 0.0),
+        "lambda_": pixels * parts.get("l2", 0.0),
+        "gradient_weight": pixels * penalty if "gp" in name.split("-") else 0.0,
+        "spectral": "sn" in name.split("-"),
+        "input_noise": 0.01 if (name, kind, variant) == ("wae", "celeba", "released") else 0.0,
+        "second_stage": {"mnist": 1.5e-3, "cifar10": 1e-3, "celeba": 2e-3}[kind] if name == "2s-vae" else None,
+    }
+
+
+def _combination(name: str, published: dict[str, dict[str, float]]) -> dict[str, float]:
+    """The weights of a recipe's parts; of several β the largest, which the norm needs."""
+    if name == "2s-vae":
+        return published["vae"]
+    merged: dict[str, float] = {}
+    for part in name.split("-")[1:]:
+        for key, value in published[f"rae-{part}"].items():
+            merged[key] = max(value, merged.get(key, 0.0))
+    return merged
+
+
+def _schedule(name: str, kind: Like, variant: Variant, scale: Scale) -> dict[str, Any]:
+    epochs = _EPOCHS[kind]
+    rate, batch_size = 1e-3, 100
+    if variant == "released":
+        epochs = 70 if kind == "cifar10" and name in _SHORT else 100 if (name, kind) == ("ae-l2", "celeba") else epochs
+        if name in ("vae", "cv-vae", "2s-vae"):
+            rate = 1e-4
+        elif name != "wae" and kind != "celeba":
+            rate = 5e-4
+        batch_size = 1000 if (name, kind) == ("vae", "celeba") else 100
+    updates = epochs * math.ceil(_EPOCH[kind] * 100 / batch_size)
+    return {
+        "learning_rate": rate,
+        "batch_size": batch_size,
+        "steps": _STEPS.get(scale, updates),
+        "plateau_patience": 5,
+    }
 
 
 def recipe(
@@ -101,27 +236,31 @@ def recipe(
         steps: other than the scale's.
 
     Raises:
-        TeachlibError: unknown recipe, data set, scale or variant; a width or number of steps below one.
+        TeachlibError: unknown recipe, data set, scale or variant; a width or number of steps below one; a combination,
+            of which nothing was released, as ``released``.
     """
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
     if variant not in ("thesis", "released"):
         raise unknown("variant", variant, ("thesis", "released"))
+    if variant == "released" and name in COMBINED:
+        raise TeachlibError(f"{name}: nothing of the combinations was released; take variant='thesis'")
     for option, value in (("width", width), ("steps", steps)):
         if value is not None and value < 1:
             raise TeachlibError(f"{option} is {value}; expected at least 1")
-    chosen, kind = Scale.of(scale), cast(Variant, variant)
+    kind, chosen, known = like(dataset), Scale.of(scale), cast(Variant, variant)
+    narrow = chosen is Scale.PAPER and (name, kind, variant) == ("cv-vae", "celeba", "released")
+    settings = _schedule(name, kind, known, chosen) | _loss_weights(name, kind, known)
     return Recipe(
         name=name,
         dataset=data.entry(dataset).name,
         scale=chosen.value,
-        variant=kind,
-        width=width or _WIDTH[chosen],
-        latent=LATENT,
-        batch_size=100,
-        steps=steps or _STEPS[chosen],
-        plateau_patience=5,
-        **_weights(name, kind),
+        variant=known,
+        width=width or (64 if narrow else _WIDTH[chosen]),
+        latent=_LATENT[kind],
+        channels=1 if kind == "mnist" else 3,
+        size=64 if kind == "celeba" else 32,
+        **settings | ({"steps": steps} if steps else {}),
     )
 
 
@@ -132,6 +271,6 @@ def from_dict(values: dict[str, Any]) -> Recipe:
         TeachlibError: not a recipe of this chapter.
     """
     try:
-        return replace(Recipe(**values))
+        return Recipe(**values)
     except TypeError:
         raise TeachlibError(f"not a recipe of the RAE chapter: {values}") from None

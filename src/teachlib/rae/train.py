@@ -10,19 +10,17 @@ from teachlib import data, zoo
 from teachlib.checkpoints import load_weights, part, read_checkpoint
 from teachlib.errors import TeachlibError
 from teachlib.rae.models import Autoencoder, AutoencoderObjective
-from teachlib.rae.recipes import Recipe, from_dict
+from teachlib.rae.recipes import Recipe, from_dict, like
 from teachlib.training import History, Schedule, fit
-
-SIZE = 32  # pixels a side; smaller images are enlarged
 
 
 def load(dataset: str, split: str, *, limit: int | None = None) -> data.ImageData:
-    """A split at the size that this chapter's networks take, 32×32 pixels.
+    """A split at the size that this chapter's networks take: 64×64 pixels for CelebA, else 32×32.
 
     Raises:
-        TeachlibError: as :func:`teachlib.data.load`.
+        TeachlibError: as :func:`teachlib.data.load`; images of which the chapter has no network.
     """
-    return data.load(dataset, split, size=SIZE, limit=limit)
+    return data.load(dataset, split, size=64 if like(dataset) == "celeba" else 32, limit=limit)
 
 
 def train(
