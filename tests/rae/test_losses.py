@@ -1,11 +1,15 @@
 """The chapter's losses against torch.distributions, against explicit loops, and each gradient's reach."""
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.distributions import Normal
 from torch.distributions import kl_divergence as reference_kl
 
 from teachlib import rae
+from teachlib.errors import TeachlibError
 from teachlib.rae.models import regularized_kernels
 from teachlib.rae.recipes import COMBINED
 
@@ -92,3 +96,113 @@ def test_variants_differ_where_the_facts_say() -> None:
     _, log_variance = released.split(torch.full((1, 32), 1e3))
     torch.testing.assert_close(log_variance, torch.full((1, 16), 10.0))  # log σ = 5·tanh
     assert not torch.allclose(thesis.split(torch.full((1, 32), 3.0))[1], released.split(torch.full((1, 32), 3.0))[1])
+
+
+def test_constant_variance_kl_is_torchs(generator) -> None:
+    mean = torch.randn(5, 3, generator=generator)
+    theirs = torch.distributions.kl_divergence(
+        torch.distributions.Normal(mean, 0.7), torch.distributions.Normal(0.0, 1.0)
+    ).sum(1)
+    torch.testing.assert_close(rae.constant_variance_kl(mean, 0.7), theirs)
+
+
+@pytest.mark.parametrize("kernel", ["imq", "rbf"])
+def test_mmd_is_unbiased_and_notices_a_shift(kernel: str, generator) -> None:
+    same = torch.stack(
+        [
+            rae.mmd(torch.randn(40, 3, generator=generator), torch.randn(50, 3, generator=generator), kernel=kernel)
+            for _ in range(2_000)
+        ]
+    )
+    assert same.mean().abs() < 4.5 * same.std() / math.sqrt(len(same))
+    assert (same < 0).float().mean() > 0.3
+    shifted = rae.mmd(
+        torch.randn(400, 3, generator=generator) + 1, torch.randn(400, 3, generator=generator), kernel=kernel
+    )
+    assert shifted > 5 * same.std()
+
+
+def test_mmd_is_its_sum_over_pairs(generator) -> None:
+    a, b = torch.randn(4, 2, generator=generator).double(), torch.randn(3, 2, generator=generator).double()
+
+    def k(p: torch.Tensor, q: torch.Tensor) -> float:
+        return sum(4 * s / (4 * s + (p - q).square().sum().item()) for s in (0.1, 0.2, 0.5, 1, 2, 5, 10))
+
+    within_a = sum(k(a[i], a[j]) for i in range(4) for j in range(4) if i != j) / 12
+    within_b = sum(k(b[i], b[j]) for i in range(3) for j in range(3) if i != j) / 6
+    across = sum(k(p, q) for p in a for q in b) / 12
+    assert rae.mmd(a, b).item() == pytest.approx(within_a + within_b - 2 * across)
+
+
+def test_k_draws_average_to_the_same_loss_with_less_variance(generator) -> None:
+    torch.manual_seed(0)
+    model = rae.Autoencoder(rae.recipe("vae", scale="ci")).eval()
+    x = torch.rand(4, 1, 32, 32, generator=generator)
+    losses = {}
+    for draws in (1, 10):
+        model.recipe = replace(model.recipe, draws=draws)
+        objective = rae.AutoencoderObjective(model)
+        with torch.no_grad():
+            losses[draws] = torch.stack([objective.loss(x, generator) for _ in range(200)])
+    ratio = losses[1].var() / losses[10].var()
+    assert 6 < ratio < 16
+    assert abs(losses[1].mean() - losses[10].mean()) < 4.5 * losses[1].std() / math.sqrt(200)
+
+
+def test_wae_is_reconstruction_and_discrepancy(generator) -> None:
+    torch.manual_seed(0)
+    model = rae.Autoencoder(rae.recipe("wae", scale="ci")).eval()
+    x = torch.rand(8, 1, 32, 32, generator=generator)
+    with torch.no_grad():
+        z = model.encode(x)
+        prior = torch.randn(z.shape, generator=torch.Generator().manual_seed(3))
+        expected = rae.reconstruction_loss(x, model.decode(z)) + 30.72 * rae.mmd(z, prior)
+        found = rae.AutoencoderObjective(model).loss(x, torch.Generator().manual_seed(3))
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_constant_variance_vae_adds_that_much_noise(generator) -> None:
+    torch.manual_seed(0)
+    model = rae.Autoencoder(rae.recipe("cv-vae", scale="ci")).eval()
+    x = torch.rand(8, 1, 32, 32, generator=generator)
+    with torch.no_grad():
+        z = model.encode(x)
+        noisy = z + 0.7 * torch.randn(z.shape, generator=torch.Generator().manual_seed(3))
+        expected = rae.reconstruction_loss(x, model.decode(noisy))
+        expected = expected + 0.039 * rae.constant_variance_kl(z, 0.7).mean()
+        found = rae.AutoencoderObjective(model).loss(x, torch.Generator().manual_seed(3))
+    torch.testing.assert_close(found, expected)
+
+
+def test_recipes_of_the_three_data_sets_have_the_published_weights() -> None:
+    grey, colour = rae.recipe("rae-l2", "mnist", scale="paper"), rae.recipe("rae-l2", "cifar-10", scale="paper")
+    assert (grey.latent, colour.latent, grey.steps, colour.steps) == (16, 128, 50_000, 40_000)
+    assert colour.lambda_ == pytest.approx(3072 * 1e-6)
+    assert colour.beta == pytest.approx(3072 * 1e-3 * 2 / 128)
+    released = rae.recipe("wae", "cifar-10", scale="paper", variant="released")
+    assert (released.mmd_weight, released.steps, released.learning_rate) == (6e-3, 28_000, 1e-3)
+    assert rae.recipe("rae-sn", "mnist", variant="released").beta == 9e-3
+    assert rae.recipe("vae", "cifar-10").kl_weight == pytest.approx(3 * 0.024)  # beside a sum over channels, not a mean
+    assert {name: rae.recipe(name).spectral for name in ("rae", "rae-sn", "rae-l2-sn-gp")} == {
+        "rae": False, "rae-sn": True, "rae-l2-sn-gp": True}  # fmt: skip
+    with pytest.raises(TeachlibError, match="nothing of the combinations was released"):
+        rae.recipe("rae-gp-l2", variant="released")
+
+
+def test_released_networks_start_and_normalize_as_keras_does() -> None:
+    model = rae.Autoencoder(rae.recipe("rae-sn", scale="ci", variant="released"))
+    norms = [layer for layer in model.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    assert {(norm.momentum, norm.eps) for norm in norms} == {(0.01, 1e-3)}
+    normalized = [name for name, _ in model.named_parameters() if name.endswith("original")]
+    assert any(name.startswith("encoder") for name in normalized)
+    thesis = rae.Autoencoder(rae.recipe("rae-sn", scale="ci"))
+    assert not any(n.startswith("encoder") for n, _ in thesis.named_parameters() if n.endswith("original"))
+
+
+@pytest.mark.parametrize("name", ["rae-gp", "wae", "cv-vae"])
+def test_colour_images_pass(name: str, generator) -> None:
+    for dataset, shape in (("cifar-10", (3, 32, 32)),):
+        objective = rae.AutoencoderObjective(rae.Autoencoder(rae.recipe(name, dataset, scale="ci")))
+        loss = objective.loss(torch.rand(4, *shape, generator=generator), generator)
+        loss.backward()
+        assert loss.isfinite()

@@ -78,7 +78,7 @@ class SpectralNorm(nn.Module):
     def __init__(self, weight: Tensor, apply: Linear, shape: tuple[int, ...], *, stop_gradient: bool = True) -> None:
         super().__init__()
         self.apply_weight, self.stop_gradient = apply, stop_gradient
-        start = torch.randn(shape)
+        start = torch.randn(shape).to(weight)
         self.register_buffer("vector", start / start.norm())
         self.vector: Tensor
         with torch.no_grad():  # near the first singular vector from the start

@@ -129,10 +129,14 @@ class AutoencoderObjective:
     def _deterministic_loss(self, x: Tensor, generator: torch.Generator) -> Tensor:
         recipe = self.recipe
         z = self._encoded(x, generator)
-        if recipe.gradient_weight and not z.requires_grad:  # in validation: the penalty needs a graph
+        weight = recipe.gradient_weight
+        if weight and not z.requires_grad:  # in validation: the penalty needs a graph, and is always computed
             with torch.enable_grad():
-                return self._penalized(x, z.detach().requires_grad_(), generator).detach()
-        return self._penalized(x, z, generator)
+                return self._penalized(x, z.detach().requires_grad_(), generator, weight).detach()
+        if weight and recipe.gradient_share < 1:
+            now = torch.rand((), generator=generator, device=generator.device).item() < recipe.gradient_share
+            weight = weight / recipe.gradient_share if now else 0.0
+        return self._penalized(x, z, generator, weight)
 
     def _encoded(self, x: Tensor, generator: torch.Generator) -> Tensor:
         edge = self.recipe.input_noise
@@ -141,7 +145,7 @@ class AutoencoderObjective:
             x = x + (edge * noise).clamp(-edge, edge)
         return self.nets["encoder"](x)
 
-    def _penalized(self, x: Tensor, z: Tensor, generator: torch.Generator) -> Tensor:
+    def _penalized(self, x: Tensor, z: Tensor, generator: torch.Generator, gradient_weight: float) -> Tensor:
         """Eq 3.11 with the recipe's terms; those of weight zero cost nothing."""
         recipe, decoder = self.recipe, self.model.decoder
         released = recipe.variant == "released"
@@ -152,10 +156,10 @@ class AutoencoderObjective:
         if recipe.lambda_:
             weights = regularized_kernels(decoder) if released else decoder.parameters()
             loss = loss + recipe.lambda_ * weight_penalty(weights)
-        if recipe.gradient_weight:
+        if gradient_weight:
             method: Literal["released", "hutchinson"] = "released" if released else "hutchinson"
             penalty = penalty_of_output(reconstruction, z, method=method, generator=generator)
-            loss = loss + recipe.gradient_weight * penalty
+            loss = loss + gradient_weight * penalty
         if recipe.mmd_weight and len(z) > 1:  # a last batch of one has no discrepancy
             prior = torch.randn(z.shape, generator=generator, device=z.device)
             loss = loss + recipe.mmd_weight * mmd(z, prior, kernel=cast(Kernel, recipe.kernel))

@@ -1,0 +1,65 @@
+"""Second stages: they learn what a mismatched prior misses, and say what they cannot take."""
+
+import math
+
+import pytest
+import torch
+
+from teachlib import rae
+from teachlib.errors import TeachlibError
+from teachlib.metrics import frechet_between, statistics_of
+from teachlib.rae.second_stage import KINDS
+
+
+@pytest.fixture(scope="module")
+def codes() -> torch.Tensor:
+    """A ring with a correlated third axis: nothing like N(0, I)."""
+    generator = torch.Generator().manual_seed(0)
+    angle = 2 * math.pi * torch.rand(4_000, generator=generator)
+    ring = torch.stack([angle.cos(), angle.sin(), 0.5 * angle.cos()], 1)
+    return 3 + 2 * ring + 0.05 * torch.randn(4_000, 3, generator=generator)
+
+
+def spread_of_radius(z: torch.Tensor) -> float:
+    return ((z[:, :2] - 3).norm(dim=1) / 2 - 1).square().mean().sqrt().item()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_second_stage_improves_a_mismatched_prior(codes: torch.Tensor, kind: str) -> None:
+    generator = torch.Generator().manual_seed(1)
+    fitted = rae.fit_second_stage(codes, kind=kind, scale="laptop", steps=1_500)  # type: ignore[arg-type]
+    drawn, prior = fitted.sample(4_000, generator), rae.standard_normal(3).sample(4_000, generator)
+    real = statistics_of(codes)
+    far, near = (frechet_between(statistics_of(z), real, relative=True) for z in (prior, drawn))
+    assert near < 0.05 * far
+    if kind == "dai-wipf":  # and beats a Gaussian of the right mean and covariance, which fills the ring
+        gaussian = rae.fit_gaussian(codes).sample(4_000, generator)
+        assert spread_of_radius(drawn) < 0.5 * spread_of_radius(gaussian)
+        assert fitted.log_gamma.exp() < 0.5
+
+
+def test_codes_with_a_variance_are_drawn_anew() -> None:
+    codes = torch.zeros(500, 2)
+    fitted = rae.fit_second_stage(codes, log_variance=torch.full((500, 2), math.log(4.0)), scale="ci", steps=300)
+    torch.testing.assert_close(fitted.deviation, torch.full((2,), 2.0))
+    drawn = fitted.sample(5_000, torch.Generator().manual_seed(0))
+    assert drawn.std().item() == pytest.approx(2.0, rel=0.15)
+
+
+def test_it_is_the_same_for_the_same_seed_and_leaves_the_global_numbers_alone(codes: torch.Tensor) -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    made = [rae.fit_second_stage(codes, scale="ci", seed=seed) for seed in (3, 3, 4)]
+    assert torch.equal(before, torch.get_rng_state())
+    drawn = [fitted.sample(10, torch.Generator().manual_seed(0)) for fitted in made]
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+
+
+def test_mistakes_are_explained(codes: torch.Tensor) -> None:
+    with pytest.raises(TeachlibError, match=r"codes of shape \(1, 3\)"):
+        rae.fit_second_stage(codes[:1])
+    with pytest.raises(TeachlibError, match="not finite"):
+        rae.fit_second_stage(codes / 0)
+    with pytest.raises(TeachlibError, match="unknown second stage 'dai'"):
+        rae.fit_second_stage(codes, kind="dai")  # type: ignore[arg-type]
