@@ -17,10 +17,10 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from teachlib.data import cifar, idx
+from teachlib.data import celeba, cifar, idx
 from teachlib.data.catalogue import CATALOGUE, Entry
 from teachlib.data.densities import DENSITIES, PlaneDensity, density
-from teachlib.data.files import find
+from teachlib.data.files import check_hash_of_file, find
 from teachlib.data.glyphs import glyphs
 from teachlib.errors import TeachlibError, unknown
 
@@ -156,6 +156,7 @@ def load(
         "digits": lambda: _digits(split),
         "glyphs": lambda: _glyphs(split, limit),
         "cifar-10": lambda: _cifar(name, split, data_root(root)),
+        "celeba": lambda: _celeba(name, split, data_root(root)),
     }
     data = readers[name]() if name in readers else _idx_data(found, split, data_root(root))
     return _enlarge(data.first(limit), size)
@@ -227,6 +228,15 @@ def _cifar(name: str, split: str, root: Path) -> ImageData:
     return ImageData(name, split, images, labels)
 
 
+def _celeba(name: str, split: str, root: Path) -> ImageData:
+    found = CATALOGUE[name]
+    files = _files(found, root)
+    for file in files:
+        check_hash_of_file(file, found.hashes)
+    images, labels, factors = celeba.read_split(files, split)
+    return ImageData(name, split, images, labels, factors)
+
+
 def present(name: str, *, root: str | Path | None = None) -> bool:
     """Whether all files of a data set are there; they are not read."""
     found = entry(name)
@@ -295,8 +305,14 @@ def get(name: str, *, root: str | Path | None = None) -> Path:
 
 def _download(name: str, folder: str) -> None:
     from torchvision import datasets  # here: it costs a second, and only downloads need it
-    from torchvision.datasets.utils import download_and_extract_archive
+    from torchvision.datasets.utils import download_and_extract_archive, download_file_from_google_drive
 
+    if name == "celeba":
+        official = datasets.CelebA
+        for number, md5, filename in official.file_list:
+            if filename in CATALOGUE[name].hashes:
+                download_file_from_google_drive(number, f"{folder}/{official.base_folder}", filename, md5)
+        return
     if name == "cifar-10":  # torchvision's class would unpickle what it fetched
         official = datasets.CIFAR10
         download_and_extract_archive(official.url, folder, filename=official.filename, md5=official.tgz_md5)

@@ -122,5 +122,20 @@ CATALOGUE = {
                 "test_batch": "40351d587109b95175f43aff81a1287e",
             },
         ),
+        Entry(
+            name="celeba",
+            title="CelebA, the middle 140×140 pixels shrunk to 64×64",
+            shape=(3, 64, 64),
+            classes=2,
+            splits={"train": 162_770, "validation": 19_867, "test": 19_962},
+            terms="non-commercial research only; pictures belong to their owners",
+            source="Z. Liu, P. Luo, X. Wang, X. Tang (2015)",
+            folder=Path("celeba"),
+            hashes={
+                "img_align_celeba.zip": "00d2c5bc6d35e252742224ab0c1e8fcb",
+                "list_eval_partition.txt": "d32c9cbf5e040fd4025c592c306e6668",
+                "list_attr_celeba.txt": "75e246fa4810816ffd6ee81facbd244c",
+            },
+        ),
     )
 }

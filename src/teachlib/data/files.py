@@ -39,9 +39,31 @@ def check_hash(contents: bytes, file: Path, hashes: Mapping[str, str]) -> None:
     Raises:
         TeachlibError: they differ.
     """
-    expected = hashes[file.name.removesuffix(".gz")]
-    kind = "md5" if len(expected) == 32 else "sha256"
-    found = hashlib.new(kind, contents, usedforsecurity=False).hexdigest()
+    kind = _kind(file, hashes)
+    _refuse_other(file, hashes, hashlib.new(kind, contents, usedforsecurity=False).hexdigest())
+
+
+def check_hash_of_file(file: Path, hashes: Mapping[str, str]) -> None:
+    """:func:`check_hash` of a file too large to be read whole.
+
+    Raises:
+        TeachlibError: they differ, or the file cannot be read.
+    """
+    kind = _kind(file, hashes)
+    try:
+        with file.open("rb") as opened:
+            digest = hashlib.file_digest(opened, lambda: hashlib.new(kind, usedforsecurity=False))
+    except OSError as error:
+        raise TeachlibError(f"{file}: cannot be read ({error.strerror}); check its permissions") from None
+    _refuse_other(file, hashes, digest.hexdigest())
+
+
+def _kind(file: Path, hashes: Mapping[str, str]) -> str:
+    return "md5" if len(hashes[file.name.removesuffix(".gz")]) == 32 else "sha256"
+
+
+def _refuse_other(file: Path, hashes: Mapping[str, str], found: str) -> None:
+    expected, kind = hashes[file.name.removesuffix(".gz")], _kind(file, hashes)
     if found != expected:
         raise TeachlibError(
             f"{file}: wrong hash: contents have {kind} {found[:12]}…, expected {expected[:12]}…; "
