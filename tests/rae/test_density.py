@@ -7,6 +7,7 @@ from sklearn.mixture import GaussianMixture
 
 from teachlib import rae
 from teachlib.errors import TeachlibError
+from teachlib.metrics import frechet_between, statistics_of
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +100,57 @@ def test_opposite_codes_do_not_divide_by_zero() -> None:
     a = torch.tensor([[1.0, 0.0]])
     for way in (rae.rescaled, rae.spherical):
         assert way(a, -a, torch.linspace(0, 1, 5)).isfinite().all()
+
+
+def fitted_briefly(name: str, codes: torch.Tensor) -> rae.Density:
+    """As :func:`teachlib.rae.fit_density`, those that are trained for as long as a test can wait."""
+    brief = {
+        "flow": lambda: rae.fit_flow(codes, steps=300),
+        "second-stage": lambda: rae.fit_second_stage(codes, steps=600, scale="laptop"),
+    }
+    return brief[name]() if name in brief else rae.fit_density(name, codes)
+
+
+@pytest.mark.parametrize("name", [name for name in rae.ESTIMATORS if name != "normal"])
+def test_every_estimator_beats_the_prior_on_codes_that_are_not_normal(name: str) -> None:
+    """Four clumps far from the origin; by a distance that no estimator is trained on."""
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.tensor([[4.0, 0.0, 1.0], [0.0, 4.0, 1.0], [4.0, 4.0, 1.0], [0.0, 0.0, 1.0]])
+    codes = centres[torch.randint(4, (3_000,), generator=generator)] + 0.4 * torch.randn(3_000, 3, generator=generator)
+    fitted = fitted_briefly(name, codes)
+    drawn = fitted.sample(3_000, torch.Generator().manual_seed(1))
+    again = fitted.sample(3_000, torch.Generator().manual_seed(1))
+    assert torch.equal(drawn, again)
+    assert (drawn.shape, drawn.dtype) == (codes.shape, torch.float32)
+    prior = rae.standard_normal(3).sample(3_000, torch.Generator().manual_seed(1))
+    distance = frechet_between(statistics_of(drawn), statistics_of(codes), relative=True)
+    assert distance < 0.1 * frechet_between(statistics_of(prior), statistics_of(codes), relative=True)
+    in_clumps = torch.cdist(drawn, centres).min(1).values < 1.2
+    assert in_clumps.float().mean() > (0.15 if name == "gaussian" else 0.55)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "mixture", "dirichlet", "kernels", "flow"])
+def test_estimators_that_can_be_evaluated_integrate_to_one(name: str) -> None:
+    codes = torch.randn(800, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 0.5])
+    ticks = (torch.arange(240) + 0.5) / 240 * 12 - 6
+    log_p = fitted_briefly(name, codes).log_prob(torch.cartesian_prod(ticks, ticks))  # type: ignore[attr-defined]
+    assert log_p.exp().sum().item() * 0.05**2 == pytest.approx(1, abs=0.01)
+
+
+def test_the_dirichlet_mixture_leaves_components_empty_that_nothing_needs() -> None:
+    codes = torch.randn(2_000, 2, generator=torch.Generator().manual_seed(0))
+    plain, dirichlet = rae.fit_mixture(codes), rae.fit_dirichlet_mixture(codes)
+    assert (dirichlet.weights > 0.02).sum() < (plain.weights > 0.02).sum()
+
+
+def test_kernels_over_fit_and_held_out_codes_show_it() -> None:
+    generator = torch.Generator().manual_seed(0)
+    codes, held_out = torch.randn(300, 8, generator=generator), torch.randn(300, 8, generator=generator)
+    narrow, chosen = rae.fit_kernels(codes, bandwidth=0.05), rae.fit_kernels(codes)
+    assert narrow.log_prob(codes).mean() > chosen.log_prob(codes).mean()
+    assert narrow.log_prob(held_out).mean() < chosen.log_prob(held_out).mean() - 10
+
+
+def test_unknown_estimators_are_refused() -> None:
+    with pytest.raises(TeachlibError, match="unknown estimator 'gmm'"):
+        rae.fit_density("gmm", torch.randn(50, 2))
