@@ -95,6 +95,9 @@ def test_resuming_a_finished_run_changes_nothing(run: Path) -> None:
         (("evaluate", "nowhere"), "no such checkpoint"),
         (("table", "9.9"), "unknown thesis table '9.9'"),
         (("table", "3.1", "--dataset", "minst"), "unknown dataset 'minst'; did you mean 'mnist'?"),
+        (("table", "3.1", "--train", "ae,rae-l3"), "unknown row of this table 'rae-l3'; did you mean 'rae-l2'"),
+        (("table", "A.3", "--train", "rae-gp-l2", "--dataset", "mnist"), "mnist: missing"),
+        (("train", "rae-gp-l2", "--variant", "released"), "nothing of the combinations was released"),
         (("data", "check", "mnist"), "mnist: missing"),
         (("data", "get", "minst"), "did you mean 'mnist'?"),
         (("evaluate", "run", "--record", "run/log.jsonl"), "cannot write (Not a directory)"),
@@ -127,6 +130,27 @@ def test_a_checkpoint_of_something_else_is_refused(run: Path) -> None:
     write_checkpoint(run.parent / "gan" / "checkpoint.safetensors", {"model.g.w": torch.ones(1)}, {"chapter": "gif"})
     done = teachlib("evaluate", "gan", folder=run.parent)
     assert (done.returncode, "a checkpoint of another recipe" in done.stderr) == (1, True)
+
+
+def test_a_table_is_trained_measured_and_gone_on_with(tmp_path: Path) -> None:
+    again = ("table", "3.1", "--dataset", "digits", "--train", "ae", "--out", "all", *QUICK)
+    for _ in range(2):
+        done = teachlib(*again, folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert "AE" in done.stdout.splitlines()[-1]
+        assert "VAE" not in done.stdout
+    written = json.loads((tmp_path / "all" / "results" / "3.1" / "ae-digits.json").read_text())
+    assert written["trained_steps"] == [6]
+    assert written["provenance"]["seeds"] == [0]
+
+
+def test_a_table_names_the_recipe_that_failed(tmp_path: Path) -> None:
+    (tmp_path / "all" / "digits-ae-0").mkdir(parents=True)
+    (tmp_path / "all" / "digits-ae-0" / "checkpoint.safetensors").write_text("{")
+    done = teachlib("table", "3.1", "--dataset", "digits", "--train", "ae", "--out", "all", *QUICK, folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("teachlib: ae: all/digits-ae-0/checkpoint.safetensors: ")
+    assert done.stderr.splitlines()[-1].endswith("; call again to go on")
 
 
 def test_table_doctor_data_and_zoo_print(run: Path) -> None:

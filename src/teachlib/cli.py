@@ -18,6 +18,7 @@ from teachlib import data as datasets
 from teachlib import primer, rae, thesis, zoo
 from teachlib.checkpoints import read_checkpoint
 from teachlib.errors import TeachlibError, unknown
+from teachlib.fill import fill
 from teachlib.metrics import classifier_features
 from teachlib.results import provenance, read_results, refuse_unwritable, spread, write_result
 from teachlib.scale import best_device, machine
@@ -232,8 +233,17 @@ def _summary(values: dict[str, dict[str, Any]]) -> pd.DataFrame:
 def table(
     number: Annotated[str, typer.Argument(help=f"Of the thesis: {', '.join(thesis.TABLES)}.")],
     dataset: Annotated[str, typer.Option(help="Whose measured rows to show.")] = "mnist",
+    train: Annotated[
+        str | None, typer.Option(help="First train and measure these recipes: names with commas between, or 'all'.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="With --train: how many of each, from 0.")] = 1,
+    scale: Annotated[str | None, typer.Option(help="With --train: ci, laptop or paper.")] = None,
+    steps: Annotated[int | None, typer.Option(help="With --train: updates in all.")] = None,
+    width: Annotated[int | None, typer.Option(help="With --train: filters of the first layer.")] = None,
+    out: Annotated[Path, typer.Option(help="With --train: folder of runs and results; goes on there.")] = Path("runs"),
+    jobs: Annotated[int | None, typer.Option(min=1, help="With --train: processes at a time.")] = None,
 ) -> None:
-    """Print a table of the thesis beside what was measured here."""
+    """Print a table of the thesis beside what was measured here, or with --train, what is measured now."""
     printed = thesis.table(number, dataset if dataset in thesis.DATASETS else "mnist")
     datasets_known = {*thesis.DATASETS, *datasets.CATALOGUE}
     if dataset not in datasets_known:
@@ -241,19 +251,40 @@ def table(
     if dataset in thesis.DATASETS:
         print(f"Table {number} of the thesis, {dataset}" + (" (FID)" if number != "A.2" else ""))
         print(printed.rename(index=thesis.DISPLAY_NAMES).to_string(na_rep="–"))
-    measured = read_results("3.1", dataset)
+    folder = None
+    if train is not None:
+        names = _rows(train, list(printed.index))
+        for name in names:  # mistakes are found before hours of training
+            rae.recipe(name, dataset, scale=scale, steps=steps, width=width)
+        datasets.load(dataset, "train", limit=1)
+        refuse_unwritable(out)
+        at_once = jobs or (1 if torch.cuda.is_available() else min(os.cpu_count() or 1, len(names)))
+        settings = {"scale": scale, "steps": steps, "width": width}
+        folder = fill(names, dataset, out, seeds=range(seeds), jobs=at_once, **settings)  # type: ignore[arg-type]
+    measured = read_results("3.1", dataset, folder=folder)
     if not measured:
         print(f"\nnothing measured here yet on {dataset}: 'teachlib train RECIPE --dataset {dataset}', then 'evaluate'")
         return
     first = next(iter(measured.values()))
     print(f"\nMeasured here, {first['metric']}; {first['samples']} samples; mean ± std over seeds")
     rows = {
-        thesis.DISPLAY_NAMES[name]: {
-            quantity: "{mean:.4f} ± {std:.4f}".format(**row["values"][quantity]) for quantity in printed.columns
+        shown: {
+            quantity: "{mean:.4f} ± {std:.4f}".format(**measured[name]["values"][quantity])
+            for quantity in printed.columns
         }
-        for name, row in measured.items()
+        for name, shown in thesis.DISPLAY_NAMES.items()
+        if name in measured
     }
     print(pd.DataFrame(rows).T.to_string())
+
+
+def _rows(asked: str, known: list[str]) -> list[str]:
+    """Recipes by their names, in the table's order."""
+    names = known if asked == "all" else [name.strip() for name in asked.split(",")]
+    for name in names:
+        if name not in known:
+            raise unknown("row of this table", name, known)
+    return [name for name in known if name in names]
 
 
 @data_app.command("list")

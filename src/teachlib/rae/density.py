@@ -3,11 +3,13 @@
 Every estimator works on the codes of any encoder; the networks are not touched.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from torch import Tensor
 
@@ -92,7 +94,7 @@ def fit_mixture(codes: Tensor, *, components: int = 10, seed: int = 0, iteration
     """
     _refuse_bad_codes(codes, components, iterations)
     estimator = GaussianMixture(components, covariance_type="full", max_iter=iterations, random_state=seed)
-    estimator.fit(codes.double().numpy())
+    _fitted(estimator, codes)
     return MixtureDensity(*map(torch.from_numpy, (estimator.weights_, estimator.means_, estimator.covariances_)))
 
 
@@ -121,7 +123,7 @@ def fit_dirichlet_mixture(
         max_iter=iterations,
         random_state=seed,
     )
-    estimator.fit(codes.double().numpy())
+    _fitted(estimator, codes)
     return MixtureDensity(*map(torch.from_numpy, (estimator.weights_, estimator.means_, estimator.covariances_)))
 
 
@@ -218,6 +220,12 @@ def fit_density(name: str, codes: Tensor, *, seed: int = 0) -> Density:
     if name not in ESTIMATORS:
         raise unknown("estimator", name, ESTIMATORS)
     return ESTIMATORS[name](codes, seed)
+
+
+def _fitted(estimator: GaussianMixture | BayesianGaussianMixture, codes: Tensor) -> None:
+    with warnings.catch_warnings():  # stopping after so many iterations is what was asked for
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        estimator.fit(codes.double().numpy())
 
 
 def _refuse_bad_codes(codes: Tensor, components: int, iterations: int) -> None:
