@@ -25,7 +25,8 @@ FEATURES = {
     "mnist": Schedule(steps=2500, validate_every=250, plateau_patience=0),
     "fashion-mnist": Schedule(steps=2000),
 }
-AUTOENCODERS = [(name, dataset) for dataset in ("glyphs", "mnist") for name in rae.RECIPES]
+MAIN = ("vae", "wae", "rae", "rae-l2", "rae-gp", "rae-sn", "ae")  # of MNIST
+AUTOENCODERS = [*((name, "glyphs") for name in rae.RECIPES), *((name, "mnist") for name in MAIN)]
 
 
 def train_classifier(dataset: str, runs: Path) -> Path:

@@ -280,4 +280,390 @@ sample_mixture = Exercise(
     tolerance=_TOLERANCE,
 )
 
-EXERCISES = {exercise.name: exercise for exercise in (kl_divergence, rae_loss, sample_mixture)}
+# ------------------------------------------------------------------------------------------------ k_sample_error
+
+
+def _decoder(z: Tensor) -> Tensor:
+    """(…, 2) → (…, 1, 2, 2): bent enough that a mean of images is no image of a mean."""
+    weight = torch.tensor([[0.9, -0.4, 0.3, 0.7], [0.2, 0.8, -0.6, 0.5]])
+    return torch.sigmoid(2 * z @ weight).unflatten(-1, (1, 2, 2))
+
+
+def _observe_k(answer: Answer) -> dict[str, Any]:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(3, 1, 2, 2, generator=generator)
+    mean = torch.randn(3, 2, generator=generator).requires_grad_()
+    log_variance = (torch.randn(3, 2, generator=generator) - 0.5).requires_grad_()
+    value = answer(x, _decoder, mean, log_variance, torch.randn(5, 3, 2, generator=generator))
+    return {"error": value, "gradient": _gradients(value, (mean, log_variance))}
+
+
+def _errors(x: Tensor, decode: Callable[[Tensor], Tensor], mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
+    """‖x − D(z)‖² of each draw and image, (k, N)."""
+    return (x - decode(mean + (0.5 * log_variance).exp() * noise)).square().flatten(2).sum(2)
+
+
+def _k_sample_error(*inputs: Any) -> Tensor:
+    return _errors(*inputs).mean()
+
+
+k_sample_error = Exercise(
+    name="k_sample_error",
+    task=(
+        "Write k_sample_error(x, decode, mean, log_variance, noise) with noise of (k, N, d): the reconstruction term "
+        "of Eq. 3.7 by k draws an image, averaged over draws and batch. decode takes (…, d)."
+    ),
+    observe=_observe_k,
+    solution=_k_sample_error,
+    wrong={
+        "images_averaged": WrongAnswer(
+            lambda x, decode, mean, log_variance, noise: (
+                (x - decode(mean + (0.5 * log_variance).exp() * noise).mean(0)).square().flatten(1).sum(1).mean()
+            ),
+            "the k images are averaged before the error is taken: that is the error of a mean image, which is smaller. "
+            "Take the error of each draw, then average",
+        ),
+        "codes_averaged": WrongAnswer(
+            lambda x, decode, mean, log_variance, noise: (
+                (x - decode(mean + (0.5 * log_variance).exp() * noise.mean(0))).square().flatten(1).sum(1).mean()
+            ),
+            "the k draws are averaged before decoding: that is one draw with √k times less noise, another model",
+        ),
+        "summed_over_draws": WrongAnswer(
+            lambda *inputs: _errors(*inputs).sum(0).mean(),
+            "the draws are summed: the error then grows with k, and the KL term weighs less and less. Average over k",
+        ),
+        "variance_for_deviation": WrongAnswer(
+            lambda x, decode, mean, log_variance, noise: _k_sample_error(x, decode, mean, 2 * log_variance, noise),
+            "the noise is scaled by the variance. A draw is μ + σ·ε with σ = exp(½ log σ²)",
+        ),
+        "one_draw": WrongAnswer(
+            lambda x, decode, mean, log_variance, noise: _k_sample_error(x, decode, mean, log_variance, noise[:1]),
+            "only the first of the k draws is used",
+        ),
+        "best_draw": WrongAnswer(
+            lambda *inputs: _errors(*inputs).min(0).values.mean(),
+            "the best of the k draws is taken: an optimist's error, not an estimate of the expectation in Eq. 3.7",
+        ),
+    },
+)
+
+
+# -------------------------------------------------------------------------------------------- aggregated_moments
+
+
+def _observe_aggregated(answer: Answer) -> dict[str, Any]:
+    generator = torch.Generator().manual_seed(0)
+    mean = torch.randn(4, 3, generator=generator) * torch.tensor([1.5, 0.7, 1.0]) + 0.4
+    log_variance = torch.randn(4, 3, generator=generator) - 1
+    value = answer(mean, log_variance)
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise Unfit("expected two tensors, the mean (d,) and the covariance (d, d)")
+    return {"mean": value[0], "covariance": value[1]}
+
+
+def _aggregated(mean: Tensor, log_variance: Tensor) -> tuple[Tensor, Tensor]:
+    centred = mean - mean.mean(0)
+    return mean.mean(0), centred.T @ centred / len(mean) + log_variance.exp().mean(0).diag()
+
+
+def _aggregated_with(spread: Callable[[Tensor], Tensor], *, lost: int = 0) -> Answer:
+    def answer(mean: Tensor, log_variance: Tensor) -> tuple[Tensor, Tensor]:
+        centred = mean - mean.mean(0)
+        return mean.mean(0), centred.T @ centred / (len(mean) - lost) + spread(log_variance)
+
+    return answer
+
+
+aggregated_moments = Exercise(
+    name="aggregated_moments",
+    task=(
+        "Write aggregated_moments(mean, log_variance), both (N, d): mean (d,) and covariance (d, d) of the aggregated "
+        "posterior Q(Z), the mixture of the N Gaussians in equal parts."
+    ),
+    observe=_observe_aggregated,
+    solution=_aggregated,
+    wrong={
+        "means_alone": WrongAnswer(
+            _aggregated_with(lambda log_variance: torch.zeros(log_variance.shape[1], log_variance.shape[1])),
+            "this is the covariance of the means alone. Each Gaussian's own spread adds to it (law of total variance)",
+        ),
+        "spread_alone": WrongAnswer(
+            lambda mean, log_variance: (mean.mean(0), log_variance.exp().mean(0).diag()),
+            "this is the mean of the Gaussians' variances alone; how far their means lie apart adds to it",
+        ),
+        "deviations": WrongAnswer(
+            _aggregated_with(lambda log_variance: (0.5 * log_variance).exp().mean(0).diag()),
+            "standard deviations were averaged; variances add, so average σ² = exp(log σ²)",
+        ),
+        "mean_of_logarithms": WrongAnswer(
+            _aggregated_with(lambda log_variance: log_variance.mean(0).exp().diag()),
+            "the logarithms were averaged and then exponentiated: a geometric mean, smaller than the mean of variances",
+        ),
+        "sample_covariance": WrongAnswer(
+            _aggregated_with(lambda log_variance: log_variance.exp().mean(0).diag(), lost=1),
+            "divided by N − 1. That corrects an estimate from a sample; Q(Z) is known, a mixture of N: divide by N",
+        ),
+    },
+)
+
+
+# ------------------------------------------------------------------------------------------------ kl_of_gaussian
+
+
+def _observe_kl_of_gaussian(answer: Answer) -> dict[str, Any]:
+    mean = torch.tensor([0.3, -0.8, 0.5])
+    root = torch.tensor([[1.2, 0.0, 0.0], [0.5, 0.6, 0.0], [-0.4, 0.3, 1.5]])
+    return {"divergence": answer(mean, root @ root.T), "at the prior": answer(torch.zeros(3), torch.eye(3))}
+
+
+def _kl_of_gaussian(mean: Tensor, covariance: Tensor) -> Tensor:
+    return 0.5 * (covariance.trace() + mean @ mean - len(mean) - torch.linalg.slogdet(covariance).logabsdet)
+
+
+kl_of_gaussian = Exercise(
+    name="kl_of_gaussian",
+    task=(
+        "Write kl_of_gaussian(mean, covariance), (d,) and (d, d): KL(N(mean, covariance) ‖ N(0, I)) in nats, a scalar."
+    ),
+    observe=_observe_kl_of_gaussian,
+    solution=_kl_of_gaussian,
+    wrong={
+        "diagonal": WrongAnswer(
+            lambda mean, covariance: _kl_of_gaussian(mean, covariance.diagonal().diag()),
+            "only the variances were used: correlations make the determinant smaller and the divergence larger",
+        ),
+        "determinant": WrongAnswer(
+            lambda mean, covariance: (
+                0.5 * (covariance.trace() + mean @ mean - len(mean) - torch.linalg.det(covariance))
+            ),
+            "the determinant itself was subtracted; the divergence has its logarithm",
+        ),
+        "dimension": WrongAnswer(
+            lambda mean, covariance: _kl_of_gaussian(mean, covariance) + 0.5 * len(mean),
+            "d is missing: at the prior itself the trace is d, and the divergence must be zero",
+        ),
+        "reversed": WrongAnswer(
+            lambda mean, covariance: (
+                0.5
+                * (
+                    torch.linalg.inv(covariance).trace()
+                    + mean @ torch.linalg.inv(covariance) @ mean
+                    - len(mean)
+                    + torch.linalg.slogdet(covariance).logabsdet
+                )
+            ),
+            "this is KL(N(0, I) ‖ N(mean, covariance)), the other way round; the divergence is not symmetric",
+        ),
+        "half": WrongAnswer(
+            lambda mean, covariance: 2 * _kl_of_gaussian(mean, covariance), "twice the divergence: the ½ is missing"
+        ),
+    },
+)
+
+
+# ----------------------------------------------------------------------------------------------- jacobian_penalty
+
+
+def _latents() -> Tensor:
+    return torch.tensor([[0.3, -0.8], [1.1, 0.4], [-0.5, 0.9]]).requires_grad_()
+
+
+def _bent(weight: Tensor) -> Callable[[Tensor], Tensor]:
+    """(N, 2) → (N, 1, 2, 2)."""
+    return lambda z: torch.sigmoid(2 * z @ weight).unflatten(-1, (1, 2, 2))
+
+
+def _observe_jacobian(answer: Answer) -> dict[str, Any]:
+    weight = torch.tensor([[0.9, -0.4, 0.3, 0.7], [0.2, 0.8, -0.6, 0.5]], requires_grad=True)
+    value = answer(_bent(weight), _latents())
+    return {"penalty": value, "gradient to the decoder": _gradients(value, (weight,))}
+
+
+def _penalty_with(reduce: Callable[[Tensor], Tensor]) -> Answer:
+    """Of the batch's Jacobians, (N, D, d)."""
+
+    def answer(decode: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
+        def one(code: Tensor) -> Tensor:
+            return decode(code[None]).flatten()
+
+        return reduce(torch.stack([torch.autograd.functional.jacobian(one, code, create_graph=True) for code in z]))
+
+    return answer
+
+
+_jacobian_penalty = _penalty_with(lambda j: j.square().flatten(1).sum(1).mean())
+
+jacobian_penalty = Exercise(
+    name="jacobian_penalty",
+    task=(
+        "Write jacobian_penalty(decode, z), z of (N, d): the squared Frobenius norm of each sample's Jacobian of "
+        "decode, averaged over the batch; gradients must reach the decoder."
+    ),
+    observe=_observe_jacobian,
+    solution=_jacobian_penalty,
+    wrong={
+        "sum_of_outputs": WrongAnswer(
+            _penalty_with(lambda j: j.sum(1).square().sum(1).mean()),
+            "this is the gradient of the *sum* of all outputs: opposite slopes cancel. ‖J‖² squares each first",
+        ),
+        "energy": WrongAnswer(
+            lambda decode, z: torch.autograd.grad(decode(z).square().sum(), z, create_graph=True)[0].square().mean(),
+            "this is the released code's quantity, 4·‖JᵀD‖²/d: it sees how fast the image's energy changes, no more",
+        ),
+        "not_squared": WrongAnswer(
+            _penalty_with(lambda j: j.flatten(1).norm(dim=1).mean()),
+            "the norm is not squared: the sum of the squared entries was asked for",
+        ),
+        "mean_of_entries": WrongAnswer(
+            _penalty_with(lambda j: j.square().mean()),
+            "the squared entries are averaged; sum them for each sample, then average over the samples",
+        ),
+        "spectral": WrongAnswer(
+            _penalty_with(lambda j: torch.linalg.matrix_norm(j, 2).square().mean()),
+            "this is the largest singular value, squared: the steepest direction alone. ‖J‖_F² adds all directions",
+        ),
+        "summed_over_batch": WrongAnswer(
+            _penalty_with(lambda j: j.square().sum()), "summed over the batch: average over its samples"
+        ),
+    },
+)
+
+
+# --------------------------------------------------------------------------------------------- hutchinson_penalty
+
+
+def _observe_hutchinson(answer: Answer) -> dict[str, Any]:
+    weight = torch.tensor([[0.9, -0.4, 0.3, 0.7], [0.2, 0.8, -0.6, 0.5]], requires_grad=True)
+    signs = 2.0 * torch.randint(0, 2, (3, 1, 2, 2), generator=torch.Generator().manual_seed(4)) - 1
+    value = answer(_bent(weight), _latents(), signs)
+    return {"penalty": value, "gradient to the decoder": _gradients(value, (weight,))}
+
+
+def _pulled_back(output: Tensor, z: Tensor, vector: Tensor) -> Tensor:
+    return torch.autograd.grad(output, z, vector, create_graph=True)[0]
+
+
+hutchinson_penalty = Exercise(
+    name="hutchinson_penalty",
+    task=(
+        "Write hutchinson_penalty(decode, z, signs), signs of the output's shape: ‖Jᵀv‖² of each sample with its "
+        "signs v, averaged over the batch; gradients must reach the decoder."
+    ),
+    observe=_observe_hutchinson,
+    solution=lambda decode, z, signs: _pulled_back(decode(z), z, signs).square().sum(1).mean(),
+    wrong={
+        "without_signs": WrongAnswer(
+            lambda decode, z, signs: _pulled_back(decode(z), z, torch.ones_like(signs)).square().sum(1).mean(),
+            "the signs are all one: that is the gradient of the sum of all outputs, in which slopes cancel",
+        ),
+        "not_squared": WrongAnswer(
+            lambda decode, z, signs: _pulled_back(decode(z), z, signs).norm(dim=1).mean(),
+            "the norm of Jᵀv is not squared; unsquared it estimates nothing in particular",
+        ),
+        "squared_before": WrongAnswer(
+            lambda decode, z, signs: _pulled_back(decode(z).square(), z, signs).square().sum(1).mean(),
+            "the output is squared before it is differentiated: that is the slope of the energy, not of the image",
+        ),
+        "mean_over_dimensions": WrongAnswer(
+            lambda decode, z, signs: _pulled_back(decode(z), z, signs).square().mean(),
+            "averaged over the latent dimensions: sum over them, or the penalty shrinks as the code grows",
+        ),
+        "batch_averaged_first": WrongAnswer(
+            lambda decode, z, signs: _pulled_back(decode(z), z, signs).mean(0).square().sum(),
+            "the gradients are averaged over the batch before they are squared: slopes of different samples cancel",
+        ),
+    },
+)
+
+
+# -------------------------------------------------------------------------------------------------- spectral_norm
+
+
+def _power(matrix: Tensor, start: Tensor, steps: int) -> Tensor:
+    """The unit vector after so many steps."""
+    v = start
+    for _ in range(steps):
+        v = matrix.T @ (matrix @ v)
+        v = v / v.norm()
+    return v
+
+
+def _spectral_norm(matrix: Tensor, start: Tensor, steps: int) -> Tensor:
+    return (matrix @ _power(matrix, start, steps)).norm()
+
+
+def _observe_spectral(answer: Answer) -> dict[str, Any]:
+    square = torch.tensor([[0.3, 2.0, 0.1], [-0.2, 0.4, 0.9], [1.5, 0.2, -0.7]])
+    wide = torch.tensor([[300.0, -120.0, 40.0, 9.0], [80.0, 250.0, -30.0, 60.0]])
+    start = torch.tensor([1.0, 0.5, -0.3])
+    return {
+        "of a square matrix": answer(square, start, 60),
+        "after three steps": answer(square, start, 3),
+        "of a wide matrix with large entries": answer(wide, torch.ones(4), 40),
+    }
+
+
+def _by_eigenvalues(matrix: Tensor, start: Tensor, steps: int) -> Tensor:
+    v = start
+    for _ in range(steps):
+        v = (matrix @ v if matrix.shape[0] == matrix.shape[1] else matrix.T @ (matrix @ v)).clone()
+        v = v / v.norm()
+    return (matrix @ v).norm()
+
+
+def _unnormalized(matrix: Tensor, start: Tensor, steps: int) -> Tensor:
+    v = start
+    for _ in range(steps):
+        v = matrix.T @ (matrix @ v)
+    return (matrix @ v).norm() / v.norm()
+
+
+spectral_norm = Exercise(
+    name="spectral_norm",
+    task=(
+        "Write spectral_norm(matrix, start, steps): the norm of matrix @ v, where v is start after so many steps of "
+        "power iteration v ← MᵀMv / ‖MᵀMv‖; start is (columns,)."
+    ),
+    observe=_observe_spectral,
+    solution=_spectral_norm,
+    wrong={
+        "squared": WrongAnswer(
+            lambda matrix, start, steps: _spectral_norm(matrix, start, steps).square(),
+            "the square of the singular value: MᵀM has the squares for eigenvalues; take the norm of Mv",
+        ),
+        "eigenvalue": WrongAnswer(
+            _by_eigenvalues,
+            "the vector is multiplied by M alone: that looks for an eigenvector. Singular vectors come from MᵀM",
+        ),
+        "unnormalized": WrongAnswer(
+            _unnormalized,
+            "the vector is never normalized: with large entries it overflows. Divide by its norm at each step",
+        ),
+        "frobenius": WrongAnswer(
+            lambda matrix, start, steps: matrix.norm(),
+            "this is the Frobenius norm, the root of the sum of all squared singular values",
+        ),
+        "one_step": WrongAnswer(
+            lambda matrix, start, steps: _spectral_norm(matrix, start, 1),
+            "one step was taken whatever steps says",
+        ),
+    },
+    tolerance=1e-3,
+)
+
+
+EXERCISES = {
+    exercise.name: exercise
+    for exercise in (
+        kl_divergence,
+        rae_loss,
+        sample_mixture,
+        k_sample_error,
+        aggregated_moments,
+        kl_of_gaussian,
+        jacobian_penalty,
+        hutchinson_penalty,
+        spectral_norm,
+    )
+}
