@@ -1,15 +1,19 @@
-"""The errata page's entries on thesis §§3.2–3.5: each is shown here to be one."""
+"""The errata page's entries on thesis chapter 3 and Appendix A: each is shown here to be one."""
 
+import itertools
+import math
 from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.distributions import kl_divergence as torch_kl
 
+from teachlib.rae.interpolation import linear, rescaled, spherical
 from teachlib.rae.losses import kl_divergence, sample_posterior, weight_penalty
 from teachlib.rae.models import Autoencoder, AutoencoderObjective
+from teachlib.rae.penalties import gradient_penalty
 from teachlib.rae.recipes import recipe
 
 LATENT = 5
@@ -133,3 +137,85 @@ def test_regularizer_moves_the_decoder() -> None:
         expected = 2 * 0.5 * weights[name] if name.startswith("decoder.") else torch.zeros_like(added)
         torch.testing.assert_close(added, expected.detach(), msg=name)
     assert weight_penalty(weights[name] for name in weights if name.startswith("decoder.")) > 0
+
+
+# ---------------------------------------------------------------------------------- the gradient penalty, §3.5.1
+
+
+def test_three_gradient_penalties_are_three_numbers() -> None:
+    torch.manual_seed(0)
+    encoder, decoder = nn.Linear(6, 2).double(), nn.Sequential(nn.Linear(2, 9), nn.Sigmoid()).double()
+    x = torch.randn(5, 6, dtype=torch.float64, requires_grad=True)
+    z = encoder(x)
+    jacobians = [torch.autograd.functional.jacobian(lambda at: decoder(at[None])[0], code) for code in z.detach()]
+    frobenius = torch.stack([j.square().sum() for j in jacobians]).mean()
+    images = decoder(z.detach())
+    energy = 4 * torch.stack([(j.T @ d).square().sum() for j, d in zip(jacobians, images, strict=True)]).mean() / 2
+    (by_input,) = torch.autograd.grad(decoder(z).sum(), x)
+    numbers = [frobenius.item(), energy.item(), by_input.square().sum(1).mean().item()]
+    torch.testing.assert_close(gradient_penalty(decoder, z.detach()), frobenius)
+    torch.testing.assert_close(gradient_penalty(decoder, z.detach(), method="released"), energy)
+    for a, b in itertools.combinations(numbers, 2):
+        assert max(a, b) > 1.2 * min(a, b)
+
+
+def test_a_turning_decoder_costs_nothing_in_the_released_code() -> None:
+    def turning(angle: Tensor) -> Tensor:
+        return torch.cat([angle.cos(), angle.sin()], 1)
+
+    angle = torch.linspace(0, 6, 20)[:, None]
+    assert gradient_penalty(turning, angle).item() == pytest.approx(1, abs=1e-5)
+    assert gradient_penalty(turning, angle, method="released").item() == pytest.approx(0, abs=1e-10)
+
+
+# ------------------------------------------------------------------------------- one norm on both sides, A.1.1
+
+NORMS = (1.0, 1.5, 2.0, 3.0, 4.0, math.inf)
+
+
+@pytest.mark.parametrize("p", NORMS)
+def test_one_norm_on_both_sides_fails_beyond_two(p: float) -> None:
+    """For every gradient and step it holds up to p = 2, and beyond, two ones are enough to break it."""
+    generator = torch.Generator().manual_seed(0)
+    gradients, steps = torch.randn(2, 10_000, 3, generator=generator, dtype=torch.float64)
+    change = (gradients * steps).sum(1).abs()
+    holds = change <= gradients.norm(p, dim=1) * steps.norm(p, dim=1) + 1e-12
+    ones = torch.ones(2, dtype=torch.float64)
+    broken = (ones @ ones).item() > (ones.norm(p) ** 2).item() + 1e-12
+    assert bool(holds.all()) == (p <= 2)
+    assert broken == (p > 2)
+
+
+@pytest.mark.parametrize("p", NORMS)
+def test_conjugate_norms_bound_every_step(p: float) -> None:
+    q = {1.0: math.inf, math.inf: 1.0}.get(p) or p / (p - 1)
+    generator = torch.Generator().manual_seed(0)
+    gradients, steps = torch.randn(2, 10_000, 3, generator=generator, dtype=torch.float64)
+    assert ((gradients * steps).sum(1).abs() <= gradients.norm(q, dim=1) * steps.norm(p, dim=1) + 1e-12).all()
+
+
+# ---------------------------------------------------------------------------- interpolation and Table A.1
+
+
+def test_three_kinds_of_middle_differ() -> None:
+    a, b = torch.randn(2, 50, 16, generator=torch.Generator().manual_seed(0))
+    straight, stretched, sphere = (way(a, b, torch.tensor([0.5]))[:, 0] for way in (linear, rescaled, spherical))
+    codes = torch.cat([a, b]).norm(dim=1).mean()
+    assert straight.norm(dim=1).mean() < 0.8 * codes
+    assert min(stretched.norm(dim=1).mean(), sphere.norm(dim=1).mean()) > 0.95 * codes
+    assert 0.001 < ((stretched - sphere).norm(dim=1) / codes).mean() < 0.02
+
+
+def test_colour_decoders_have_three_outputs() -> None:
+    for dataset, shape in (("mnist", (1, 32, 32)), ("cifar-10", (3, 32, 32)), ("celeba", (3, 64, 64))):
+        model = Autoencoder(recipe("ae", dataset, scale="ci"))
+        assert model.decode(torch.zeros(2, model.recipe.latent)).shape == (2, *shape)
+        assert model.encode(torch.rand(2, *shape)).shape == (2, {"mnist": 16, "cifar-10": 128, "celeba": 64}[dataset])
+
+
+def test_variants_differ_after_the_linear_layer() -> None:
+    counts = {}
+    for variant in ("thesis", "released"):
+        model = Autoencoder(recipe("ae", "mnist", scale="ci", variant=variant))
+        counts[variant] = sum(isinstance(layer, nn.BatchNorm2d) for layer in model.decoder.modules())
+    assert counts == {"thesis": 3, "released": 2}
