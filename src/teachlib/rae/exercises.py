@@ -1,5 +1,6 @@
 """Exercises of the chapter: each with its solution and the mistakes that its checker knows by name."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -653,6 +654,283 @@ spectral_norm = Exercise(
 )
 
 
+# ----------------------------------------------------------------------------------------------- mixture_log_prob
+
+
+def _observe_mixture_log_prob(answer: Answer) -> dict[str, Any]:
+    z = torch.tensor([[0.0, 1.0], [-11.0, 0.4], [30.0, -40.0]])
+    return {"log-density": answer(z, _WEIGHTS, _MEANS / 4, _COVARIANCES)}
+
+
+def _log_normals(z: Tensor, means: Tensor, covariances: Tensor) -> Tensor:
+    """log N(z; μₖ, Σₖ), (N, K)."""
+    difference = (z[:, None] - means)[..., None]
+    squared = (difference.mT @ torch.linalg.solve(covariances, difference))[..., 0, 0]
+    return -0.5 * (squared + torch.linalg.slogdet(covariances).logabsdet + z.shape[1] * math.log(2 * math.pi))
+
+
+def _mixture_log_prob(z: Tensor, weights: Tensor, means: Tensor, covariances: Tensor) -> Tensor:
+    return torch.logsumexp(weights.log() + _log_normals(z, means, covariances), 1)
+
+
+mixture_log_prob = Exercise(
+    name="mixture_log_prob",
+    task=(
+        "Write mixture_log_prob(z, weights, means, covariances) with z (N, d), weights (K,), means (K, d), covariances "
+        "(K, d, d): log q(z) of each code in nats, (N,), also far out."
+    ),
+    observe=_observe_mixture_log_prob,
+    solution=_mixture_log_prob,
+    wrong={
+        "without_weights": WrongAnswer(
+            lambda z, weights, means, covariances: torch.logsumexp(_log_normals(z, means, covariances), 1),
+            "the components are added without their weights",
+        ),
+        "mean_of_logarithms": WrongAnswer(
+            lambda z, weights, means, covariances: (weights * _log_normals(z, means, covariances)).sum(1),
+            "the logarithms are averaged. A mixture adds densities: take the logarithm of the weighted sum",
+        ),
+        "underflow": WrongAnswer(
+            lambda z, weights, means, covariances: (weights * _log_normals(z, means, covariances).exp()).sum(1).log(),
+            "right near the components, −∞ far out, where the densities round to zero: use logsumexp",
+        ),
+        "determinant": WrongAnswer(
+            lambda z, weights, means, covariances: torch.logsumexp(
+                weights.log() + _log_normals(z, means, covariances) + 0.5 * torch.linalg.slogdet(covariances).logabsdet,
+                1,
+            ),
+            "the determinants of the covariances are missing: wide components must be lower",
+        ),
+        "nearest_component": WrongAnswer(
+            lambda z, weights, means, covariances: (weights.log() + _log_normals(z, means, covariances)).max(1).values,
+            "only the largest component counts; where components overlap, all of them add",
+        ),
+    },
+)
+
+
+# ------------------------------------------------------------------------------------------------------- coverage
+
+
+def _observe_coverage(answer: Answer) -> dict[str, Any]:
+    generator = torch.Generator().manual_seed(0)
+    real, generated = torch.randn(12, 2, generator=generator), torch.randn(9, 2, generator=generator) * 0.7
+    return {"with two neighbours": answer(real, generated, 2), "with four": answer(real, generated, 4)}
+
+
+def _inside(real: Tensor, generated: Tensor, k: int) -> Tensor:
+    """Whether each generated sample lies in the ball of each real one, (M, N)."""
+    radius = torch.cdist(real, real).sort(1).values[:, k]
+    return torch.cdist(generated, real) < radius
+
+
+def _coverage(real: Tensor, generated: Tensor, k: int) -> Tensor:
+    return _inside(real, generated, k).any(0).float().mean()
+
+
+coverage = Exercise(
+    name="coverage",
+    task=(
+        "Write coverage(real, generated, k) of features (N, D) and (M, D): the share of real samples with a generated "
+        "one nearer than their k-th nearest other real sample."
+    ),
+    observe=_observe_coverage,
+    solution=_coverage,
+    wrong={
+        "itself_counted": WrongAnswer(
+            lambda real, generated, k: _coverage(real, generated, k - 1),
+            "a sample was counted among its own neighbours, so that the balls are one neighbour too small",
+        ),
+        "precision": WrongAnswer(
+            lambda real, generated, k: _inside(real, generated, k).any(1).float().mean(),
+            "this is the share of *generated* samples that lie in some ball: precision, which one sample can satisfy",
+        ),
+        "density": WrongAnswer(
+            lambda real, generated, k: _inside(real, generated, k).float().sum(1).mean() / k,
+            "this is density, the mean number of balls that a generated sample lies in, over k",
+        ),
+        "balls_around_generated": WrongAnswer(
+            lambda real, generated, k: _inside(generated, real, k).any(1).float().mean(),
+            "the balls are around the generated samples: one outlier among them would cover everything",
+        ),
+    },
+)
+
+
+# ------------------------------------------------------------------------------------------ standardized_log_prob
+
+
+def _observe_standardized(answer: Answer) -> dict[str, Any]:
+    z = torch.tensor([[0.4, 7.0, -1.0], [2.0, 3.0, 0.5]])
+    mean, deviation = torch.tensor([0.5, 4.0, -0.2]), torch.tensor([0.3, 2.5, 1.4])
+    return {"log-density": answer(z, mean, deviation, lambda u: -u.abs().sum(1) - u.square()[:, 0])}
+
+
+def _standardized(sign: float) -> Answer:
+    return lambda z, mean, deviation, log_prob: log_prob((z - mean) / deviation) + sign * deviation.log().sum()
+
+
+standardized_log_prob = Exercise(
+    name="standardized_log_prob",
+    task=(
+        "Write standardized_log_prob(z, mean, deviation, log_prob): log_prob gives the log-density of standardized "
+        "codes u = (z − mean)/deviation; return that of the codes z themselves, (N,)."
+    ),
+    observe=_observe_standardized,
+    solution=_standardized(-1),
+    wrong={
+        "no_slope": WrongAnswer(
+            _standardized(0),
+            "the change of variables is missing: a density is per volume, and standardizing changes volumes",
+        ),
+        "sign": WrongAnswer(
+            _standardized(1), "the sign of the log-determinant is flipped: wide codes have a *lower* density"
+        ),
+        "mean_of_slopes": WrongAnswer(
+            lambda z, mean, deviation, log_prob: log_prob((z - mean) / deviation) - deviation.log().mean(),
+            "the logarithms of the deviations are averaged; the volume is their product, so sum the logarithms",
+        ),
+        "not_centred": WrongAnswer(
+            lambda z, mean, deviation, log_prob: log_prob(z / deviation) - deviation.log().sum(),
+            "the mean is not subtracted",
+        ),
+    },
+)
+
+
+# ----------------------------------------------------------------------------------------------- rank_correlation
+
+
+def _observe_ranks(answer: Answer) -> dict[str, Any]:
+    first = torch.tensor([10.0, 20.4, 9.4, 315.1, 14.3, 57.9])
+    second = torch.tensor([0.021, 0.09, 0.019, 0.11, 0.034, 0.041])
+    return {
+        "correlation": answer(first, second),
+        "with the order reversed": answer(first, -second),
+        "of two": answer(torch.tensor([1.0, 5.0]), torch.tensor([2.0, 2.1])),
+    }
+
+
+def _ranks(x: Tensor) -> Tensor:
+    return x.argsort().argsort().double()
+
+
+def _correlation(x: Tensor, y: Tensor) -> Tensor:
+    x, y = x.double() - x.double().mean(), y.double() - y.double().mean()
+    return (x * y).sum() / (x.norm() * y.norm())
+
+
+rank_correlation = Exercise(
+    name="rank_correlation",
+    task=(
+        "Write rank_correlation(a, b) of two lists of numbers without ties, (N,) each: Spearman's, the correlation of "
+        "their ranks, from −1 to 1."
+    ),
+    observe=_observe_ranks,
+    solution=lambda a, b: _correlation(_ranks(a), _ranks(b)),
+    wrong={
+        "values": WrongAnswer(
+            _correlation, "this is the correlation of the values: one huge distance decides it. Correlate the ranks"
+        ),
+        "order_for_rank": WrongAnswer(
+            lambda a, b: _correlation(a.argsort(), b.argsort()),
+            "argsort gives the order, not the ranks: which entry comes first, not which place an entry has. "
+            "Sort the order once more",
+        ),
+        "absolute": WrongAnswer(
+            lambda a, b: _correlation(_ranks(a), _ranks(b)).abs(),
+            "the sign is lost: tables in reversed order have −1",
+        ),
+        "not_centred": WrongAnswer(
+            lambda a, b: (_ranks(a) * _ranks(b)).sum() / (_ranks(a).norm() * _ranks(b).norm()),
+            "the ranks are not centred: subtract their mean first",
+        ),
+    },
+)
+
+
+# --------------------------------------------------------------------------------------------------- best_f_score
+
+
+def _observe_f(answer: Answer) -> dict[str, Any]:
+    precision, recall = torch.tensor([0.0, 0.3, 0.6, 0.9, 1.0]), torch.tensor([0.95, 0.9, 0.7, 0.35, 0.0])
+    return {"F_8": answer(precision, recall, 8.0), "F_1/8": answer(precision, recall, 0.125)}
+
+
+def _f_scores(precision: Tensor, recall: Tensor, beta: float) -> Tensor:
+    below = beta**2 * precision + recall
+    return torch.where(below > 0, (1 + beta**2) * precision * recall / below, 0.0)
+
+
+best_f_score = Exercise(
+    name="best_f_score",
+    task=(
+        "Write best_f_score(precision, recall, beta) of a curve, (N,) each: the largest F_β = (1 + β²)·PR/(β²·P + R) "
+        "along it, 0 where both are 0."
+    ),
+    observe=_observe_f,
+    solution=lambda precision, recall, beta: _f_scores(precision, recall, beta).max(),
+    wrong={
+        "swapped": WrongAnswer(
+            lambda precision, recall, beta: _f_scores(recall, precision, beta).max(),
+            "precision and recall are swapped: β² stands at the precision, so that a large β counts recall",
+        ),
+        "beta_not_squared": WrongAnswer(
+            lambda precision, recall, beta: _f_scores(precision, recall, beta**0.5).max(), "β is not squared"
+        ),
+        "mean": WrongAnswer(
+            lambda precision, recall, beta: _f_scores(precision, recall, beta).mean(),
+            "the curve is averaged; the largest value along it was asked for",
+        ),
+        "largest_of_each": WrongAnswer(
+            lambda precision, recall, beta: _f_scores(precision.max(), recall.max(), beta),
+            "the largest precision and the largest recall are not had at the same point of the curve",
+        ),
+    },
+)
+
+
+# ----------------------------------------------------------------------------------------------- standard_distance
+
+
+def _observe_distance(answer: Answer) -> dict[str, Any]:
+    first, second = torch.tensor([0.021, 0.025, 0.020]), torch.tensor([0.034, 0.031, 0.040, 0.033, 0.036])
+    return {"distance": answer(first, second), "the other way round": answer(second, first)}
+
+
+def _standard_distance(a: Tensor, b: Tensor, *, lost: int = 1, power: float = 1.0) -> Tensor:
+    errors = a.var(correction=lost) / len(a) ** power + b.var(correction=lost) / len(b) ** power
+    return (a.mean() - b.mean()) / errors.sqrt()
+
+
+standard_distance = Exercise(
+    name="standard_distance",
+    task=(
+        "Write standard_distance(a, b), the results of two models with several seeds each: the difference of the "
+        "means, a minus b, in units of its own standard error (Welch)."
+    ),
+    observe=_observe_distance,
+    solution=_standard_distance,
+    wrong={
+        "deviations": WrongAnswer(
+            lambda a, b: _standard_distance(a, b, power=0.0),
+            "divided by the seeds' own spread. A mean of n seeds is known √n times better: divide the variances by n",
+        ),
+        "population_variance": WrongAnswer(
+            lambda a, b: _standard_distance(a, b, lost=0),
+            "the variances divide by n; with so few seeds the sample variance, n − 1, matters",
+        ),
+        "absolute": WrongAnswer(
+            lambda a, b: _standard_distance(a, b).abs(), "the sign says which model is better; keep it"
+        ),
+        "squared": WrongAnswer(
+            lambda a, b: (a.mean() - b.mean()) / (a.var() / len(a) + b.var() / len(b)),
+            "divided by the variance of the difference; its root is the standard error",
+        ),
+    },
+)
+
+
 EXERCISES = {
     exercise.name: exercise
     for exercise in (
@@ -665,5 +943,11 @@ EXERCISES = {
         jacobian_penalty,
         hutchinson_penalty,
         spectral_norm,
+        mixture_log_prob,
+        coverage,
+        standardized_log_prob,
+        rank_correlation,
+        best_f_score,
+        standard_distance,
     )
 }
