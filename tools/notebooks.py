@@ -279,7 +279,8 @@ def executed(
     cache = {name: build / "cache" / f"{notebook_digest(path, environment)}.ipynb" for name, path in sources.items()}
     ready = {name: content for name, path in cache.items() if (content := read_cache(path)) is not None}
     jobs = {}
-    for name in (name for name in sources if name not in ready):
+    # The longest first, by their text: one that started last would keep all others waiting.
+    for name in sorted(sources.keys() - ready, key=lambda name: (-sources[name].stat().st_size, name)):
         folder = (src / name).parent
         folder.mkdir(parents=True, exist_ok=True)
         jobs[cache[name]] = Job(name, str(sources[name]), str(folder), str(build / "failed" / name), scale)

@@ -10,7 +10,6 @@ from functools import lru_cache
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.transforms.v2.functional import gaussian_blur
 
 from teachlib import zoo
 from teachlib.checkpoints import load_weights, part
@@ -45,6 +44,10 @@ class FeatureClassifier(nn.Module):
 
 def blur(x: Tensor, sigma: float) -> Tensor:
     """Gaussian blur of images (N, C, H, W); ``sigma`` in pixels, up to about 1.5."""
+    from torchvision.transforms.v2.functional import (
+        gaussian_blur,  # here: it costs two seconds, and training alone blurs
+    )
+
     return gaussian_blur(x, kernel_size=[7, 7], sigma=[sigma, sigma])
 
 

@@ -172,7 +172,7 @@ class FlowDensity:
         return torch.cat(parts) - self.deviation.log().sum()
 
 
-_FLOW_STEPS = {Scale.CI: 30, Scale.LAPTOP: 800, Scale.PAPER: 20_000}
+_FLOW_STEPS = {Scale.CI: 30, Scale.LAPTOP: 600, Scale.PAPER: 20_000}
 
 
 def fit_flow(

@@ -16,7 +16,7 @@ from teachlib.training import Schedule, fit
 
 Kind = Literal["dai-wipf", "released"]
 KINDS: tuple[Kind, ...] = ("dai-wipf", "released")
-_STEPS = {Scale.CI: 50, Scale.LAPTOP: 1_500, Scale.PAPER: 100_000}
+_STEPS = {Scale.CI: 50, Scale.LAPTOP: 1_200, Scale.PAPER: 100_000}
 _WIDTH = {Scale.CI: 32, Scale.LAPTOP: 256, Scale.PAPER: 1024}
 
 
