@@ -20,11 +20,12 @@ from teachlib.checkpoints import read_checkpoint
 from teachlib.errors import TeachlibError, unknown
 from teachlib.fill import fill
 from teachlib.metrics import classifier_features
+from teachlib.rae import grammar
 from teachlib.results import provenance, read_results, refuse_unwritable, spread, write_result
 from teachlib.scale import best_device, machine
 from teachlib.training import make_fabric
 
-RECIPES = (*rae.RECIPES, *primer.RECIPES)
+RECIPES = (*rae.RECIPES, *grammar.RECIPES, *primer.RECIPES)
 UsageError: Any = typer.BadParameter.__base__  # click's, of which newer versions of typer bring a copy
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 data_app = typer.Typer(no_args_is_help=True, help="List, fetch and check data sets.")
@@ -36,7 +37,9 @@ app.add_typer(zoo_app, name="zoo")
 @app.command()
 def train(
     recipe: Annotated[str, typer.Argument(help=f"What to train: {', '.join(RECIPES)}.")],
-    dataset: Annotated[str, typer.Option(help="Name of the catalogue; see 'teachlib data list'.")] = "glyphs",
+    dataset: Annotated[
+        str | None, typer.Option(help="See 'teachlib data list'; by default glyphs, or expressions.")
+    ] = None,
     scale: Annotated[str | None, typer.Option(help="ci, laptop or paper.")] = None,
     variant: Annotated[str, typer.Option(help="thesis, or the authors' released code.")] = "thesis",
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of weights, data order and noise.")] = 0,
@@ -52,6 +55,7 @@ def train(
     logger: Annotated[str | None, typer.Option(help="Besides log.jsonl: tensorboard or wandb.")] = None,
 ) -> None:
     """Train a recipe; a run that was stopped goes on with --resume."""
+    dataset = dataset or ("expressions" if recipe in grammar.RECIPES else "glyphs")
     chosen = _recipe(recipe, dataset, scale, variant, width, steps, conditional)
     folder = out or Path("runs") / f"{dataset}-{recipe}{'-conditional' if conditional else ''}-{seed}"
     fabric = _launched(devices, precision, logger, folder)
@@ -61,7 +65,7 @@ def train(
         print(f"{recipe} on {dataset}, scale {chosen.scale}, {chosen.steps} steps · {machine(fabric.device)}")
     started = time.perf_counter()
     try:
-        chapter: Any = primer if isinstance(chosen, primer.Recipe) else rae
+        chapter: Any = _chapter(chosen)
         _, history = chapter.train(chosen, seed=seed, folder=folder, resume=resume, fabric=fabric)
     except KeyboardInterrupt:  # before typer turns it into a silent exit
         raise TeachlibError(f"stopped; go on from the last checkpoint with --resume --out {folder}") from None
@@ -71,15 +75,27 @@ def train(
         print(f"done in {time.perf_counter() - started:.0f} s: {losses}\n{folder / 'checkpoint.safetensors'}")
 
 
+Chosen = rae.Recipe | grammar.SequenceRecipe | primer.Recipe
+
+
+def _chapter(recipe: Chosen) -> Any:
+    """The package that trains a recipe."""
+    if isinstance(recipe, primer.Recipe):
+        return primer
+    return rae if isinstance(recipe, rae.Recipe) else grammar
+
+
 def _recipe(
     name: str, dataset: str, scale: str | None, variant: str, width: int | None, steps: int | None, conditional: bool
-) -> rae.Recipe | primer.Recipe:
+) -> Chosen:
     """Of whichever chapter has a recipe of this name."""
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
-    if name in rae.RECIPES:
+    if name not in primer.RECIPES:
         if conditional:
             raise TeachlibError(f"--conditional: {name} has no conditional version; leave it out")
+        if name in grammar.RECIPES:
+            return grammar.recipe(name, dataset, scale=scale, variant=variant, width=width, steps=steps)
         return rae.recipe(name, dataset, scale=scale, variant=variant, width=width, steps=steps)
     if variant != "thesis":
         raise TeachlibError(f"--variant {variant}: the primer's recipes have no released code to follow; leave it out")
@@ -146,7 +162,7 @@ def evaluate(
     seeds = [header.get("schedule", {}).get("seed") for header in headers]
     if len(set(seeds)) < len(seeds):
         raise TeachlibError(f"seeds {seeds}: a run counted twice has no spread; give each seed once")
-    table, measure = ("primer", _measure_primer) if headers[0].get("chapter") == "primer" else ("3.1", _measure_rae)
+    table, measure = _MEASURES[headers[0].get("chapter", "rae")]
     if record is not None:
         refuse_unwritable(record / table)  # before the minutes of measuring, not after them
     rows, facts = measure(runs, samples)
@@ -223,6 +239,29 @@ def _measure_rae(runs: list[Path], samples: int) -> Measured:
             bar.write(f"seed {seed}: " + ", ".join(f"{name} {value:.4g}" for name, value in found.distances.items()))
     metric = f"FD-{dataset}: Fréchet distance over the total variance of the test set's features"
     return rows, _facts(metric, dataset, samples, splits)
+
+
+def _measure_grammar(runs: list[Path], samples: int) -> Measured:
+    """What models of strings give back, write, and are found to hold by a search."""
+    rows, opened = [], [grammar.open_run(run) for run in runs]
+    dataset = opened[0][0].recipe.dataset
+    for model, header in tqdm(opened, unit="run", desc="measuring", leave=False):
+        found = grammar.evaluate(model, seed=header["schedule"]["seed"], count=min(samples, 1_000))
+        rows.append(found.row())
+        print(*(f"{value:7.3f}  {text}" for text, value in found.found.best(3)), sep="\n")
+    names = set.intersection(*(set(row) for row in rows))  # a search that found little has no third best
+    return [{name: row[name] for name in row if name in names} for row in rows], {
+        "metric": "shares of strings; scores of a search, lower is better",
+        "samples": min(samples, 1_000),
+        "language": grammar.language(dataset).source,
+    }
+
+
+_MEASURES = {
+    "rae": ("3.1", _measure_rae),
+    "primer": ("primer", _measure_primer),
+    "rae.grammar": ("3.3", _measure_grammar),
+}
 
 
 def _summary(values: dict[str, dict[str, Any]]) -> pd.DataFrame:
@@ -302,6 +341,16 @@ def data_list() -> None:
         for found in datasets.CATALOGUE.values()
     ]
     print(pd.DataFrame(rows).to_string(index=False, max_colwidth=60))
+    strings = [
+        {
+            "name": found.name,
+            "strings": found.title,
+            "train/validation/test": "/".join(map(str, found.splits.values())),
+            "source": found.source,
+        }
+        for found in grammar.LANGUAGES.values()
+    ]
+    print(pd.DataFrame(strings).to_string(index=False, max_colwidth=90))
     print(f"data files are looked for in {datasets.data_root()} (TEACHLIB_DATA)")
 
 
@@ -323,7 +372,11 @@ def data_get(name: str) -> None:
 @data_app.command("check")
 def data_check(name: str) -> None:
     """Read a data set and compare its hashes."""
-    print("\n".join(datasets.check(name)))
+    if name in grammar.LANGUAGES:
+        for split in grammar.language(name).splits:
+            print(f"{name} {split}: {len(grammar.load(name, split))} strings")
+    else:
+        print("\n".join(datasets.check(name)))
 
 
 @zoo_app.command("list")

@@ -27,6 +27,8 @@ def test_order_of_the_distances(found) -> None:
     d = found.distances
     assert 0 < d["floor"] < d["reconstruction"] < d["mixture"] < d["normal"]
     assert found.curves["mixture"].f8 > found.curves["normal"].f8
+    assert found.row()["mixture_coverage"] > found.row()["normal_coverage"]
+    assert found.row()["mixture_density"] == found.neighbourhoods["mixture"].density > 0
     assert found.log_likelihood["train"] > found.log_likelihood["validation"]  # ten components on 800 codes over-fit
     assert found.samples == 300
 

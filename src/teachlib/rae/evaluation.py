@@ -8,7 +8,15 @@ import torch
 from torch import Tensor
 
 from teachlib.data import ImageData
-from teachlib.metrics import PRD, FeatureStatistics, frechet_between, prd, statistics_of
+from teachlib.metrics import (
+    PRD,
+    DensityCoverage,
+    FeatureStatistics,
+    density_coverage,
+    frechet_between,
+    prd,
+    statistics_of,
+)
 from teachlib.rae.density import Density, MixtureDensity, fit_gaussian, fit_mixture, standard_normal
 from teachlib.rae.interpolation import spherical
 from teachlib.rae.models import Autoencoder
@@ -64,6 +72,7 @@ class Evaluation:
             real validation and test images. Relative Fréchet distances: divided by the total variance of the test
             set's features, so that 0 is equal and numbers of different extractors can be set side by side.
         curves: precision–recall of ``normal`` and ``mixture`` samples against the test set.
+        neighbourhoods: density and coverage of the same.
         squared_error: ‖x − x̂‖² of an image, averaged over validation images.
         log_likelihood: of the mixture, mean nats a code on ``train`` and ``validation`` codes: over-fitting shows as
             a gap.
@@ -72,6 +81,7 @@ class Evaluation:
 
     distances: dict[str, float]
     curves: dict[str, PRD]
+    neighbourhoods: dict[str, DensityCoverage]
     squared_error: float
     log_likelihood: dict[str, float]
     samples: int
@@ -80,6 +90,8 @@ class Evaluation:
         """All numbers by name, as ``results/`` keeps them."""
         flat = {f"{kind}_precision": curve.f1_8 for kind, curve in self.curves.items()}
         flat |= {f"{kind}_recall": curve.f8 for kind, curve in self.curves.items()}
+        flat |= {f"{kind}_density": found.density for kind, found in self.neighbourhoods.items()}
+        flat |= {f"{kind}_coverage": found.coverage for kind, found in self.neighbourhoods.items()}
         flat |= {f"log_likelihood_{split}": value for split, value in self.log_likelihood.items()}
         return {**self.distances, **flat, "squared_error": self.squared_error}
 
@@ -125,6 +137,7 @@ def evaluate(
     return Evaluation(
         distances=_distances(features, statistics_of(real)),
         curves={kind: prd(real, features[kind], seed=seed) for kind in fitted},
+        neighbourhoods={kind: density_coverage(real, features[kind]) for kind in fitted},
         squared_error=(originals - reconstructions).square().flatten(1).sum(1).mean().item(),
         log_likelihood={
             "train": mixture.log_prob(codes).mean().item(),

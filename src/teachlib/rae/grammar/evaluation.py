@@ -1,0 +1,185 @@
+"""What a model of strings can do: give them back, write new ones, and be searched (thesis Fig. 3.3)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from teachlib.rae.density import fit_density, standard_normal
+from teachlib.rae.grammar.codecs import majority
+from teachlib.rae.grammar.models import SequenceAutoencoder, sequence_loss
+from teachlib.rae.grammar.search import ExactProcess, Found, Surrogate, search
+from teachlib.rae.grammar.strings import load
+from teachlib.rae.grammar.targets import (
+    POINTS,
+    WORST_EXPRESSION,
+    evaluate_expression,
+    expression_score,
+    is_molecule,
+    penalized_log_p,
+)
+
+PRIORS = ("normal", "gaussian", "mixture")
+
+
+def is_valid(dataset: str, text: str | None) -> bool:
+    """Whether a string means something: an expression with values, a molecule that RDKit accepts.
+
+    Raises:
+        TeachlibError: RDKit is needed and not installed.
+    """
+    if dataset == "expressions":
+        return text is not None and evaluate_expression(text, POINTS[:1]) is not None
+    return is_molecule(text)
+
+
+def score(dataset: str, text: str | None, worst: float = WORST_EXPRESSION) -> float:
+    """What a search minimizes: an expression's misfit, or a molecule's negative penalized log P.
+
+    Args:
+        dataset: which of the two.
+        text: a valid string, or ``None``.
+        worst: of ``None``.
+    """
+    if text is None:
+        return worst
+    return expression_score(text) if dataset == "expressions" else -penalized_log_p(text)
+
+
+def decode_valid(
+    model: SequenceAutoencoder, z: Tensor, *, attempts: int = 25, generator: torch.Generator
+) -> list[str | None]:
+    """The commonest valid string of several draws a code; ``None`` where no draw is valid (Kusner et al., 2017)."""
+    logits = model.scores(z)
+    drawn = [model.codec.decode(logits, generator) for _ in range(attempts)]
+    dataset = model.recipe.dataset
+    known = {text: is_valid(dataset, text) for text in {text for row in drawn for text in row}}
+    return majority([[text if known[text] else None for text in row] for row in drawn])
+
+
+@dataclass(frozen=True)
+class Written:
+    """What :func:`evaluate` measured.
+
+    Attributes:
+        exact: share of test strings that come back letter by letter.
+        nats: −log P(string | its code) of a test string.
+        valid: share of valid strings among those of codes drawn from each of :data:`PRIORS`.
+        different: share of different strings among the valid ones, likewise.
+        found: the search's picks.
+    """
+
+    exact: float
+    nats: float
+    valid: dict[str, float]
+    different: dict[str, float]
+    found: Found
+
+    def row(self) -> dict[str, float]:
+        """All numbers by name, as ``results/`` keeps them."""
+        row = {"exact": self.exact, "nats": self.nats}
+        row |= {f"{name}_valid": value for name, value in self.valid.items()}
+        row |= {f"{name}_different": value for name, value in self.different.items()}
+        best = [value for _, value in self.found.best(3)]
+        row |= {"search_valid": self.found.valid, "search_mean": float(self.found.scores.mean())}
+        return row | {f"search_best_{place}": value for place, value in enumerate(best, 1)}
+
+
+def evaluate(
+    model: SequenceAutoencoder,
+    *,
+    seed: int = 0,
+    count: int = 1_000,
+    known: int = 500,
+    rounds: int = 5,
+    batch: int = 50,
+    attempts: int = 25,
+    surrogate: Callable[[np.ndarray, np.ndarray], Surrogate] | None = None,
+) -> Written:
+    """Measure one model.
+
+    Args:
+        model: in evaluation mode.
+        seed: of all draws.
+        count: test strings, and strings of each prior.
+        known: training strings whose scores the search starts from.
+        rounds: of the search.
+        batch: picks a round.
+        attempts: draws a code.
+        surrogate: of the search; by default :class:`ExactProcess`.
+
+    Raises:
+        TeachlibError: RDKit is needed and not installed.
+    """
+    dataset, generator = model.recipe.dataset, torch.Generator().manual_seed(seed)
+    train, test = load(dataset, "train", limit=min(5_000, model.recipe.samples)), load(dataset, "test", limit=count)
+    codes, tokens = model.encode(model.codec.encode(train)), model.codec.encode(test)
+    logits = model.scores(model.encode(tokens))
+    nats = sequence_loss(logits, tokens, model.codec.mask(tokens)).mean().item()
+    valid, different = {}, {}
+    for name in PRIORS:
+        density = standard_normal(codes.shape[1]) if name == "normal" else fit_density(name, codes, seed=seed)
+        strings = model.decode(density.sample(count, generator), generator)
+        right = [text for text in strings if is_valid(dataset, text)]
+        valid[name], different[name] = len(right) / count, len(set(right)) / max(1, len(right))
+    found = search_model(
+        model,
+        train[:known],
+        codes[:known],
+        seed=seed,
+        rounds=rounds,
+        batch=batch,
+        attempts=attempts,
+        surrogate=surrogate,
+    )
+    exact = float(np.mean([a == b for a, b in zip(model.codec.decode(logits), test, strict=True)]))
+    return Written(exact, nats, valid, different, found)
+
+
+def search_model(
+    model: SequenceAutoencoder,
+    strings: Sequence[str],
+    codes: Tensor,
+    *,
+    seed: int = 0,
+    rounds: int = 5,
+    batch: int = 50,
+    attempts: int = 25,
+    candidates: Callable[[int, np.random.Generator], np.ndarray] | None = None,
+    surrogate: Callable[[np.ndarray, np.ndarray], Surrogate] | None = None,
+) -> Found:
+    """Bayesian optimization in the latent space of a model, from strings whose scores are known.
+
+    Args:
+        model: in evaluation mode.
+        strings: with known scores.
+        codes: theirs, (N, d).
+        seed: of candidates and draws.
+        rounds: fits of the surrogate.
+        batch: picks a round.
+        attempts: draws a pick; the commonest valid string counts.
+        candidates: see :func:`teachlib.rae.grammar.search.search`.
+        surrogate: by default :class:`ExactProcess`.
+    """
+    dataset, generator = model.recipe.dataset, torch.Generator().manual_seed(seed)
+    scores = np.array([score(dataset, text) for text in strings])
+    worst = WORST_EXPRESSION if dataset == "expressions" else float(scores.max())
+
+    def decode(picked: np.ndarray) -> list[str | None]:
+        z = torch.from_numpy(picked).float()
+        return decode_valid(model, z, attempts=attempts, generator=generator)
+
+    return search(
+        decode,
+        partial(score, dataset, worst=worst),
+        codes.numpy(),
+        scores,
+        rounds=rounds,
+        batch=batch,
+        candidates=candidates,
+        surrogate=surrogate or partial(ExactProcess, seed=seed),
+        seed=seed,
+    )

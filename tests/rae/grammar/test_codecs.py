@@ -1,0 +1,86 @@
+"""Rule sequences and characters, against the grammar itself."""
+
+import pytest
+import torch
+
+from teachlib.errors import TeachlibError
+from teachlib.rae.grammar import EXPRESSIONS, SMILES, CharacterCodec, RuleCodec, majority
+
+GRAMMARS = {"expressions": (EXPRESSIONS, 15), "smiles": (SMILES, 60)}
+
+
+def _noise(count: int, codec: RuleCodec | CharacterCodec) -> torch.Tensor:
+    return 5 * torch.randn(count, codec.length, codec.size, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("name", GRAMMARS)
+@pytest.mark.parametrize("finish", [True, False])
+def test_whatever_is_decoded_parses(name: str, finish: bool) -> None:
+    """Scores of noise: every string is a sentence, and its rules are those that were chosen."""
+    grammar, length = GRAMMARS[name]
+    codec = RuleCodec(grammar, length, finish=finish)
+    logits = _noise(500, codec)
+    strings, rules = codec.decode(logits), codec.rules(logits)
+    whole = [(text, row) for text, row in zip(strings, rules.tolist(), strict=True) if text is not None]
+    assert len(whole) == 500 if finish else 20 < len(whole) < 500  # cut off as published
+    for text, row in whole:
+        parsed = grammar.parse(text)
+        assert row == parsed + [len(grammar) - 1] * (length - len(parsed))
+
+
+@pytest.mark.parametrize("name", GRAMMARS)
+def test_sure_scores_give_back_the_string(name: str) -> None:
+    grammar, length = GRAMMARS[name]
+    strings = {"expressions": ["x", "sin(x*x)/3", "1+exp(x)"], "smiles": ["CC(=O)Nc1ccc(O)cc1", "C[C@H](N)C(=O)O"]}[
+        name
+    ]
+    codec = RuleCodec(grammar, length)
+    tokens = codec.encode(strings)
+    assert codec.decode(20 * torch.nn.functional.one_hot(tokens, codec.size).float()) == strings
+    mask = codec.mask(tokens)
+    assert mask.gather(2, tokens[..., None]).all()  # the rule that was taken was open
+    assert (mask.sum(2) == 1)[tokens == codec.size - 1].all()  # padding leaves no choice
+
+
+def test_draws_follow_the_softmax() -> None:
+    """Only S → T, then T → x | 1 | 2 | 3 fit into two rules: their frequencies against the softmax."""
+    codec = RuleCodec(EXPRESSIONS, 2)
+    scores = torch.randn(codec.size, generator=torch.Generator().manual_seed(1))
+    drawn = codec.decode(scores.expand(20_000, 2, -1), torch.Generator().manual_seed(2))
+    expected = scores[7:11].softmax(0)
+    for text, probability in zip("x123", expected.tolist(), strict=True):
+        assert drawn.count(text) / 20_000 == pytest.approx(probability, abs=4 * (probability / 20_000) ** 0.5)
+
+
+def test_rules_that_never_end_are_never_taken() -> None:
+    """``class`` has no rule in the published grammar: choosing it would leave the derivation open for ever."""
+    codec = RuleCodec(SMILES, 60, finish=False)
+    dangling = [i for i, rule in enumerate(SMILES.productions) if "class" in rule.right]
+    logits = _noise(300, codec)
+    logits[:, :, dangling] += 100
+    assert not torch.isin(codec.rules(logits), torch.tensor(dangling)).any()
+
+
+def test_characters_there_and_back() -> None:
+    codec = CharacterCodec("x+*/()123sinep", 19)
+    strings = ["sin(x)+1", "x", "exp(x*x)/(1+x)+1"]
+    tokens = codec.encode(strings)
+    assert codec.decode(20 * torch.nn.functional.one_hot(tokens, codec.size).float()) == strings
+    assert codec.mask(tokens) is None
+    assert codec.size == 15
+
+
+def test_the_commonest_string_wins() -> None:
+    assert majority([["a", None, "x"], ["b", None, None], ["b", None, "y"], ["b", None, "y"]]) == ["b", None, "y"]
+
+
+def test_mistakes_are_named() -> None:
+    with pytest.raises(TeachlibError, match="takes 10 rules; this model's sequences have 5"):
+        RuleCodec(EXPRESSIONS, 5).encode(["sin(x*x)/3+1"])
+    with pytest.raises(TeachlibError, match="'y' is not in the alphabet"):
+        CharacterCodec("x+", 3).encode(["y"])
+    with pytest.raises(TeachlibError, match="takes 4 characters"):
+        CharacterCodec("x+", 3).encode(["x+xx"])
+    codec = RuleCodec(SMILES, 4)
+    with pytest.raises(TeachlibError, match="the shortest sentence takes 5"):
+        codec.decode(torch.zeros(1, 4, codec.size))

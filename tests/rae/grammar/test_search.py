@@ -1,0 +1,95 @@
+"""Bayesian optimization against closed forms, quadrature, and a problem whose answer is known."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.stats import norm
+
+from teachlib.errors import TeachlibError
+from teachlib.rae.grammar.search import ExactProcess, expected_improvement, propose, search
+
+
+@pytest.mark.parametrize(("mean", "deviation", "best"), [(0.3, 0.5, 0.0), (-1.0, 0.2, -0.9), (2.0, 1.0, 1.5)])
+def test_expected_improvement_by_quadrature(mean: float, deviation: float, best: float) -> None:
+    exact, _ = quad(lambda f: (best - f) * norm.pdf(f, mean, deviation), mean - 12 * deviation, best)
+    found = expected_improvement(np.array([mean]), np.array([deviation]), best)
+    assert found[0] == pytest.approx(exact, rel=1e-6)
+
+
+def _data(count: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(count, 2))
+    return z, np.square(z - 0.5).sum(1) + 0.05 * rng.normal(size=count)
+
+
+def test_process_agrees_with_scikit_learns_own_prediction() -> None:
+    z, y = _data()
+    process, new = ExactProcess(z, y), np.random.default_rng(1).normal(size=(7, 2))
+    mean, covariance = process.posterior(new, new)
+    expected_mean, expected = process._process.predict(new, return_cov=True)
+    np.testing.assert_allclose(mean, expected_mean, rtol=1e-9)
+    np.testing.assert_allclose(covariance + process.noise * np.eye(7), expected, atol=1e-8)  # theirs: of observations
+    np.testing.assert_allclose(process.deviation(new), np.sqrt(np.diag(covariance)), rtol=1e-6)
+
+
+def test_a_believed_pick_changes_deviations_as_a_new_fit_does() -> None:
+    """The rank-one updates, against processes refitted with the picks at their means and the same kernel."""
+    z, y = _data()
+    process, candidates = ExactProcess(z, y), np.random.default_rng(2).normal(size=(200, 2))
+    picks = propose(process, candidates, y.min(), 6)
+    believed_z, believed_y = z, y
+    for pick in picks:
+        with_it = ExactProcess(believed_z, believed_y)
+        refit = with_it._process
+        # The first process's kernel and scaling, fitted to nothing new.
+        refit.set_params(kernel=process._process.kernel_, optimizer=None, normalize_y=False)
+        centred = (believed_y - y.mean()) / y.std()
+        refit.fit(believed_z, centred)
+        mean, total = refit.predict(candidates, return_std=True)
+        spread = np.sqrt(total**2 - process._process.kernel_.k2.noise_level)
+        improvement = expected_improvement(mean * y.std() + y.mean(), spread * y.std(), y.min())
+        taken = [int(np.flatnonzero((candidates == p).all(1))[0]) for p in believed_z[len(z) :]]
+        improvement[taken] = -np.inf
+        assert (candidates[improvement.argmax()] == pick).all()
+        believed_z = np.vstack([believed_z, pick])
+        believed_y = np.append(believed_y, mean[improvement.argmax()] * y.std() + y.mean())
+
+
+def test_search_finds_the_bottom_of_a_bowl() -> None:
+    z, y = _data(20)
+    found = search(
+        lambda codes: [f"{a:.3f} {b:.3f}" for a, b in codes],
+        lambda text: float(np.square(np.array(text.split(), float) - 0.5).sum()),
+        z,
+        y,
+        rounds=3,
+        batch=5,
+        pool=1000,
+    )
+    assert found.scores.min() < 0.02
+    assert found.scores.min() < y.min()
+    assert (len(found.strings), found.valid, found.rounds.tolist()) == (15, 1.0, [0] * 5 + [1] * 5 + [2] * 5)
+    scores = [score for _, score in found.best(3)]
+    assert scores == sorted(scores)
+    assert scores[0] == pytest.approx(found.scores.min())
+
+
+def test_candidates_may_come_from_a_density_and_failures_count() -> None:
+    z, y = _data(20)
+    offered = np.random.default_rng(5).normal(size=(50, 2))
+    found = search(
+        lambda codes: [None if a > 0 else str(a) for a, _ in codes],
+        lambda text: 10.0 if text is None else 0.0,
+        z,
+        y,
+        rounds=1,
+        batch=50,
+        candidates=lambda count, rng: offered,
+    )
+    assert found.valid == pytest.approx((offered[:, 0] <= 0).mean())
+    assert found.scores.max() == 10.0
+    assert math.isfinite(found.scores.sum())
+    with pytest.raises(TeachlibError, match="51 picks from 50 candidates"):
+        search(lambda c: [], lambda t: 0.0, z, y, batch=51, candidates=lambda count, rng: offered)

@@ -1,0 +1,68 @@
+"""Scores against values worked out by hand and published ones."""
+
+import math
+import sys
+
+import numpy as np
+import pytest
+
+from teachlib.errors import TeachlibError
+from teachlib.rae.grammar import strings, targets
+
+needs_rdkit = pytest.mark.skipif(
+    __import__("importlib.util").util.find_spec("rdkit") is None, reason="RDKit is not installed"
+)
+
+
+def test_expressions_have_the_values_python_gives_them() -> None:
+    x = np.linspace(-2, 2, 9)
+    for text in strings.load("expressions", "test", limit=300):
+        with np.errstate(all="ignore"):
+            expected = eval(text, {"x": x, "sin": np.sin, "exp": np.exp, "__builtins__": {}})
+            np.testing.assert_array_equal(targets.evaluate_expression(text, x), np.broadcast_to(expected, x.shape))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x+", "x(1)", "sin", "__import__('os')", "x**2", "x-1", "1 x", "()", "exp(x,1)", "y", "(lambda:1)()"]
+)
+def test_nothing_else_is_evaluated(text: str) -> None:
+    assert targets.evaluate_expression(text, np.ones(3)) is None
+    assert targets.expression_score(text) == pytest.approx(math.log(1001))
+
+
+def test_scores_by_hand() -> None:
+    assert targets.expression_score("1/3+x+sin(x*x)") == 0.0
+    offset = targets.expression_score("1/3+x+sin(x*x)+2")
+    assert offset == pytest.approx(math.log(1 + 4))
+    assert targets.expression_score("exp(exp(exp(x)))*x*x") < math.log(1001)  # cut at 1,000 a point
+    assert targets.expression_score(None) == math.log(1001)
+    assert targets.expression_score("x/(1/3+x)") < targets.expression_score("exp(x)")
+
+
+@needs_rdkit
+def test_assembled_molecules_are_molecules() -> None:
+    found = strings.load("molecules", "train", limit=2_000)
+    assert all(map(targets.is_molecule, found))
+    assert not targets.is_molecule("C(C)(C)(C)(C)C")  # five bonds
+    assert not targets.is_molecule("c1ccc")
+    assert not targets.is_molecule(None)
+
+
+@needs_rdkit
+def test_penalized_log_p_is_the_published_one() -> None:
+    """Benzene, by its parts; and a macrocycle pays for its ring."""
+    assert targets.log_p("c1ccccc1") == pytest.approx(1.6866, abs=1e-4)  # RDKit's documented example
+    value, access, ring = targets.penalty_terms("C1CCCCCCCCC1")
+    assert ring == -4
+    assert access == pytest.approx(-1.0, abs=0.7)
+    moments = targets.ZINC_MOMENTS
+    expected = sum((part - mean) / std for part, (mean, std) in zip((value, access, ring), moments, strict=True))
+    assert targets.penalized_log_p("C1CCCCCCCCC1") == pytest.approx(expected)
+    with pytest.raises(TeachlibError, match="is no molecule"):
+        targets.log_p("c1ccc")
+
+
+def test_without_rdkit_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rdkit", None)
+    with pytest.raises(TeachlibError, match=r"pip install 'teachlib\[molecules\]'"):
+        targets.is_molecule("C")
