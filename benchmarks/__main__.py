@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -12,6 +13,10 @@ from teachlib.scale import machine
 BENCHES: dict[str, Callable[[], Row]] = {
     "frechet": frechet.run,
     "training": training.run,
+    "training-rae-l2": partial(training.run, "rae-l2"),
+    "training-rae-gp": partial(training.run, "rae-gp"),
+    "training-rae-sn": partial(training.run, "rae-sn"),
+    "penalties": training.penalties,
     "flows": likelihood.flows,
     "kernels": likelihood.kernels,
     "gaussian": likelihood.gaussian,

@@ -106,6 +106,8 @@ def test_resuming_a_finished_run_changes_nothing(run: Path) -> None:
         (("train", "ae", "--seed", "one"), "Invalid value for '--seed'"),
         (("train",), "Missing argument"),
         (("train", "primer-vae", "--variant", "released"), "have no released code"),
+        (("train", "grae", "--dataset", "mnist"), "unknown set of strings 'mnist'"),
+        (("train", "grae", "--dataset", "zinc"), "zinc: missing"),
     ],
 )  # fmt: skip
 def test_mistakes_get_one_line_and_no_traceback(run: Path, arguments: tuple[str, ...], words: str) -> None:
@@ -124,6 +126,17 @@ def test_a_model_of_the_primer_trains_and_is_measured(tmp_path: Path) -> None:
     result = json.loads((tmp_path / "results" / "primer" / "primer-vae-digits.json").read_text())
     assert (result["likelihood"], result["samples"]) == ("bound", 100)
     assert 0 < result["values"]["bits"]["mean"] < 20
+
+
+def test_a_model_of_strings_trains_and_is_measured(tmp_path: Path) -> None:
+    done = teachlib("train", "grae", "--scale", "ci", "--steps", "5", "--out", "run", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "grae on expressions" in done.stdout
+    done = teachlib("evaluate", "run", "--samples", "100", "--record", "results", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "results" / "3.3" / "grae-expressions.json").read_text())
+    assert result["values"]["mixture_valid"]["mean"] == 1.0  # rules that must finish, whatever the model learned
+    assert result["values"]["search_best_1"]["mean"] < result["values"]["search_mean"]["mean"]
 
 
 def test_a_checkpoint_of_something_else_is_refused(run: Path) -> None:
@@ -158,7 +171,9 @@ def test_table_doctor_data_and_zoo_print(run: Path) -> None:
         (("table", "3.1", "--dataset", "mnist"), ("RAE-L2", "8.69")),
         (("doctor",), ("torch", "not at hand: mnist, fashion-mnist")),
         (("data", "list"), ("glyphs", "embedded", "CC BY 4.0")),
+        (("data", "list"), ("expressions", "ZINC")),
         (("data", "check", "digits"), ("digits test: 300 images",)),
+        (("data", "check", "molecules"), ("molecules test: 1000 strings",)),
         (("zoo", "list"), ("features-glyphs",)),
     ):
         done = teachlib(*arguments, folder=Path(__file__).parent, TEACHLIB_DATA=str(run.parent / "no-data"))

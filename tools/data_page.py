@@ -24,6 +24,17 @@ def origin(entry: "Entry") -> tuple[str, ...]:
     return f"`{entry.name}`", f"{entry.title}. {entry.source}", entry.terms
 
 
+def string_catalogue() -> str:
+    """The sets of strings, :data:`teachlib.rae.grammar.LANGUAGES`."""
+    from teachlib.rae.grammar import LANGUAGES
+
+    rows: list[tuple[str, ...]] = []
+    for found in LANGUAGES.values():
+        counts = " / ".join(f"{count:,}" for count in found.splits.values())
+        rows.append((f"`{found.name}`", counts, f"{found.title}; {found.source}"))
+    return markdown(("Name", "Train / validation / test", "What, and from where"), rows)
+
+
 def data_catalogue() -> str:
     """Two tables of :data:`teachlib.data.CATALOGUE`: one of eight columns would be too wide for a page."""
     from teachlib.data import CATALOGUE  # here: it costs seconds, and not every tool needs it

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from data_page import data_catalogue
+from data_page import data_catalogue, string_catalogue
 from measured_page import paper_vs_measured
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -150,14 +150,23 @@ def public_modules(folder: Path, name: str) -> list[str]:
     return own + [f"{name}.{path.stem}" for path in sorted(folder.glob("*.py")) if not path.stem.startswith("_")]
 
 
-def library_reference(package: Path = ROOT / "src" / "teachlib") -> str:
-    """One section for each module or package directly below ``teachlib``, described by its docstrings."""
-    sections = []
-    for path in sorted(package.iterdir(), key=lambda path: path.stem):
-        if path.stem.startswith("_") or not (path.suffix == ".py" or (path / "__init__.py").is_file()):
+def _described(folder: Path, name: str) -> Iterable[tuple[str, list[str]]]:
+    """Sections below a package in reading order: a module, a package, and after it the packages inside it."""
+    for path in sorted(folder.iterdir(), key=lambda path: path.stem):
+        inner = f"{name}.{path.stem}"
+        if path.stem.startswith("_"):
             continue
-        name = f"{package.name}.{path.stem}"
-        modules = public_modules(path, name) if path.is_dir() else [name]
+        if (path / "__init__.py").is_file():
+            yield inner, public_modules(path, inner)
+            yield from (section for section in _described(path, inner) if (path / section[0].split(".")[-1]).is_dir())
+        elif path.suffix == ".py":
+            yield inner, [inner]
+
+
+def library_reference(package: Path = ROOT / "src" / "teachlib") -> str:
+    """One section for each module directly below ``teachlib`` and each package, described by its docstrings."""
+    sections = []
+    for name, modules in _described(package, package.name):
         directives = [f".. automodule:: {module}\n   :members:" for module in modules]
         sections.append(f"## {name}\n\n```{{eval-rst}}\n" + "\n\n".join(directives) + "\n```")
     return "\n\n".join(sections)
@@ -165,6 +174,7 @@ def library_reference(package: Path = ROOT / "src" / "teachlib") -> str:
 
 GENERATORS: dict[str, Callable[[], str]] = {
     "data-catalogue": data_catalogue,
+    "string-catalogue": string_catalogue,
     "library-reference": library_reference,
     "paper-vs-measured": paper_vs_measured,
     "thesis-map": thesis_map,

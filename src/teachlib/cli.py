@@ -162,7 +162,7 @@ def evaluate(
     seeds = [header.get("schedule", {}).get("seed") for header in headers]
     if len(set(seeds)) < len(seeds):
         raise TeachlibError(f"seeds {seeds}: a run counted twice has no spread; give each seed once")
-    table, measure = _MEASURES[headers[0].get("chapter", "rae")]
+    table, measure = _MEASURES.get(str(headers[0].get("chapter")), _MEASURES["rae"])
     if record is not None:
         refuse_unwritable(record / table)  # before the minutes of measuring, not after them
     rows, facts = measure(runs, samples)
@@ -246,7 +246,8 @@ def _measure_grammar(runs: list[Path], samples: int) -> Measured:
     rows, opened = [], [grammar.open_run(run) for run in runs]
     dataset = opened[0][0].recipe.dataset
     for model, header in tqdm(opened, unit="run", desc="measuring", leave=False):
-        found = grammar.evaluate(model, seed=header["schedule"]["seed"], count=min(samples, 1_000))
+        seed, count = header["schedule"]["seed"], min(samples, 1_000)
+        found = grammar.evaluate(model, seed=seed, count=count, known=min(samples, 500))
         rows.append(found.row())
         print(*(f"{value:7.3f}  {text}" for text, value in found.found.best(3)), sep="\n")
     names = set.intersection(*(set(row) for row in rows))  # a search that found little has no third best

@@ -27,11 +27,12 @@ def _data(count: int = 40) -> tuple[np.ndarray, np.ndarray]:
 def test_process_agrees_with_scikit_learns_own_prediction() -> None:
     z, y = _data()
     process, new = ExactProcess(z, y), np.random.default_rng(1).normal(size=(7, 2))
-    mean, covariance = process.posterior(new, new)
+    field = process.field(new)
     expected_mean, expected = process._process.predict(new, return_cov=True)
-    np.testing.assert_allclose(mean, expected_mean, rtol=1e-9)
-    np.testing.assert_allclose(covariance + process.noise * np.eye(7), expected, atol=1e-8)  # theirs: of observations
-    np.testing.assert_allclose(process.deviation(new), np.sqrt(np.diag(covariance)), rtol=1e-6)
+    np.testing.assert_allclose(field.mean, expected_mean, rtol=1e-9)
+    covariance = np.stack([field.covariance(place) for place in range(7)])
+    np.testing.assert_allclose(covariance + field.noise * np.eye(7), expected, atol=1e-8)  # theirs: of observations
+    np.testing.assert_allclose(field.variance, np.diag(covariance), rtol=1e-6)
 
 
 def test_a_believed_pick_changes_deviations_as_a_new_fit_does() -> None:

@@ -20,7 +20,7 @@ from teachlib.rae.grammar.models import (
     sequence_loss,
 )
 from teachlib.rae.grammar.recipes import RECIPES, SequenceRecipe, recipe
-from teachlib.rae.grammar.search import ExactProcess, Found, Surrogate, expected_improvement, propose, search
+from teachlib.rae.grammar.search import ExactProcess, Field, Found, Surrogate, expected_improvement, propose, search
 from teachlib.rae.grammar.strings import LANGUAGES, Derivations, Language, StringData, language, load
 from teachlib.rae.grammar.targets import (
     evaluate_expression,
@@ -41,6 +41,7 @@ __all__ = [
     "Codec",
     "Derivations",
     "ExactProcess",
+    "Field",
     "Found",
     "Grammar",
     "Language",

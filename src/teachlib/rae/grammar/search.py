@@ -15,20 +15,28 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from teachlib.errors import TeachlibError
 
 
+@dataclass(frozen=True)
+class Field:
+    """What a surrogate believes of a function at some places.
+
+    Attributes:
+        mean: (M,).
+        variance: of the function's value, (M,).
+        covariance: of all places with the one of this number, (M,).
+        noise: variance of an observation around the function's value.
+    """
+
+    mean: np.ndarray
+    variance: np.ndarray
+    covariance: Callable[[int], np.ndarray]
+    noise: float
+
+
 class Surrogate(Protocol):
     """A distribution over functions, given some of their values."""
 
-    def posterior(self, z: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean (N,) at ``z`` (N, d), and covariance (N, M) with ``other`` (M, d)."""
-        ...
-
-    def deviation(self, z: np.ndarray) -> np.ndarray:
-        """Standard deviation of the function's value, (N,)."""
-        ...
-
-    @property
-    def noise(self) -> float:
-        """Variance of an observation around the function's value."""
+    def field(self, z: np.ndarray) -> Field:
+        """What it believes at codes (M, d)."""
         ...
 
 
@@ -57,28 +65,17 @@ class ExactProcess:
             warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound says: nothing to learn here
             self._process.fit(self.z, self.y)
 
-    @property
-    def _scale(self) -> float:
-        return float(self._process._y_train_std)
+    def field(self, z: np.ndarray) -> Field:
+        """What it believes at codes (M, d)."""
+        process, scale = self._process, float(self._process._y_train_std)
+        smooth = process.kernel_.k1  # without the noise
+        explained = solve_triangular(process.L_, smooth(process.X_train_, z), lower=True)
 
-    @property
-    def noise(self) -> float:
-        """Variance of an observation around the function's value."""
-        return float(self._process.kernel_.k2.noise_level) * self._scale**2
+        def covariance(place: int) -> np.ndarray:
+            return (smooth(z, z[place : place + 1])[:, 0] - explained.T @ explained[:, place]) * scale**2
 
-    def posterior(self, z: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean at ``z`` and covariance with ``other``."""
-        smooth = self._process.kernel_.k1
-        left, right = (
-            solve_triangular(self._process.L_, smooth(self._process.X_train_, side), lower=True) for side in (z, other)
-        )
-        return self._process.predict(z), (smooth(z, other) - left.T @ right) * self._scale**2
-
-    def deviation(self, z: np.ndarray) -> np.ndarray:
-        """Standard deviation of the function's value at ``z``."""
-        smooth = self._process.kernel_.k1
-        explained = solve_triangular(self._process.L_, smooth(self._process.X_train_, z), lower=True)
-        return np.sqrt(np.maximum(smooth.diag(z) - np.square(explained).sum(0), 1e-12)) * self._scale
+        variance = np.maximum(smooth.diag(z) - np.square(explained).sum(0), 1e-12) * scale**2
+        return Field(process.predict(z), variance, covariance, float(process.kernel_.k2.noise_level) * scale**2)
 
 
 def expected_improvement(mean: np.ndarray, deviation: np.ndarray, best: float) -> np.ndarray:
@@ -107,18 +104,17 @@ def propose(surrogate: Surrogate, candidates: np.ndarray, best: float, count: in
     """
     if count > len(candidates):
         raise TeachlibError(f"{count} picks from {len(candidates)} candidates; give more candidates")
-    mean, _ = surrogate.posterior(candidates, candidates[:1])
-    variance = np.square(surrogate.deviation(candidates))
+    field = surrogate.field(candidates)
+    variance = field.variance
     picks: list[int] = []
     moves = np.empty((0, len(candidates)))  # how each earlier pick reduced the covariance: Σ ← Σ − mᵀm
     for _ in range(count):
-        improvement = expected_improvement(mean, np.sqrt(np.maximum(variance, 1e-12)), best)
+        improvement = expected_improvement(field.mean, np.sqrt(np.maximum(variance, 1e-12)), best)
         improvement[picks] = -np.inf
         chosen = int(improvement.argmax())
         picks.append(chosen)
-        covariance = surrogate.posterior(candidates, candidates[chosen : chosen + 1])[1][:, 0]
-        covariance = covariance - moves.T @ moves[:, chosen]
-        move = covariance / np.sqrt(max(covariance[chosen], 1e-12) + surrogate.noise)
+        covariance = field.covariance(chosen) - moves.T @ moves[:, chosen]
+        move = covariance / np.sqrt(max(covariance[chosen], 1e-12) + field.noise)
         moves, variance = np.vstack([moves, move]), variance - np.square(move)
     return candidates[picks]
 

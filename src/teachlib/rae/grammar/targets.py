@@ -2,6 +2,7 @@
 
 import ast
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -27,10 +28,11 @@ def evaluate_expression(text: str, x: np.ndarray) -> np.ndarray | None:
     Nothing but sums, products, quotients, ``sin``, ``exp``, ``x`` and whole numbers is evaluated.
     """
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
-        with np.errstate(all="ignore"):
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore", SyntaxWarning)  # of "1x": Python guesses what was meant
+            tree = ast.parse(text.strip(), mode="eval").body
             return np.broadcast_to(_value(tree, x), x.shape).astype(float)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError):
         return None
 
 

@@ -1,0 +1,158 @@
+"""Losses of sequences against explicit products, the recipes' numbers, and a run there and back."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.distributions import Normal, kl_divergence
+
+from teachlib.errors import TeachlibError
+from teachlib.rae import grammar
+
+NAMES = [(name, "thesis") for name in grammar.RECIPES] + [("gvae", "released"), ("cvae", "released")]
+
+
+@pytest.fixture(scope="module")
+def expressions() -> list[str]:
+    return grammar.load("expressions", "test", limit=20)
+
+
+def _generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def test_sequence_loss_is_minus_the_log_of_a_product(expressions: list[str]) -> None:
+    codec = grammar.language("expressions").codec(rules=True)
+    tokens, logits = codec.encode(expressions), torch.randn(20, 15, 12, generator=_generator())
+    mask = codec.mask(tokens)
+    assert mask is not None
+    for row in range(20):
+        product = 1.0
+        for step in range(15):
+            weights = logits[row, step].exp() * mask[row, step]
+            product *= (weights[tokens[row, step]] / weights.sum()).item()
+        found = grammar.sequence_loss(logits[row : row + 1], tokens[row : row + 1], mask[row : row + 1])
+        assert found.item() == pytest.approx(-np.log(product), rel=1e-5)
+
+
+def test_probabilities_of_all_sentences_sum_to_one() -> None:
+    """Scores that leave no sentence out: the six rules' worth of sentences that fit, each by its own loss."""
+    codec = grammar.RuleCodec(grammar.EXPRESSIONS, 2)
+    logits = torch.randn(1, 2, 12, generator=_generator())
+    # Rules S → T and T → x | 1 | 2 | 3 alone: others could not end in two steps.
+    tokens = codec.encode(["x", "1", "2", "3"])
+    mask = torch.zeros(4, 2, 12, dtype=torch.bool)
+    mask[:, 0, 3] = mask[:, 1, 7:11] = True
+    assert grammar.sequence_loss(logits.expand(4, -1, -1), tokens, mask).neg().exp().sum() == pytest.approx(1, abs=1e-6)
+
+
+def test_released_loss_by_its_formula(expressions: list[str]) -> None:
+    codec = grammar.language("expressions").codec(rules=True)
+    tokens, logits = codec.encode(expressions), torch.randn(20, 15, 12, generator=_generator()).double()
+    mask = codec.mask(tokens)
+    p = (logits.exp() * mask / (logits.exp() * mask).sum(2, keepdim=True)).clamp(1e-7, 1 - 1e-7)
+    target = F.one_hot(tokens, 12).double()
+    entropies = -(target * p.log() + (1 - target) * (1 - p).log())
+    found = grammar.released_sequence_loss(logits, tokens, mask)
+    assert found.item() == pytest.approx(15 * entropies.mean().item(), rel=1e-6)
+
+
+@pytest.mark.parametrize(("name", "variant"), NAMES)
+def test_every_parameter_gets_a_gradient(name: str, variant: str, expressions: list[str]) -> None:
+    model = grammar.SequenceAutoencoder(grammar.recipe(name, scale="ci", variant=variant))
+    grammar.SequenceObjective(model).loss(model.codec.encode(expressions), _generator()).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", ["gvae", "gcvvae"])
+def test_divergence_against_torch(name: str, expressions: list[str]) -> None:
+    """Doubling the weight of KL adds exactly torch's divergence to the loss."""
+    once = grammar.recipe(name, scale="ci")
+    model = grammar.SequenceAutoencoder(once).eval()
+    tokens = model.codec.encode(expressions)
+    losses = []
+    for weight in (1.0, 2.0):
+        model.recipe = replace(once, kl_weight=weight)
+        losses.append(grammar.SequenceObjective(model).loss(tokens, _generator()))
+    mean, *log_variance = model.encoder(tokens).split(once.latent, dim=1)
+    deviation = (log_variance[0] / 2).exp() if log_variance else torch.full_like(mean, 0.7)
+    expected = kl_divergence(Normal(mean, deviation), Normal(torch.zeros_like(mean), 1)).sum(1).mean()
+    assert (losses[1] - losses[0]).item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_deterministic_loss_by_hand(expressions: list[str]) -> None:
+    model = grammar.SequenceAutoencoder(grammar.recipe("grae", scale="ci")).eval()
+    tokens, recipe = model.codec.encode(expressions), model.recipe
+    z = model.encoder(tokens)
+    expected = grammar.sequence_loss(model.decoder(z), tokens, model.codec.mask(tokens)).mean()
+    expected = expected + recipe.beta * 0.5 * z.square().sum(1).mean()
+    expected = expected + recipe.lambda_ * sum(p.square().sum() for p in model.decoder.parameters())
+    found = grammar.SequenceObjective(model).loss(tokens, _generator())
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_the_released_noise_is_a_hundredth(expressions: list[str]) -> None:
+    """The spread of the loss over draws is about a hundred times smaller with the published noise."""
+    recipe = grammar.recipe("gvae", scale="ci")
+    torch.manual_seed(0)
+    model = grammar.SequenceAutoencoder(recipe).eval()
+    tokens, spreads = model.codec.encode(expressions), []
+    for noise in (1.0, 0.01):
+        model.recipe = replace(recipe, noise=noise)
+        objective = grammar.SequenceObjective(model)
+        losses = [objective.loss(tokens, torch.Generator().manual_seed(seed)).item() for seed in range(30)]
+        spreads.append(np.std(losses))
+    assert 30 < spreads[0] / spreads[1] < 300
+
+
+def test_recipes_are_the_published_sizes() -> None:
+    found = grammar.recipe("gvae", "zinc", scale="paper", variant="released")
+    assert (found.latent, found.hidden, found.dense, found.kernels) == (56, 501, 435, (9, 9, 11))
+    assert (found.batch_size, found.noise, found.batch_norm) == (500, 0.01, False)
+    small = grammar.recipe("cvae", "expressions", scale="paper")
+    assert (small.latent, small.hidden, small.batch_size, small.steps) == (25, 100, 600, 50 * 160)
+    for name, wrong in (("gvaee", {}), ("grae", {"variant": "released"}), ("grae", {"steps": 0})):
+        with pytest.raises(TeachlibError):
+            grammar.recipe(name, **wrong)
+    with pytest.raises(TeachlibError, match="unknown set of strings 'glyphs'"):
+        grammar.recipe("grae", "glyphs")
+
+
+def test_a_run_is_trained_kept_and_opened(tmp_path: Path) -> None:
+    recipe = replace(grammar.recipe("grae", scale="ci", steps=40), samples=300)
+    model, history = grammar.train(recipe, folder=tmp_path / "run", progress=False, log_every=10)
+    _, losses = history.series("autoencoder")
+    assert losses[-1] < losses[0]
+    opened, header = grammar.open_run(tmp_path / "run")
+    tokens = model.codec.encode(grammar.load("expressions", "test", limit=5))
+    assert torch.equal(opened.scores(opened.encode(tokens)), model.scores(model.encode(tokens)))
+    assert header["recipe"]["name"] == "grae"
+
+
+def test_strings_by_name() -> None:
+    splits = {split: grammar.load("expressions", split, limit=500) for split in ("train", "validation", "test")}
+    assert all(len(found) == 500 for found in splits.values())
+    assert not set(splits["train"]) & set(splits["test"])
+    assert not set(splits["validation"]) & set(splits["test"])
+    assert grammar.load("expressions", "test", limit=3) == splits["test"][:3]
+    with pytest.raises(TeachlibError, match="unknown split"):
+        grammar.load("molecules", "training")
+
+
+def test_missing_zinc_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(TeachlibError, match=r"missing .*250k_rndm_zinc_drugs_clean.smi"):
+        grammar.load("zinc", root=tmp_path)
+    (tmp_path / "zinc").mkdir()
+    (tmp_path / "zinc" / "250k_rndm_zinc_drugs_clean.smi").write_text("CCO\n")
+    with pytest.raises(TeachlibError, match="wrong hash"):
+        grammar.load("zinc", root=tmp_path)
+
+
+@pytest.mark.parametrize("rules", [True, False])
+def test_assembled_molecules_fit_into_their_models(rules: bool) -> None:
+    codec = grammar.language("molecules").codec(rules=rules)
+    found = grammar.load("molecules", "test")[:200]
+    assert codec.decode(20 * F.one_hot(codec.encode(found), codec.size).float()) == found
