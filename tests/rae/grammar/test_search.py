@@ -1,6 +1,7 @@
 """Bayesian optimization against closed forms, quadrature, and a problem whose answer is known."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from scipy.stats import norm
 
 from teachlib.errors import TeachlibError
 from teachlib.rae.grammar.search import ExactProcess, expected_improvement, propose, search
+from teachlib.rae.grammar.sparse import SparseProcess
 
 
 @pytest.mark.parametrize(("mean", "deviation", "best"), [(0.3, 0.5, 0.0), (-1.0, 0.2, -0.9), (2.0, 1.0, 1.5)])
@@ -75,6 +77,21 @@ def test_search_finds_the_bottom_of_a_bowl() -> None:
     scores = [score for _, score in found.best(3)]
     assert scores == sorted(scores)
     assert scores[0] == pytest.approx(found.scores.min())
+
+
+def test_a_sparse_process_believes_nearly_what_the_exact_one_does() -> None:
+    pytest.importorskip("botorch", reason="the optional extra 'search' is not installed")
+    z, y = _data(200)
+    new = np.random.default_rng(3).normal(size=(100, 2))
+    sparse, exact = SparseProcess(z, y, inducing=50, steps=200).field(new), ExactProcess(z, y).field(new)
+    assert np.corrcoef(sparse.mean, exact.mean)[0, 1] > 0.97
+    assert sparse.covariance(3)[3] == pytest.approx(sparse.variance[3], rel=1e-4)
+
+
+def test_without_botorch_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "botorch", None)
+    with pytest.raises(TeachlibError, match=r"pip install 'teachlib\[search\]'"):
+        SparseProcess(*_data(5))
 
 
 def test_candidates_may_come_from_a_density_and_failures_count() -> None:

@@ -21,6 +21,7 @@ from teachlib.rae.grammar.models import (
 )
 from teachlib.rae.grammar.recipes import RECIPES, SequenceRecipe, recipe
 from teachlib.rae.grammar.search import ExactProcess, Field, Found, Surrogate, expected_improvement, propose, search
+from teachlib.rae.grammar.sparse import SparseProcess
 from teachlib.rae.grammar.strings import LANGUAGES, Derivations, Language, StringData, language, load
 from teachlib.rae.grammar.targets import (
     evaluate_expression,
@@ -52,6 +53,7 @@ __all__ = [
     "SequenceEncoder",
     "SequenceObjective",
     "SequenceRecipe",
+    "SparseProcess",
     "StringData",
     "Surrogate",
     "Written",
