@@ -156,3 +156,28 @@ def test_assembled_molecules_fit_into_their_models(rules: bool) -> None:
     codec = grammar.language("molecules").codec(rules=rules)
     found = grammar.load("molecules", "test")[:200]
     assert codec.decode(20 * F.one_hot(codec.encode(found), codec.size).float()) == found
+
+
+def test_a_row_counts_what_it_says(tmp_path: Path) -> None:
+    """An untrained model of rules: nothing comes back, everything is an expression, and trials differ by their seed."""
+    torch.manual_seed(0)
+    model = grammar.SequenceAutoencoder(grammar.recipe("grae", scale="ci")).eval()
+    found = grammar.evaluate(model, count=100, known=60, trials=2, rounds=1, batch=5, attempts=2)
+    row = found.row()
+    assert (row["exact"], row["normal_valid"], row["search_valid"]) == (0, 1, 1)
+    assert row["search_mean"] == pytest.approx(np.mean([trial.scores.mean() for trial in found.trials]))
+    assert found.trials[0].strings != found.trials[1].strings
+    assert found.best[0][1] == min(trial.scores.min() for trial in found.trials)
+    assert row["nats"] > 5
+
+
+def test_several_draws_are_judged_before_the_commonest_is_taken() -> None:
+    torch.manual_seed(0)
+    model = grammar.SequenceAutoencoder(grammar.recipe("cvae", scale="ci")).eval()
+    with torch.no_grad():  # mostly a string that is none, sometimes one that is
+        model.decoder.end.weight.zero_()
+        model.decoder.end.bias.fill_(-30.0)
+        model.decoder.end.bias[model.codec.alphabet.index("x")] = 0.0
+        model.decoder.end.bias[model.codec.alphabet.index(" ")] = 3.0
+    found = grammar.decode_valid(model, torch.zeros(3, 25), attempts=200, generator=_generator())
+    assert found == ["x", "x", "x"]

@@ -74,9 +74,9 @@ class CharacterCodec:
         """Nothing is forbidden: ``None``."""
 
     def decode(self, logits: Tensor, generator: torch.Generator | None = None) -> list[str | None]:
-        """The string of each sample of ``logits`` (N, T, R); padding at its end is taken off."""
+        """The string of each sample of ``logits`` (N, T, R); padding around it is taken off."""
         chosen = _choose(logits.flatten(0, 1), generator).view(logits.shape[:2]).tolist()
-        return ["".join(self.alphabet[number] for number in row).rstrip() for row in chosen]
+        return ["".join(self.alphabet[number] for number in row).strip() for row in chosen]
 
 
 class RuleCodec:

@@ -69,23 +69,32 @@ class Written:
         nats: −log P(string | its code) of a test string.
         valid: share of valid strings among those of codes drawn from each of :data:`PRIORS`.
         different: share of different strings among the valid ones, likewise.
-        found: the search's picks.
+        trials: the picks of searches with seeds of their own.
     """
 
     exact: float
     nats: float
     valid: dict[str, float]
     different: dict[str, float]
-    found: Found
+    trials: list[Found]
+
+    @property
+    def best(self) -> list[tuple[str, float]]:
+        """The three best different strings of all trials, and their scores."""
+        merged = {text: score for found in self.trials for text, score in found.best(3)}
+        return sorted(merged.items(), key=lambda pair: pair[1])[:3]
 
     def row(self) -> dict[str, float]:
         """All numbers by name, as ``results/`` keeps them."""
         row = {"exact": self.exact, "nats": self.nats}
         row |= {f"{name}_valid": value for name, value in self.valid.items()}
         row |= {f"{name}_different": value for name, value in self.different.items()}
-        best = [value for _, value in self.found.best(3)]
-        row |= {"search_valid": self.found.valid, "search_mean": float(self.found.scores.mean())}
-        return row | {f"search_best_{place}": value for place, value in enumerate(best, 1)}
+        for name, values in (
+            ("search_valid", [found.valid for found in self.trials]),
+            ("search_mean", [found.scores.mean() for found in self.trials]),
+        ):
+            row |= {name: float(np.mean(values)), f"{name}_spread": float(np.std(values, ddof=min(1, len(values) - 1)))}
+        return row | {f"search_best_{place}": value for place, (_, value) in enumerate(self.best, 1)}
 
 
 def evaluate(
@@ -94,6 +103,7 @@ def evaluate(
     seed: int = 0,
     count: int = 1_000,
     known: int = 500,
+    trials: int = 5,
     rounds: int = 5,
     batch: int = 50,
     attempts: int = 25,
@@ -106,7 +116,8 @@ def evaluate(
         seed: of all draws.
         count: test strings, and strings of each prior.
         known: training strings whose scores the search starts from.
-        rounds: of the search.
+        trials: searches, each from the same strings with a seed of its own.
+        rounds: of each search.
         batch: picks a round.
         attempts: draws a code.
         surrogate: of the search; by default :class:`ExactProcess`.
@@ -125,18 +136,21 @@ def evaluate(
         strings = model.decode(density.sample(count, generator), generator)
         right = [text for text in strings if is_valid(dataset, text)]
         valid[name], different[name] = len(right) / count, len(set(right)) / max(1, len(right))
-    found = search_model(
-        model,
-        train[:known],
-        codes[:known],
-        seed=seed,
-        rounds=rounds,
-        batch=batch,
-        attempts=attempts,
-        surrogate=surrogate,
-    )
+    searched = [
+        search_model(
+            model,
+            train[:known],
+            codes[:known],
+            seed=seed + trial,
+            rounds=rounds,
+            batch=batch,
+            attempts=attempts,
+            surrogate=surrogate,
+        )
+        for trial in range(trials)
+    ]
     exact = float(np.mean([a == b for a, b in zip(model.codec.decode(logits), test, strict=True)]))
-    return Written(exact, nats, valid, different, found)
+    return Written(exact, nats, valid, different, searched)
 
 
 def search_model(
