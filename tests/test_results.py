@@ -1,13 +1,16 @@
 """What is committed under results/: complete provenance, and the claims that the pages make of it."""
 
+import pandas as pd
 import pytest
 
-from teachlib import rae
+from teachlib import rae, thesis
 from teachlib.data import CATALOGUE
+from teachlib.rae.recipes import COMBINED
 from teachlib.results import read_results, spread
 
-MAIN = ("vae", "ae", "rae-l2")  # in three seeds everywhere
-ROWS = [(dataset, name) for dataset in ("mnist", "glyphs") for name in read_results("3.1", dataset)]
+DATASETS = ("mnist", "glyphs")
+MAIN = ("vae", "ae", "rae-l2")  # in three seeds everywhere, as all are on MNIST
+ROWS = [(dataset, name) for dataset in DATASETS for name in rae.RECIPES]
 
 
 def _values(dataset: str, name: str, quantity: str) -> list[float]:
@@ -19,15 +22,11 @@ def test_provenance_is_complete(dataset: str, name: str) -> None:
     row = read_results("3.1", dataset)[name]
     assert row["provenance"].keys() >= {"command", "commit", "seeds", "device", "cores", "date", "seconds", "torch"}
     seeds = row["provenance"]["seeds"]
-    assert seeds == ([0, 1, 2] if name in MAIN else list(range(len(seeds))))
+    assert seeds == ([0, 1, 2] if name in MAIN or dataset == "mnist" else list(range(len(seeds))))
     assert row["trained_steps"] == [row["recipe"]["steps"]] * len(seeds)
     assert row["samples"] == CATALOGUE[dataset].splits["test"]
     assert row["metric"].startswith(f"FD-{dataset}")  # never FID
     assert len(row["data_sha256"]) == 3
-
-
-def test_every_recipe_has_a_row_on_glyphs() -> None:
-    assert read_results("3.1", "glyphs").keys() == set(rae.RECIPES)
 
 
 @pytest.mark.parametrize(("dataset", "name"), ROWS)
@@ -36,13 +35,35 @@ def test_the_mixture_helps_every_model_at_every_seed(dataset: str, name: str) ->
     assert all(mixture < normal for mixture, normal in pairs)
 
 
-@pytest.mark.parametrize("dataset", ["mnist", "glyphs"])
-def test_rae_with_the_mixture_beats_the_vae_from_its_prior(dataset: str) -> None:
-    pairs = zip(_values(dataset, "rae-l2", "mixture"), _values(dataset, "vae", "normal"), strict=True)
-    assert all(ours < theirs for ours, theirs in pairs)
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("name", [name for name in rae.RECIPES if name.startswith("rae")])
+def test_every_rae_with_the_mixture_beats_the_vae_from_its_prior(dataset: str, name: str) -> None:
+    assert max(_values(dataset, name, "mixture")) < min(_values(dataset, "vae", "normal"))
 
 
-@pytest.mark.parametrize("dataset", ["mnist", "glyphs"])
+def _mean(dataset: str, name: str, quantity: str) -> float:
+    return sum(_values(dataset, name, quantity)) / len(_values(dataset, name, quantity))
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_combinations_bring_no_large_gain_and_a_plain_autoencoder_comes_close(dataset: str) -> None:
+    mixture = {name: _mean(dataset, name, "mixture") for name in rae.RECIPES}
+    single = min(mixture[name] for name in ("rae-l2", "rae-gp", "rae-sn"))
+    assert min(mixture[name] for name in COMBINED) > 0.75 * single
+    assert mixture["ae"] < 1.35 * mixture["rae-l2"]
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("quantity", ["reconstruction", "mixture"])
+def test_two_columns_agree_with_the_thesis_in_order(dataset: str, quantity: str) -> None:
+    """Beyond 0.54, which fourteen models of no order reach in one case of twenty."""
+    printed = pd.concat([thesis.table("3.1", "mnist"), thesis.table("A.3", "mnist")])[quantity]
+    printed = printed[~printed.index.duplicated()].dropna()
+    ours = pd.Series({name: _mean(dataset, str(name), quantity) for name in printed.index})
+    assert printed.corr(ours, method="spearman") > 0.54
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
 def test_two_orders_of_the_thesis_do_not_come_out_here(dataset: str) -> None:
     """What paper-vs-measured says in its text: when a better run turns these over, the page must change."""
     means = {
