@@ -153,7 +153,7 @@ def search(
     rounds: int = 5,
     batch: int = 50,
     candidates: Callable[[int, np.random.Generator], np.ndarray] | None = None,
-    surrogate: Callable[[np.ndarray, np.ndarray], Surrogate] = ExactProcess,
+    surrogate: Callable[[np.ndarray, np.ndarray], Surrogate] | None = None,
     pool: int = 10_000,
     seed: int = 0,
 ) -> Found:
@@ -168,7 +168,7 @@ def search(
         batch: picks a round.
         candidates: draws so many codes to pick from; ``None``: uniform in the smallest box around all codes so far,
             as in the published code.
-        surrogate: made anew from all codes and scores each round.
+        surrogate: made anew from all codes and scores each round; by default :class:`ExactProcess`.
         pool: candidates a round.
         seed: of the candidates.
 
@@ -184,7 +184,7 @@ def search(
             offered = rng.uniform(codes.min(0), codes.max(0), (pool, codes.shape[1]))
         else:
             offered = candidates(pool, rng)
-        picked = propose(surrogate(codes, scores), offered, float(scores.min()), batch)
+        picked = propose((surrogate or ExactProcess)(codes, scores), offered, float(scores.min()), batch)
         written = list(decode(picked))
         strings += written
         codes = np.vstack([codes, picked])
