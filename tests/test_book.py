@@ -233,7 +233,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Replace the slow part of a run by a copy, and list what was run."""
     names: list[str] = []
 
-    def copy(job: notebooks.Job) -> notebooks.Outcome:
+    def copy(job: notebooks.Job, environment: object) -> notebooks.Outcome:
         names.append(job.name)
         Path(job.output).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(job.source, job.output)
@@ -283,7 +283,7 @@ def test_damaged_cache_is_no_cache(project: Path, runs: list[str]) -> None:
 def test_after_a_failure_no_further_notebook_starts(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[str] = []
 
-    def fail(job: notebooks.Job) -> notebooks.Outcome:
+    def fail(job: notebooks.Job, environment: object) -> notebooks.Outcome:
         started.append(job.name)
         return notebooks.Outcome(0.0, f"{job.name}: cell 1 fails")
 

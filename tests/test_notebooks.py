@@ -1,22 +1,32 @@
 """Every notebook runs at scale ci through nbval; its tagged outputs are compared exactly."""
 
-import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+
+from notebooks import kernel_environment  # noqa: E402
+from warm_kernels import warm_kernels  # noqa: E402
+
 NOTEBOOKS = sorted((ROOT / "chapters").rglob("*.ipynb"))
 LONGEST_CELL = 20  # lines
 
 
+@pytest.fixture(scope="module")
+def environment() -> Iterator[dict[str, str]]:
+    """As the book's notebooks have it: scale ci, one thread, embedded data only."""
+    with warm_kernels(kernel_environment("ci")) as warm:
+        yield warm
+
+
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs_at_scale_ci(notebook: Path) -> None:
-    environment = {**os.environ, "TEACHLIB_SCALE": "ci", "OMP_NUM_THREADS": "1"}
-    environment.pop("TEACHLIB_DATA", None)  # embedded data only, as everyone has them
+def test_notebook_runs_at_scale_ci(notebook: Path, environment: dict[str, str]) -> None:
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "-p", "no:cacheprovider", str(notebook)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-6000:]

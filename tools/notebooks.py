@@ -20,6 +20,7 @@ from typing import Any
 
 import nbformat
 from staging import BookError
+from warm_kernels import warm_kernels
 
 # A notebook at laptop scale may take 6 GiB; most take far less.
 GIBIBYTES_PER_NOTEBOOK = 4
@@ -196,12 +197,12 @@ def kernel_environment(scale: str, inherited: Mapping[str, str] = os.environ) ->
     return environment
 
 
-def run(job: Job) -> Outcome:
-    """Run one notebook in a process of its own."""
+def run(job: Job, environment: Mapping[str, str]) -> Outcome:
+    """Run one notebook in a process of its own, with this environment."""
     start = time.monotonic()
     process = subprocess.run(
         [sys.executable, str(Path(__file__).resolve()), json.dumps(asdict(job))],
-        env=kernel_environment(job.scale),
+        env=environment,
         capture_output=True,
         text=True,
     )
@@ -219,8 +220,12 @@ def workers() -> int:
     return max(1, min(os.cpu_count() or 1, int(memory / GIBIBYTES_PER_NOTEBOOK)))
 
 
-def run_all(jobs: Mapping[Path, Job], at_once: int) -> None:
+def run_all(jobs: Mapping[Path, Job], environment: Mapping[str, str], at_once: int) -> None:
     """Run the jobs, several at a time, and put each result into the cache under its path.
+
+    Args:
+        jobs: each by the path of its result.
+        environment: of every notebook's process.
 
     Raises:
         BookError: a notebook failed; those already running were finished, none was started after it.
@@ -228,7 +233,7 @@ def run_all(jobs: Mapping[Path, Job], at_once: int) -> None:
     stop = threading.Event()
 
     def run_unless_stopped(job: Job) -> Outcome | None:
-        outcome = None if stop.is_set() else run(job)
+        outcome = None if stop.is_set() else run(job, environment)
         if outcome and outcome.failure:
             stop.set()
         return outcome
@@ -286,7 +291,9 @@ def executed(
         jobs[cache[name]] = Job(name, str(sources[name]), str(folder), str(build / "failed" / name), scale)
     for name in ready:
         print(f"  {name}  from the cache", flush=True)
-    run_all(jobs, at_once or workers())
+    if jobs:
+        with warm_kernels(kernel_environment(scale)) as warm:
+            run_all(jobs, warm, at_once or workers())
     return {name: path.read_bytes() for name, path in cache.items()}, len(ready)
 
 

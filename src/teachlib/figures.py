@@ -15,6 +15,7 @@ import torch
 from cycler import cycler
 from IPython.display import HTML, display
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import Collection, PathCollection
 from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
@@ -162,8 +163,6 @@ def _rgba(colour: Any) -> tuple[float, float, float, float] | None:
 
 def _recolour(figure: Figure, ink: str) -> None:
     """Give ``ink`` to everything drawn in black or in an ink; other colours stay."""
-    figure.set_dpi(DPI)
-    figure.draw_without_rendering()  # ticks and their labels exist only afterwards
     for artist in figure.findobj(lambda found: isinstance(found, Text | Line2D | Patch | Collection)):
         for part in ("color", "edgecolor", "facecolor", "markeredgecolor", "markerfacecolor"):
             get, put = getattr(artist, f"get_{part}", None), getattr(artist, f"set_{part}", None)
@@ -177,12 +176,15 @@ def _drawn(figure: Figure) -> list[Image.Image]:
     if figure.get_layout_engine() is None and any(axes.get_subplotspec() for axes in figure.axes):
         figure.set_layout_engine("constrained")
     _clear_grounds(figure)
+    canvas = FigureCanvasAgg(figure)
+    figure.set_dpi(DPI)
+    figure.draw_without_rendering()  # ticks and their labels exist only afterwards
+    figure.set_layout_engine("none")  # which is found by now; each drawing would look for it again
     pictures: list[Image.Image] = []
     for ink in (INK, INK_ON_DARK):
         _recolour(figure, ink)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=DPI, transparent=True)
-        pictures.append(Image.open(buffer))
+        canvas.draw()
+        pictures.append(Image.fromarray(np.array(canvas.buffer_rgba())))
     _recolour(figure, INK)
     _close(figure)
     return pictures

@@ -224,7 +224,7 @@ def test_the_noise_of_nce_is_as_wide_as_its_density_says() -> None:
 
 
 def test_samples_of_an_energy_start_broad_and_end_at_its_density() -> None:
-    model = EnergyModel(Round(1, confining=4.0), "cd", spread=3.0, step_size=0.02)
+    model = EnergyModel(Round(1, width=2, confining=4.0), "cd", spread=3.0, step_size=0.02)
     generator = torch.Generator().manual_seed(0)
     assert model.sample(20_000, generator, steps=0).std().item() == pytest.approx(3.0, abs=0.05)
     assert model.sample(20_000, generator).std().item() == pytest.approx(0.5, abs=0.02)

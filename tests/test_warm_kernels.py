@@ -1,0 +1,97 @@
+"""Forked kernels: ready at once, in the asker's folder and environment, gone with whoever asked."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from jupyter_client.manager import KernelManager
+
+TOOLS = Path(__file__).resolve().parents[1] / "tools"
+sys.path.insert(0, str(TOOLS))
+
+from warm_kernels import warm_kernels  # noqa: E402
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux alone")
+
+
+@pytest.fixture(scope="module")
+def environment() -> Iterator[dict[str, str]]:
+    with warm_kernels({**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"}) as warm:
+        yield warm
+
+
+@pytest.fixture
+def kernel(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[KernelManager]:
+    monkeypatch.setenv("JUPYTER_PATH", environment["JUPYTER_PATH"])
+    manager = KernelManager(kernel_name="python3")
+    manager.start_kernel(cwd=str(tmp_path), env={**environment, "GREETING": "hello"})
+    yield manager
+    manager.shutdown_kernel(now=True)
+
+
+def printed(manager: KernelManager, code: str) -> str:
+    """What the code prints in the kernel."""
+    texts: list[str] = []
+    client = manager.client()
+    client.start_channels()
+    client.wait_for_ready(timeout=60)
+    client.execute_interactive(
+        code, timeout=60, output_hook=lambda message: texts.append(message["content"].get("text", ""))
+    )
+    client.stop_channels()
+    return "".join(texts)
+
+
+def alive(process: int) -> bool:
+    """Whether the process still runs; one that has ended and was not yet waited for does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_kernel_has_its_own_process_the_folder_and_the_environment(kernel: KernelManager, tmp_path: Path) -> None:
+    found = printed(kernel, "import os, sys\nprint(os.getcwd(), os.environ['GREETING'], 'torch' in sys.modules)")
+    assert found == f"{tmp_path} hello True\n"
+    assert printed(kernel, "print('tools' in ' '.join(sys.path))") == "False\n"
+
+
+def test_a_kernel_ends_with_the_process_that_asked_for_it(kernel: KernelManager) -> None:
+    process = int(printed(kernel, "import os; print(os.getpid())"))
+    asker = kernel.provisioner.pid
+    assert process != asker
+    os.kill(asker, signal.SIGKILL)
+    until = time.monotonic() + 10
+    while alive(process) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not alive(process)
+
+
+def test_a_cell_can_be_interrupted(kernel: KernelManager) -> None:
+    client = kernel.client()
+    client.start_channels()
+    client.wait_for_ready(timeout=60)
+    client.execute("import time; print('begun'); time.sleep(60)")
+    while client.get_iopub_msg(timeout=60)["content"].get("text") != "begun\n":
+        pass
+    kernel.interrupt_kernel()
+    assert client.get_shell_msg(timeout=20)["content"]["ename"] == "KeyboardInterrupt"
+    client.stop_channels()
+
+
+def test_after_the_server_kernels_start_in_the_usual_way(environment: dict[str, str], tmp_path: Path) -> None:
+    with warm_kernels(environment) as ended:
+        specification = (Path(ended["JUPYTER_PATH"]) / "kernels" / "python3" / "kernel.json").read_text()
+    folder = tmp_path / "kernels" / "python3"
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text(specification)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_PATH", str(tmp_path))
+        manager = KernelManager(kernel_name="python3")
+        manager.start_kernel()
+        assert printed(manager, "import sys; print('torch' in sys.modules)") == "False\n"
+        manager.shutdown_kernel(now=True)
