@@ -37,9 +37,10 @@ serve: book  ## build the book, serve it on this machine, open the browser
 test: $(VENV)/.ready  ## check style, types and imports, then run all tests
 	@$(BIN)/python -m ruff check --quiet
 	@$(BIN)/python -m ruff format --check --quiet || { echo "some files are not formatted: make format"; exit 1; }
-	@$(BIN)/python -m mypy --no-error-summary src/teachlib tools
 	@output=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$output"; exit 1; }
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+	@$(BIN)/python -m mypy --no-error-summary src/teachlib tools & types=$$!; \
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS); tests=$$?; \
+	wait $$types && exit $$tests
 
 bench: $(VENV)/.ready  ## compare speed with peers, both in one run
 	@$(BIN)/python -m benchmarks

@@ -145,7 +145,11 @@ def test_a_checkpoint_of_something_else_is_refused(run: Path) -> None:
     assert (done.returncode, "a checkpoint of another recipe" in done.stderr) == (1, True)
 
 
-def test_a_table_is_trained_measured_and_gone_on_with(tmp_path: Path) -> None:
+def test_a_table_is_trained_measured_and_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def here(command: list[str], **_: object) -> Done:
+        return teachlib(*command[3:], folder=tmp_path)
+
+    monkeypatch.setattr("teachlib.fill.subprocess", mock.Mock(run=here))  # the next test starts processes
     again = ("table", "3.1", "--dataset", "digits", "--train", "ae", "--out", "all", *QUICK)
     for _ in range(2):
         done = teachlib(*again, folder=tmp_path)

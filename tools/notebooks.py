@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -280,8 +281,8 @@ def executed(
     Raises:
         BookError: a notebook failed.
     """
-    environment = environment_digest(root, scale)
-    cache = {name: build / "cache" / f"{notebook_digest(path, environment)}.ipynb" for name, path in sources.items()}
+    common = environment_digest(root, scale)
+    cache = {name: build / "cache" / f"{notebook_digest(path, common)}.ipynb" for name, path in sources.items()}
     ready = {name: content for name, path in cache.items() if (content := read_cache(path)) is not None}
     jobs = {}
     # The longest first, by their text: one that started last would keep all others waiting.
@@ -291,9 +292,9 @@ def executed(
         jobs[cache[name]] = Job(name, str(sources[name]), str(folder), str(build / "failed" / name), scale)
     for name in ready:
         print(f"  {name}  from the cache", flush=True)
-    if jobs:
-        with warm_kernels(kernel_environment(scale)) as warm:
-            run_all(jobs, warm, at_once or workers())
+    plain = kernel_environment(scale)
+    with warm_kernels(plain) if len(jobs) > 1 else nullcontext(plain) as environment:  # one alone gains nothing
+        run_all(jobs, environment, at_once or workers())
     return {name: path.read_bytes() for name, path in cache.items()}, len(ready)
 
 

@@ -32,7 +32,7 @@ class Production:
         return f"{self.left} → {' '.join(self.right) or 'ε'}"
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Item:
     """A production read up to its ``dot``-th symbol, begun at token ``origin`` (Earley, 1970)."""
 
@@ -168,6 +168,16 @@ class Grammar:
         """The rules that rewrite a symbol; none for a symbol that nothing rewrites."""
         return self._rules_of.get(symbol, [])
 
+    @cached_property
+    def openings(self) -> dict[tuple[str, str], list[int]]:
+        """The rules that rewrite a symbol into strings that may begin with a terminal, by symbol and terminal."""
+        found: dict[tuple[str, str], list[int]] = {}
+        for index, rule in enumerate(self.productions[:-1]):
+            begin = rule.right[0]
+            for token in {begin[1:-1]} if _is_terminal(begin) else self.first.get(begin, ()):
+                found.setdefault((rule.left, token), []).append(index)
+        return found
+
 
 def _read(text: str) -> list[Production]:
     found = []
@@ -202,17 +212,13 @@ class _Chart:
         if position == len(self.tokens) or symbol in self.waiting[position]:
             return []
         self.waiting[position][symbol] = []
-        token, grammar = self.tokens[position], self.grammar
-        found = []
-        for rule in grammar.rules_of(symbol):
-            begin = grammar.productions[rule].right[0]
-            if token == begin[1:-1] if _is_terminal(begin) else token in grammar.first.get(begin, ()):
-                found.append(_Item(rule, 0, position, None, None))
-        return found
+        rules = self.grammar.openings.get((symbol, self.tokens[position]), ())
+        return [_Item(rule, 0, position, None, None) for rule in rules]
 
     def _close(self, agenda: list[_Item], position: int) -> tuple[list[_Item], list[_Item]]:
         """Follow every item as far as it goes without another token: those that read it, and those that are done."""
         scanned, complete, seen = [], [], set()
+        token = self.tokens[position] if position < len(self.tokens) else None
         while agenda:
             item = agenda.pop()
             key = (item.rule, item.dot, item.origin)
@@ -224,10 +230,10 @@ class _Chart:
                 complete.append(item)
                 for parent in self.waiting[item.origin].get(rule.left, ()):
                     agenda.append(_Item(parent.rule, parent.dot + 1, parent.origin, parent, item))
-            elif _is_terminal(symbol := rule.right[item.dot]):
-                if position < len(self.tokens) and symbol[1:-1] == self.tokens[position]:
+            elif token is not None and _is_terminal(symbol := rule.right[item.dot]):
+                if symbol[1:-1] == token:
                     scanned.append(_Item(item.rule, item.dot + 1, item.origin, item, None))
-            elif position < len(self.tokens):
+            elif token is not None:
                 agenda.extend(self._predicted(symbol, position))
                 self.waiting[position][symbol].append(item)
         return scanned, complete
