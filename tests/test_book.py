@@ -1,5 +1,6 @@
 """The book: how it is built, and what a reader's browser gets."""
 
+import contextlib
 import importlib
 import json
 import os
@@ -288,6 +289,7 @@ def test_after_a_failure_no_further_notebook_starts(project: Path, monkeypatch: 
         return notebooks.Outcome(0.0, f"{job.name}: cell 1 fails")
 
     monkeypatch.setattr(notebooks, "run", fail)
+    monkeypatch.setattr(notebooks, "warm_kernels", contextlib.nullcontext)
     sources = {f"{letter}.ipynb": write_notebook(project / f"{letter}.ipynb", letter) for letter in "abcdefgh"}
     build = project / "_build"
     with pytest.raises(staging.BookError):

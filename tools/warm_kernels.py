@@ -93,13 +93,13 @@ def become_kernel(connection: socket.socket) -> None:
     asked = json.loads(message)
     os.chdir(asked["folder"])
     os.environ.clear()
-    os.environ.update(asked["environment"], JPY_PARENT_PID=str(os.getppid()))
+    os.environ.update(asked["environment"])
     # Jupyter kills the process it started, which is the one that asked: whoever is left alone ends too.
     threading.Thread(target=lambda: os._exit(len(connection.recv(1))), daemon=True).start()
     connection.send(str(os.getpid()).encode())
     del sys.path[0]  # this file's folder; a kernel puts its own there
     kernelapp = importlib.import_module("ipykernel.kernelapp")
-    sys.argv = ["ipykernel_launcher", *asked["arguments"]]
+    sys.argv = ["ipykernel_launcher", *asked["arguments"], f"--IPKernelApp.parent_handle={os.getppid()}"]
     kernelapp.launch_new_instance()
     os._exit(0)
 

@@ -17,7 +17,7 @@ def points() -> torch.Tensor:
     return data.density("moons").sample(500, torch.Generator().manual_seed(0)).double()
 
 
-def grid(extent: float = 6.0, side: int = 400) -> tuple[torch.Tensor, float]:
+def grid(extent: float = 6.0, side: int = 240) -> tuple[torch.Tensor, float]:
     ticks = (torch.arange(side, dtype=torch.float64) + 0.5) * 2 * extent / side - extent
     return torch.cartesian_prod(ticks, ticks), (2 * extent / side) ** 2
 

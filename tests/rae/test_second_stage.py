@@ -27,7 +27,7 @@ def spread_of_radius(z: torch.Tensor) -> float:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_second_stage_improves_a_mismatched_prior(codes: torch.Tensor, kind: str) -> None:
     generator = torch.Generator().manual_seed(1)
-    fitted = rae.fit_second_stage(codes, kind=kind, scale="laptop", steps=1_500)  # type: ignore[arg-type]
+    fitted = rae.fit_second_stage(codes, kind=kind, scale="laptop", steps=900)  # type: ignore[arg-type]
     drawn, prior = fitted.sample(4_000, generator), rae.standard_normal(3).sample(4_000, generator)
     real = statistics_of(codes)
     far, near = (frechet_between(statistics_of(z), real, relative=True) for z in (prior, drawn))
