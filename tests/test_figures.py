@@ -416,12 +416,13 @@ def test_an_explorer_shows_a_live_picture_and_its_twin(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(figures, "display", shown.append)
     figures.explorer(draw, [0.0, 0.5, 1.0], label="v", caption=lambda v: f"value {v:.1f}", alt="a field")
-    first, live, twin = shown
+    live, twin = shown
+    picture = live.children[2]
     assert asked == [0.0, 0.0, 0.5, 1.0]  # the live one, then the twin's three
-    assert 'alt="a field"' in first.data
+    assert 'alt="a field"' in picture.value
     live.children[1].value = 0.25
     assert asked[-1] == 0.25
-    assert "value 0.2" in shown[-1].data
+    assert "value 0.2" in picture.value
     assert '"value 0.5"' in twin.data.replace("&quot;", '"')
 
 

@@ -26,6 +26,8 @@ from warm_kernels import warm_kernels
 # A notebook at laptop scale may take 6 GiB; most take far less.
 GIBIBYTES_PER_NOTEBOOK = 4
 SHOWN_LINES = 6
+# Below paper scale no cell takes a tenth of this: one that does hangs.
+CELL_SECONDS = 600
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
@@ -168,6 +170,7 @@ def execute(job: Job) -> str:
             language="python",
             cwd=job.folder,
             progress_bar=False,
+            execution_timeout=None if job.scale == "paper" else CELL_SECONDS,
         )
     except papermill.PapermillExecutionError as error:
         number = cell_number(output, failed_cell(output))

@@ -592,21 +592,21 @@ def explorer(
         alt: description of the picture for those who do not see it.
         height: of the picture on the page, in CSS pixels; a figure keeps its own.
     """
-    from ipywidgets import FloatSlider, Label, Output, VBox  # here: only notebooks need it
+    import ipywidgets as widgets  # here: only notebooks need it
 
     step = (values[-1] - values[0]) / 100
-    chosen = FloatSlider(values[0], min=values[0], max=values[-1], step=step, description=label)
-    shown = Output()
+    chosen = widgets.FloatSlider(values[0], min=values[0], max=values[-1], step=step, description=label)
+    # Not an Output widget: its messages can cross with a cell's reply, and nbclient then waits for ever.
+    shown = widgets.HTML()
 
     def update(_: Any = None) -> None:
-        shown.clear_output(wait=True)
         picture = _picture_html(draw(chosen.value), alt=alt, height=height)
-        with shown:
-            display(HTML(f"{picture}<p>{html.escape(caption(chosen.value))}</p>"))
+        shown.value = f"{picture}<p>{html.escape(caption(chosen.value))}</p>"
 
     chosen.observe(update, "value")
     update()
-    live = VBox([Label("Any value:"), chosen, shown, Label("Chosen values, without a kernel:")])
+    labels = widgets.Label("Any value:"), widgets.Label("Chosen values, without a kernel:")
+    live = widgets.VBox([labels[0], chosen, shown, labels[1]])
     live.add_class("teachlib-live")
     display(live)
     frames = [draw(value) for value in values]

@@ -22,8 +22,9 @@ _SIZES: dict[str, dict[str, Any]] = {
     "expressions": {"latent": 25, "hidden": 100, "dense": 100, "filters": (2, 3, 4), "kernels": (2, 3, 4)},
     "zinc": {"latent": 56, "hidden": 501, "dense": 435, "filters": (9, 9, 10), "kernels": (9, 9, 11)},
 }
-_HIDDEN = {Scale.CI: 16, Scale.LAPTOP: 100}
-_STEPS = {Scale.CI: 30, Scale.LAPTOP: 6_000}
+# Of expressions, and of molecules, whose sequences are ten times as long.
+_HIDDEN = {Scale.CI: (16, 16), Scale.LAPTOP: (100, 64)}
+_STEPS = {Scale.CI: (30, 30), Scale.LAPTOP: (6_000, 2_000)}
 _SAMPLES = {Scale.CI: 1_000, Scale.LAPTOP: 40_000}
 
 
@@ -129,9 +130,12 @@ def recipe(
     found, chosen = language(dataset), Scale.of(scale)
     equations = dataset == "expressions"
     sizes = dict(_SIZES["expressions" if equations else "zinc"])
-    sizes["hidden"] = width or _HIDDEN.get(chosen, sizes["hidden"])
     batch_size, epochs = (600, 50) if equations else (500, 100)
     samples = min(_SAMPLES.get(chosen, found.splits["train"]), found.splits["train"])
+    planned = epochs * (samples // batch_size)
+    if chosen is not Scale.PAPER:
+        sizes["hidden"], planned = (both[0 if equations else 1] for both in (_HIDDEN[chosen], _STEPS[chosen]))
+    sizes["hidden"] = width or sizes["hidden"]
     return SequenceRecipe(
         name=name,
         dataset=dataset,
@@ -146,7 +150,7 @@ def recipe(
         lambda_=OURS["lambda_"] if name == "grae" else 0.0,
         learning_rate=1e-3,
         batch_size=batch_size if chosen is Scale.PAPER else 200 if equations else 100,
-        steps=steps or _STEPS.get(chosen, epochs * (samples // batch_size)),
+        steps=steps or planned,
         samples=samples,
         plateau_patience=1 if equations and chosen is Scale.PAPER else 3,
         **sizes,
