@@ -6,7 +6,7 @@ import pytest
 from teachlib import rae, thesis
 from teachlib.data import CATALOGUE
 from teachlib.rae.recipes import COMBINED
-from teachlib.results import read_results, spread
+from teachlib.results import read_results, shown, spread
 
 DATASETS = ("mnist", "glyphs")
 MAIN = ("vae", "ae", "rae-l2")  # in three seeds everywhere, as all are on MNIST
@@ -77,3 +77,8 @@ def test_two_orders_of_the_thesis_do_not_come_out_here(dataset: str) -> None:
 def test_spread_is_the_sample_deviation() -> None:
     assert spread([1.0, 3.0]) == {"mean": 2.0, "std": pytest.approx(2**0.5), "values": [1.0, 3.0]}
     assert spread([4.0])["std"] == 0.0
+
+
+def test_one_value_is_shown_without_a_spread() -> None:
+    assert shown(spread([0.5, 0.7])) == "0.6000 ± 0.1414"
+    assert shown(spread([0.5]), digits=1, factor=1000) == "500.0"

@@ -28,12 +28,11 @@ def markdown(head: list[str], rows: list[list[str]]) -> str:
 
 
 def spread(quantity: str, value: dict[str, Any]) -> str:
-    """Mean ± standard deviation, or one seed's value: distances in thousandths, short enough for a narrow column."""
-    factor = 1000 if quantity in ("floor", *FID) else 1
-    digits = 1 if factor == 1000 else 3
-    if len(value["values"]) == 1:
-        return f"{factor * value['mean']:.{digits}f}"
-    return f"{factor * value['mean']:.{digits}f}\u00a0±\u00a0{factor * value['std']:.{digits}f}"
+    """Mean and standard deviation, distances in thousandths, short enough for a narrow column."""
+    from teachlib.results import shown
+
+    text = shown(value, factor=1000, digits=1) if quantity in ("floor", *FID) else shown(value, digits=3)
+    return text.replace(" ", "\u00a0")
 
 
 def beside(number: str, quantities: tuple[str, ...], measured: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ from teachlib.errors import TeachlibError, unknown
 from teachlib.fill import fill
 from teachlib.metrics import classifier_features
 from teachlib.rae import grammar
-from teachlib.results import provenance, read_results, refuse_unwritable, spread, write_result
+from teachlib.results import provenance, read_results, refuse_unwritable, shown, spread, write_result
 from teachlib.scale import best_device, machine
 from teachlib.training import make_fabric
 
@@ -267,7 +267,8 @@ _MEASURES = {
 
 
 def _summary(values: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    return pd.DataFrame({name: {"mean": value["mean"], "std": value["std"]} for name, value in values.items()}).T
+    found = pd.DataFrame({name: {"mean": value["mean"], "std": value["std"]} for name, value in values.items()}).T
+    return found if any(len(value["values"]) > 1 for value in values.values()) else found[["mean"]]
 
 
 @app.command()
@@ -307,13 +308,10 @@ def table(
         print(f"\nnothing measured here yet on {dataset}: 'teachlib train RECIPE --dataset {dataset}', then 'evaluate'")
         return
     first = next(iter(measured.values()))
-    print(f"\nMeasured here, {first['metric']}; {first['samples']} samples; mean ± std over seeds")
+    print(f"\nMeasured here, {first['metric']}; {first['samples']} samples; mean ± std over seeds, or one seed's")
     rows = {
-        shown: {
-            quantity: "{mean:.4f} ± {std:.4f}".format(**measured[name]["values"][quantity])
-            for quantity in printed.columns
-        }
-        for name, shown in thesis.DISPLAY_NAMES.items()
+        title: {quantity: shown(measured[name]["values"][quantity]) for quantity in printed.columns}
+        for name, title in thesis.DISPLAY_NAMES.items()
         if name in measured
     }
     print(pd.DataFrame(rows).T.to_string())

@@ -38,6 +38,18 @@ def spread(values: Sequence[float]) -> dict[str, float | int | list[float]]:
     return {"mean": mean(values), "std": deviation, "values": list(values)}
 
 
+def shown(value: Mapping[str, Any], *, digits: int = 4, factor: float = 1.0) -> str:
+    """``mean ± standard deviation`` of a :func:`spread`; of a single value, which has none, the value alone.
+
+    Args:
+        value: of :func:`spread`.
+        digits: after the point.
+        factor: both are multiplied by, e.g. 1000 for thousandths.
+    """
+    centre = f"{factor * value['mean']:.{digits}f}"
+    return f"{centre} ± {factor * value['std']:.{digits}f}" if len(value["values"]) > 1 else centre
+
+
 def provenance(seeds: Sequence[int], seconds: float) -> dict[str, Any]:
     """Where and how numbers were measured: command, commit, versions, machine, date, time, peak memory."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,0 +1,1 @@
+"""Gaussian-mixture VAEs that classify, and refuse (thesis chapter 4)."""

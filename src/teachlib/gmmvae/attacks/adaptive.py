@@ -1,0 +1,129 @@
+"""The attack that the thesis asks for in §4.8.4 and does not run: on encoder, decoder and both thresholds at once."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from teachlib.gmmvae.attacks.ball import Ball, per_sample
+from teachlib.gmmvae.attacks.gradient import Loss, apgd
+from teachlib.gmmvae.attacks.targets import accepted_as
+from teachlib.gmmvae.selective import SelectiveClassifier
+
+
+def adaptive(
+    classifier: SelectiveClassifier,
+    x: Tensor,
+    labels: Tensor,
+    ball: Ball,
+    *,
+    steps: int = 100,
+    restarts: int = 5,
+    starts: Sequence[Tensor] = (),
+    draws: int = 1,
+    generator: torch.Generator,
+    batch_size: int = 250,
+    progress: bool = False,
+) -> Tensor:
+    """Images that a selective classifier accepts with a wrong label, found with full knowledge of it.
+
+    Auto-PGD on :func:`accepted_as`. First a fifth of the steps for every class but the true one; then, for images
+    that still resist, ``restarts`` full climbs, each at the next best class, from where the first look at it ended or,
+    every second time, from a random point, with a weight between code and pixels drawn anew.
+
+    Args:
+        classifier: to be fooled.
+        x: clean images, (N, C, H, W).
+        labels: true classes, (N,).
+        ball: how far it may go.
+        steps: of each full climb.
+        restarts: full climbs an image.
+        starts: where other attacks on these images ended, within the ball. What has succeeded there is kept, so that
+            this attack is never weaker than those.
+        draws: of the classifier's noise, a gradient.
+        generator: explicit randomness.
+        batch_size: images at a time; smaller ones fit caches better.
+        progress: show a bar.
+
+    Returns:
+        For each image the point with the greatest loss found, as ``x``; within the ball.
+    """
+    parts = []
+    chunks = range(0, len(x), batch_size)
+    for first in tqdm(chunks, unit="batch", desc="adaptive attack", leave=False, disable=not progress):
+        rows = slice(first, first + batch_size)
+        search = _Search(classifier, x[rows], labels[rows], ball, draws, generator)
+        for start in starts:
+            search.keep(start[rows])
+        search.scout(max(steps // 5, 1))
+        for restart in range(restarts):
+            search.climb(steps, restart)
+        parts.append(search.best)
+    return torch.cat(parts)
+
+
+class _Search:
+    """Best point and loss of each image, and what a short climb at each class has come to."""
+
+    def __init__(
+        self,
+        classifier: SelectiveClassifier,
+        x: Tensor,
+        labels: Tensor,
+        ball: Ball,
+        draws: int,
+        generator: torch.Generator,
+    ) -> None:
+        self.classifier, self.x, self.labels, self.ball = classifier, x, labels, ball
+        self.draws, self.generator = draws, generator
+        self.best, self.value = x.clone(), torch.full((len(x),), -torch.inf, device=x.device)
+        with torch.no_grad():
+            self.classes = classifier.measure(x[:1], generator)[0].shape[1]
+        self.ends = torch.stack([x] * self.classes)
+        self.reached = torch.full((len(x), self.classes), -torch.inf, device=x.device)
+        self.keep(x)
+
+    def keep(self, points: Tensor) -> None:
+        """Take points that are better, as what the classifier takes them for."""
+        with torch.no_grad():
+            predicted = self.classifier.decide(points, self.generator).labels
+            value = self._loss(predicted)(points)
+        self._improve(slice(None), points, torch.where(predicted == self.labels, -torch.inf, value))
+
+    def _loss(self, targets: Tensor, weight: Tensor | float = 1.0) -> Loss:
+        return accepted_as(self.classifier, targets, weight=weight, draws=self.draws, generator=self.generator)
+
+    def _improve(self, rows: slice | Tensor, points: Tensor, value: Tensor) -> None:
+        better = value > self.value[rows]
+        self.best[rows] = torch.where(per_sample(better, self.x), points, self.best[rows])
+        self.value[rows] = torch.where(better, value, self.value[rows])
+
+    def _attack(
+        self, rows: Tensor, targets: Tensor, start: Tensor, steps: int, weight: Tensor | float = 1.0
+    ) -> tuple[Tensor, Tensor]:
+        end = apgd(self._loss(targets, weight), self.x[rows], self.ball, steps=steps, start=start)
+        with torch.no_grad():
+            value = self._loss(targets)(end)
+        self._improve(rows, end, value)
+        return end, value
+
+    def scout(self, steps: int) -> None:
+        """A short climb at every class but the true one."""
+        for target in range(self.classes):
+            rows = ((self.labels != target) & (self.value <= 0)).nonzero().flatten()
+            if len(rows):
+                targets = torch.full_like(rows, target)
+                self.ends[target, rows], self.reached[rows, target] = self._attack(rows, targets, self.x[rows], steps)
+
+    def climb(self, steps: int, restart: int) -> None:
+        """A full climb at the class that came next closest."""
+        rows = (self.value <= 0).nonzero().flatten()
+        if not len(rows):
+            return
+        rank = (restart // 2) % (self.classes - 1)
+        targets = self.reached[rows].argsort(1, descending=True)[:, rank]
+        from_noise = restart % 2 == 1
+        start = self.ball.random(self.x[rows], self.generator) if from_noise else self.ends[targets, rows]
+        exponent = 2 * torch.rand(len(rows), generator=self.generator, device=self.x.device) - 1
+        self._attack(rows, targets, start, steps, 10**exponent)

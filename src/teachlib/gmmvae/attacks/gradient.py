@@ -1,0 +1,187 @@
+"""Attacks that climb the gradient of a loss: FGSM, MIM, PGD and Auto-PGD, as pure functions.
+
+A *loss* gives each sample its own number, (N, C, H, W) → (N,), and is climbed. What is attacked, a classifier or a
+classifier with detectors, is in the loss alone.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from teachlib.errors import TeachlibError
+from teachlib.gmmvae.attacks.ball import Ball, per_sample
+
+Loss = Callable[[Tensor], Tensor]
+
+
+def value_and_gradient(loss: Loss, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Loss of each sample, (N,), and its gradient, as ``x``; both detached."""
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        value = loss(x)
+        if value.shape != (len(x),):
+            raise TeachlibError(f"loss of shape {tuple(value.shape)}; expected one number a sample, ({len(x)},)")
+        (gradient,) = torch.autograd.grad(value.sum(), x)  # samples are independent: the sum's gradient is each one's
+    return value.detach(), gradient
+
+
+def fgsm(loss: Loss, x: Tensor, ball: Ball) -> Tensor:
+    """The fast gradient sign method: one step to the border of the ball (Goodfellow et al., 2015a).
+
+    Exact for a linear loss, as far as the box lets it.
+
+    Args:
+        loss: (N, C, H, W) → (N,), climbed.
+        x: clean images, (N, C, H, W).
+        ball: how far it may go.
+
+    Returns:
+        Attacked images, as ``x``.
+    """
+    _, gradient = value_and_gradient(loss, x)
+    return ball.project(x + ball.epsilon * ball.ascent(gradient), x)
+
+
+def mim(
+    loss: Loss, x: Tensor, ball: Ball, *, steps: int = 10, step_size: float | None = None, decay: float = 1.0
+) -> Tensor:
+    """The momentum iterative method (Dong et al., 2018), from the clean image.
+
+    Args:
+        loss: (N, C, H, W) → (N,), climbed.
+        x: clean images.
+        ball: how far it may go.
+        steps: of the climb.
+        step_size: by default ε/steps, as published.
+        decay: μ, of the momentum.
+
+    Returns:
+        Attacked images, as ``x``.
+    """
+    size = ball.epsilon / steps if step_size is None else step_size
+    current, momentum = x.clone(), torch.zeros_like(x)
+    for _ in range(steps):
+        _, gradient = value_and_gradient(loss, current)
+        # Each sample's own L1 norm: a batch's would let one steep sample silence the others.
+        norm = gradient.flatten(1).abs().sum(1).clamp_min(1e-30)
+        momentum = decay * momentum + gradient / per_sample(norm, gradient)
+        current = ball.project(current + size * ball.ascent(momentum), x)
+    return current
+
+
+def pgd(
+    loss: Loss,
+    x: Tensor,
+    ball: Ball,
+    *,
+    steps: int = 40,
+    step_size: float | None = None,
+    restarts: int = 1,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Projected gradient descent on the negative loss (Madry et al., 2018), the best of several starts.
+
+    Args:
+        loss: (N, C, H, W) → (N,), climbed.
+        x: clean images.
+        ball: how far it may go.
+        steps: of each climb.
+        step_size: by default 2.5·ε/steps.
+        restarts: climbs; of each sample the end with the greatest loss is kept.
+        generator: of the random starts in the ball; ``None`` starts at the clean image.
+
+    Returns:
+        Attacked images, as ``x``.
+
+    Raises:
+        TeachlibError: restarts without a generator would all be the same.
+    """
+    if restarts > 1 and generator is None:
+        raise TeachlibError(f"{restarts} restarts from the clean image are all the same; give a generator")
+    size = 2.5 * ball.epsilon / steps if step_size is None else step_size
+    best, best_value = x.clone(), torch.full((len(x),), -torch.inf, device=x.device)
+    for _ in range(restarts):
+        current = x if generator is None else ball.random(x, generator)
+        for _ in range(steps):
+            _, gradient = value_and_gradient(loss, current)
+            current = ball.project(current + size * ball.ascent(gradient), x)
+        with torch.no_grad():
+            value = loss(current)
+        better = value > best_value
+        best = torch.where(per_sample(better, x), current, best)
+        best_value = torch.where(better, value, best_value)
+    return best
+
+
+def apgd(loss: Loss, x: Tensor, ball: Ball, *, steps: int = 100, start: Tensor | None = None) -> Tensor:
+    """Auto-PGD: momentum, and a step size each sample halves when it no longer pays (Croce and Hein, 2020b).
+
+    At checkpoints that come closer and closer, a sample goes back to its best point with half the step if less than
+    three quarters of the steps since the last one raised its loss, or if neither step size nor best loss has changed.
+
+    Args:
+        loss: (N, C, H, W) → (N,), climbed.
+        x: clean images.
+        ball: how far it may go.
+        steps: of the climb.
+        start: within the ball, as ``x``; by default the clean images.
+
+    Returns:
+        The best point of each sample, as ``x``; never worse than ``start``.
+    """
+    current = x.clone() if start is None else start.clone()
+    value, gradient = value_and_gradient(loss, current)
+    state = _Climb(x, ball, current, value, gradient, steps)
+    for step in range(1, steps + 1):
+        state.move(momentum=1.0 if step == 1 else 0.75)
+        state.look(loss)
+        state.adapt(step)
+    return state.best
+
+
+class _Climb:
+    """What Auto-PGD remembers of every sample: two last points, the best one, and its own step size."""
+
+    def __init__(self, x: Tensor, ball: Ball, start: Tensor, value: Tensor, gradient: Tensor, steps: int) -> None:
+        self.x, self.ball = x, ball
+        self.previous, self.current, self.gradient = start, start, gradient
+        self.best, self.best_value, self.best_gradient = start, value, gradient
+        self.value = value
+        self.size = torch.full((len(x),), 2 * ball.epsilon, device=x.device)
+        self.rises = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+        self.reduced, self.value_at_checkpoint = torch.ones(len(x), dtype=torch.bool, device=x.device), value
+        self.period, self.shortest, self.shrink = (max(int(part * steps), 1) for part in (0.22, 0.06, 0.03))
+        self.checkpoint, self.last = self.period, 0
+
+    def move(self, *, momentum: float) -> None:
+        """Eq 1 of the paper: a projected step, then a mean of it and the last change."""
+        step = per_sample(self.size, self.x) * self.ball.ascent(self.gradient)
+        target = self.ball.project(self.current + step, self.x)
+        change = momentum * (target - self.current) + (1 - momentum) * (self.current - self.previous)
+        self.previous, self.current = self.current, self.ball.project(self.current + change, self.x)
+
+    def look(self, loss: Loss) -> None:
+        """Loss and gradient where it stands now."""
+        value, self.gradient = value_and_gradient(loss, self.current)
+        self.rises += value > self.value
+        self.value = value
+        better = value > self.best_value
+        self.best = torch.where(per_sample(better, self.x), self.current, self.best)
+        self.best_gradient = torch.where(per_sample(better, self.x), self.gradient, self.best_gradient)
+        self.best_value = torch.where(better, value, self.best_value)
+
+    def adapt(self, step: int) -> None:
+        """At a checkpoint: halve the step of the samples that got stuck, and take them back to their best point."""
+        if step != self.checkpoint:
+            return
+        stuck = self.rises < 0.75 * (step - self.last)
+        stuck |= ~self.reduced & (self.best_value <= self.value_at_checkpoint)
+        self.size = torch.where(stuck, self.size / 2, self.size)
+        self.current = torch.where(per_sample(stuck, self.x), self.best, self.current)
+        self.gradient = torch.where(per_sample(stuck, self.x), self.best_gradient, self.gradient)
+        self.value = torch.where(stuck, self.best_value, self.value)
+        self.reduced, self.value_at_checkpoint = stuck, self.best_value
+        self.rises = torch.zeros_like(self.rises)
+        self.last, self.period = step, max(self.period - self.shrink, self.shortest)
+        self.checkpoint = step + self.period

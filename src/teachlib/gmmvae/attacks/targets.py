@@ -1,0 +1,100 @@
+"""What attacks climb: losses that are positive exactly where the attack succeeds.
+
+All are margins on distances or logits. Cross-entropy on a GMM-VAE's posterior would be a wall, not a hill: 3,000 nats
+from one mean to the next, its gradient is exactly zero in float32, and every gradient attack would fail for that reason
+alone (:meth:`teachlib.gmmvae.MixturePrior.log_posterior`).
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from teachlib.gmmvae.attacks.gradient import Loss
+from teachlib.gmmvae.selective import SelectiveClassifier
+
+Scores = Callable[[Tensor], Tensor]
+
+
+def _of_label(scores: Tensor, labels: Tensor) -> Tensor:
+    return scores.gather(1, labels[:, None]).squeeze(1)
+
+
+def _of_others(scores: Tensor, labels: Tensor) -> Tensor:
+    """The best score of any class but the label."""
+    return scores.scatter(1, labels[:, None], -torch.inf).amax(1)
+
+
+def misclassified(scores: Scores, labels: Tensor) -> Loss:
+    """Best other class's score less the true one's: positive where the classifier errs.
+
+    Args:
+        scores: images → (N, k), higher for likelier classes: logits, or minus squared distances to the means.
+        labels: true classes, (N,).
+    """
+
+    def loss(x: Tensor) -> Tensor:
+        found = scores(x)
+        return _of_others(found, labels) - _of_label(found, labels)
+
+    return loss
+
+
+def classified_as(scores: Scores, targets: Tensor) -> Loss:
+    """The target's score less the best other's: positive where the classifier says the target.
+
+    Args:
+        scores: images → (N, k), higher for likelier classes.
+        targets: classes that the attacker wants, (N,).
+    """
+
+    def loss(x: Tensor) -> Tensor:
+        found = scores(x)
+        return _of_label(found, targets) - _of_others(found, targets)
+
+    return loss
+
+
+def accepted_as(
+    classifier: SelectiveClassifier,
+    targets: Tensor,
+    *,
+    weight: Tensor | float = 1.0,
+    draws: int = 1,
+    generator: torch.Generator | None = None,
+) -> Loss:
+    """The target, accepted by both thresholds: what an attacker who knows the detectors climbs.
+
+    Three slacks must all be positive: the target is the likeliest class, its latent ratio is below one, and so is the
+    pixel ratio. Their signed roots keep slopes alike far from the border (at a mean the others are 3,000 nats off).
+    The loss is the least slack where all are positive, else minus the sum of what is missing.
+
+    Args:
+        classifier: to be fooled.
+        targets: classes that the attacker wants, (N,).
+        weight: of the pixels' slack beside the two of the code; a number, or one a sample, (N,).
+        draws: of the classifier's noise, over which gradients are averaged (expectation over transformation).
+        generator: of that noise.
+    """
+
+    def once(x: Tensor) -> Tensor:
+        scores, latent, pixels = classifier.measure(x, generator)
+        lead = signed_root(_of_label(scores, targets) - _of_others(scores, targets)) / classifier.thresholds.latent**0.5
+        slacks = torch.stack([lead, 1 - _root(_of_label(latent, targets)), 1 - _root(pixels)])
+        missing = (-slacks).relu()
+        short = missing[0] + missing[1] + weight * missing[2]
+        return torch.where((slacks > 0).all(0), slacks.amin(0), -short)
+
+    def loss(x: Tensor) -> Tensor:
+        return torch.stack([once(x) for _ in range(draws)]).mean(0)
+
+    return loss
+
+
+def signed_root(v: Tensor) -> Tensor:
+    """√|v| with the sign of v far from zero, and smooth at zero."""
+    return v / (v.abs() + 1).sqrt()
+
+
+def _root(ratio: Tensor) -> Tensor:
+    return (ratio + 1e-12).sqrt()  # its slope at zero is infinite

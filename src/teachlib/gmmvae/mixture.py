@@ -1,0 +1,213 @@
+"""Gaussians in the latent space, one a class: the prior of thesis §4.5.2, and classes fitted to any encoder's codes."""
+
+import math
+from typing import Literal
+
+import torch
+from scipy.stats import chi2
+from torch import Tensor, nn
+
+from teachlib.errors import TeachlibError, unknown
+
+Placement = Literal["one-hot", "axis", "simplex"]
+PLACEMENTS: tuple[Placement, ...] = ("one-hot", "axis", "simplex")
+
+THREE_SIGMA = chi2.cdf(9, 1)  # 0.9973: the share of a Gaussian within three standard deviations
+_REFERENCE_VARIANCE, _REFERENCE_DIMENSION = 1 / 3000, 10  # thesis §4.8.1, MNIST
+
+
+def class_means(classes: int, latent: int, placement: Placement = "one-hot") -> Tensor:
+    """Means of the components, √2 from their neighbours wherever they lie.
+
+    ``one-hot``, filled up with zeros where d > k (thesis §§4.5.2, 4.8.1); ``axis``: all on one axis, as §4.5.2
+    suggests; ``simplex``: a regular simplex around the origin, which needs one dimension less than ``one-hot``.
+
+    Args:
+        classes: k.
+        latent: d.
+        placement: of :data:`PLACEMENTS`.
+
+    Returns:
+        (k, d).
+
+    Raises:
+        TeachlibError: unknown placement, or fewer dimensions than it needs.
+    """
+    if placement not in PLACEMENTS:
+        raise unknown("placement", placement, PLACEMENTS)
+    needed = {"one-hot": classes, "axis": 1, "simplex": classes - 1}[placement]
+    if latent < needed:
+        raise TeachlibError(f"{latent} latent dimensions; {classes} means placed '{placement}' need {needed}")
+    if placement == "axis":
+        own = math.sqrt(2) * (torch.arange(classes) - (classes - 1) / 2)[:, None]
+    elif placement == "one-hot":
+        own = torch.eye(classes)
+    else:
+        # One-hot vectors lie in a plane of k − 1 dimensions; its coordinates are the right singular vectors.
+        centred = torch.eye(classes, dtype=torch.float64) - 1 / classes
+        left, scale, _ = torch.linalg.svd(centred)
+        own = (left * scale)[:, : classes - 1].float()
+    return torch.cat([own, torch.zeros(classes, latent - own.shape[1])], 1)
+
+
+def component_variance(latent: int) -> float:
+    """Variance of the encoder's noise and of each component: 1/3000 at d = 10 (thesis §4.8.1).
+
+    The thesis takes less for more dimensions and does not say how much. Ours keeps the radius that holds 99.73 % of a
+    component, 0.095, so that classes are as far apart in any dimension: σ²(d) = σ²(10)·χ²₁₀/χ²_d.
+    """
+    return _REFERENCE_VARIANCE * chi2.ppf(THREE_SIGMA, _REFERENCE_DIMENSION) / chi2.ppf(THREE_SIGMA, latent)
+
+
+def _whitening(covariances: Tensor) -> Tensor:
+    """W with W Σ Wᵀ = I of each covariance, (k, d, d), in their precision: ‖W v‖² is then vᵀ Σ⁻¹ v."""
+    factor = torch.linalg.cholesky(covariances.double())
+    identity = torch.eye(covariances.shape[-1], dtype=torch.float64, device=covariances.device)
+    return torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False).to(covariances)
+
+
+def _whitened(z: Tensor, means: Tensor, whitening: Tensor) -> Tensor:
+    """Squared Mahalanobis distances, (N, k)."""
+    return torch.einsum("kij,nkj->nki", whitening, z[:, None] - means).square().sum(2)
+
+
+class MixturePrior(nn.Module):
+    """P(Z): k equally likely Gaussians N(μ_c, σ²I), one a class (thesis §4.5.2).
+
+    Args:
+        means: (k, d).
+        variance: σ².
+        covariances: of each class's codes about its mean, (k, d, d), where they were measured (:meth:`measured`):
+            Mahalanobis distances are then by these. Labels and densities stay those of the prior.
+    """
+
+    means: Tensor
+    whitening: Tensor | None
+
+    def __init__(self, means: Tensor, variance: float, covariances: Tensor | None = None) -> None:
+        super().__init__()
+        self.register_buffer("means", means)
+        self.register_buffer("whitening", None if covariances is None else _whitening(covariances))
+        self.variance = variance
+
+    def measured(self, codes: Tensor, labels: Tensor, *, shrinkage: float = 1e-3) -> "MixturePrior":
+        """This prior with the covariances that each class's codes have about its mean.
+
+        σ² is the variance of the encoder's noise; how far the codes themselves lie from the means is α's doing. The
+        thesis determines thresholds from "statistics obtained while training" (§4.6) and calls Σ_t the target class's
+        covariance in the latent space (§4.8.5): this is our reading of both.
+
+        Args:
+            codes: f(x) of training images, (N, d).
+            labels: their classes, (N,), every class at least once.
+            shrinkage: part of the pooled mean variance added to every diagonal.
+        """
+        offsets = (codes - self.means[labels]).double()
+        ridge = shrinkage * offsets.square().mean() * torch.eye(codes.shape[1], dtype=torch.float64)
+        groups = [offsets[labels == label] for label in range(len(self.means))]
+        covariances = torch.stack([group.T @ group / len(group) + ridge for group in groups])
+        return MixturePrior(self.means, self.variance, covariances.to(codes))
+
+    def squared_distances(self, z: Tensor) -> Tensor:
+        """‖z − μ_c‖², (N, d) → (N, k)."""
+        # Of differences, not by ‖z‖² − 2z·μ + ‖μ‖²: that loses half the digits near a mean.
+        return (z[:, None] - self.means).square().sum(2)
+
+    def mahalanobis(self, z: Tensor) -> Tensor:
+        """Squared Mahalanobis distances, (N, d) → (N, k): ‖z − μ_c‖²/σ², or by the measured covariances."""
+        if self.whitening is not None:
+            return _whitened(z, self.means, self.whitening)
+        return self.squared_distances(z) / self.variance
+
+    def scores(self, z: Tensor) -> Tensor:
+        """log P(z | c) up to what all classes share, (N, d) → (N, k)."""
+        return -0.5 * self.squared_distances(z) / self.variance
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log P(z) in nats, (N, d) → (N,)."""
+        classes, latent = self.means.shape
+        constant = 0.5 * latent * math.log(2 * math.pi * self.variance) + math.log(classes)
+        return self.scores(z).logsumexp(1) - constant
+
+    def log_posterior(self, z: Tensor) -> Tensor:
+        """log P(c | z) by Bayes' rule in nats, (N, d) → (N, k).
+
+        Exact, and of no use to an attacker: at a mean the others lie 1/σ² = 3,000 nats below, where ``exp`` is zero
+        in float32, and with it the gradient of any loss made of these. Attack :meth:`squared_distances`.
+        """
+        return self.scores(z).log_softmax(1)
+
+    def log_odds(self, z: Tensor, a: Tensor | int, b: Tensor | int) -> Tensor:
+        """log P(a | z)/P(b | z) in nats, (N, d) → (N,): linear in z, with no exponential to overflow.
+
+        Args:
+            z: (N, d).
+            a: class, or classes (N,).
+            b: class, or classes (N,).
+        """
+        first, second = self.means[a], self.means[b]
+        return ((first - second) * (z - (first + second) / 2)).sum(-1) / self.variance
+
+    def classify(self, z: Tensor) -> Tensor:
+        """The likeliest class: the nearest mean, (N, d) → (N,)."""
+        return self.squared_distances(z).argmin(1)
+
+    def sample(self, labels: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """A draw from the component of each label, (N,) → (N, d)."""
+        centre = self.means[labels]
+        noise = torch.randn(centre.shape, generator=generator, device=centre.device)
+        return centre + math.sqrt(self.variance) * noise
+
+
+class GaussianClasses(nn.Module):
+    """A full Gaussian a class, fitted to codes: what a prior is to a GMM-VAE, for any other encoder.
+
+    Args:
+        means: (k, d).
+        covariances: (k, d, d), positive definite.
+    """
+
+    means: Tensor
+    whitening: Tensor
+    log_volume: Tensor
+
+    def __init__(self, means: Tensor, covariances: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("means", means)
+        self.register_buffer("whitening", _whitening(covariances))
+        self.register_buffer("log_volume", 0.5 * covariances.double().logdet().to(means))
+
+    @classmethod
+    def fit(cls, codes: Tensor, labels: Tensor, *, shrinkage: float = 1e-3) -> "GaussianClasses":
+        """Mean and covariance of each class.
+
+        Args:
+            codes: (N, d).
+            labels: (N,), every class 0 … k − 1 at least twice.
+            shrinkage: part of the pooled mean variance added to every diagonal.
+
+        Raises:
+            TeachlibError: a class with fewer than two codes.
+        """
+        counts = labels.bincount()
+        if counts.min() < 2:
+            raise TeachlibError(f"class {int(counts.argmin())} has {int(counts.min())} codes; expected two or more")
+        groups = [codes[labels == label].double() for label in range(len(counts))]
+        ridge = shrinkage * codes.double().var(0).mean() * torch.eye(codes.shape[1], dtype=torch.float64)
+        covariances = torch.stack([torch.cov(group.T).reshape(ridge.shape) + ridge for group in groups])
+        return cls(torch.stack([group.mean(0) for group in groups]).to(codes), covariances.to(codes))
+
+    def mahalanobis(self, z: Tensor) -> Tensor:
+        """Squared Mahalanobis distances (z − μ_c)ᵀ Σ_c⁻¹ (z − μ_c), (N, d) → (N, k)."""
+        return _whitened(z, self.means, self.whitening)
+
+    def scores(self, z: Tensor) -> Tensor:
+        """log P(z | c) up to what all classes share, (N, d) → (N, k)."""
+        return -0.5 * self.mahalanobis(z) - self.log_volume
+
+    def classify(self, z: Tensor) -> Tensor:
+        """The class under which each code is likeliest, (N, d) → (N,)."""
+        return self.scores(z).argmax(1)
+
+
+Components = MixturePrior | GaussianClasses

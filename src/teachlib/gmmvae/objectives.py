@@ -1,0 +1,152 @@
+"""How the models of the chapter are trained."""
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from teachlib import data
+from teachlib.errors import TeachlibError
+from teachlib.gmmvae.attacks import Ball, misclassified, pgd
+from teachlib.gmmvae.losses import reconstruction_error, supervised_loss, unsupervised_loss, variable_entropy_loss
+from teachlib.gmmvae.models import CNN, GMMVAE, MagNet, shifted
+
+ATTACK_STEPS = 7  # of PGD in adversarial training; Madry et al. (2018) take 40 on MNIST, and 7 on CIFAR-10
+
+
+def _adam(parameters: Iterator[nn.Parameter], learning_rate: float) -> dict[str, torch.optim.Optimizer]:
+    return {"model": torch.optim.Adam(parameters, lr=learning_rate, fused=True)}
+
+
+class MixtureObjective:
+    """Eq 4.6 for images with labels, and where the recipe knows few labels, Eq 4.2 for the others.
+
+    Args:
+        model: to train.
+        labelled: the images and labels that training may see, (M, C, H, W) and (M,); ``None``: all of the batch's.
+    """
+
+    def __init__(self, model: GMMVAE, labelled: tuple[Tensor, Tensor] | None = None) -> None:
+        self.model, self.recipe, self.labelled = model, model.recipe, labelled
+        self.nets: dict[str, nn.Module] = {"encoder": model.encoder, "decoder": model.decoder}
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Adam over encoder and decoder (thesis §4.8.1)."""
+        return _adam(self.model.parameters(), self.recipe.learning_rate)
+
+    def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+        """The one loss of this batch."""
+        x, labels = batch
+        training = torch.is_grad_enabled()
+        if self.labelled is None or not training:
+            yield "model", self._supervised(self._moved(x, generator) if training else x, labels, generator)
+        else:
+            yield "model", self._semi_supervised(x, generator)
+
+    def _moved(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        return shifted(x, self.recipe.shift, generator) if self.recipe.shift else x
+
+    def _coded(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Mean and log-variance of Q(Z|x), a draw from it, and its reconstruction."""
+        mean, log_variance = self.model.split(self.nets["encoder"](x))
+        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+        z = mean + (0.5 * log_variance).exp() * noise
+        return mean, log_variance, z, self.nets["decoder"](z)
+
+    def _supervised(self, x: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        prior = self.model.prior.to(x.device)
+        code, log_variance, _, reconstruction = self._coded(x, generator)
+        goal, alpha = prior.means[labels], self.recipe.alpha
+        if self.recipe.learned_variance:
+            return variable_entropy_loss(x, reconstruction, code, log_variance, goal, prior, alpha)
+        return supervised_loss(x, reconstruction, code, goal, alpha)
+
+    def _semi_supervised(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Half of the images with labels, half without, in one pass: batch norm then sees one distribution."""
+        assert self.labelled is not None
+        half = len(x) // 2
+        rows = torch.randint(len(self.labelled[0]), (half,), generator=generator, device=generator.device).cpu()
+        known, labels = (part[rows].to(x.device) for part in self.labelled)
+        both = self._moved(torch.cat([known, x[half:]]), generator)
+        prior, alpha = self.model.prior.to(x.device), self.recipe.alpha
+        code, _, z, reconstruction = self._coded(both, generator)
+        labelled, unlabelled = slice(half), slice(half, None)
+        supervised = supervised_loss(
+            both[labelled], reconstruction[labelled], code[labelled], prior.means[labels], alpha
+        )
+        free = unsupervised_loss(both[unlabelled], reconstruction[unlabelled], z[unlabelled], prior, alpha)
+        return 0.5 * (supervised + free)
+
+
+class ClassifierObjective:
+    """Cross-entropy, on images as they are or as an attack on the network of this moment leaves them."""
+
+    def __init__(self, model: CNN) -> None:
+        self.model, self.recipe = model, model.recipe
+        self.nets: dict[str, nn.Module] = {"classifier": model}
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Adam."""
+        return _adam(self.model.parameters(), self.recipe.learning_rate)
+
+    def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+        """The one loss of this batch."""
+        x, labels = batch
+        net = self.nets["classifier"]
+        if torch.is_grad_enabled() and self.recipe.shift:
+            x = shifted(x, self.recipe.shift, generator)
+        if self.recipe.epsilon:
+            x = self._attacked(x, labels, generator)
+        yield "model", F.cross_entropy(net(x), labels)
+
+    def _attacked(self, x: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """The inner maximum of adversarial training (Madry et al., 2018)."""
+        was_training = self.model.training
+        self.model.eval()  # the attack's own passes must not count as batches
+        ball = Ball(self.recipe.epsilon)
+        attacked = pgd(misclassified(self.model, labels), x, ball, steps=ATTACK_STEPS, generator=generator)
+        self.model.train(was_training)
+        return attacked
+
+
+class MagNetObjective:
+    """Cross-entropy for the classifier, squared error of slightly noisy images for the autoencoder, as one sum."""
+
+    def __init__(self, model: MagNet) -> None:
+        self.model, self.recipe = model, model.recipe
+        self.nets: dict[str, nn.Module] = {
+            "classifier": model.classifier,
+            "encoder": model.encoder,
+            "decoder": model.decoder,
+        }
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Adam."""
+        return _adam(self.model.parameters(), self.recipe.learning_rate)
+
+    def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+        """The one loss of this batch; the networks share no weight, so the sum trains each by itself."""
+        x, labels = batch
+        if torch.is_grad_enabled() and self.recipe.shift:
+            x = shifted(x, self.recipe.shift, generator)
+        noisy = x + 0.1 * torch.randn(x.shape, generator=generator, device=x.device)
+        rebuilt = self.nets["decoder"](self.nets["encoder"](noisy.clamp(0, 1)))
+        yield "model", F.cross_entropy(self.nets["classifier"](x), labels) + reconstruction_error(x, rebuilt).mean()
+
+
+def few_labels(training: data.ImageData, per_class: int, seed: int) -> tuple[Tensor, Tensor]:
+    """The first ``per_class`` images of each class in a random order, and their labels.
+
+    Raises:
+        TeachlibError: a class with fewer images.
+    """
+    order = torch.randperm(len(training), generator=torch.Generator().manual_seed(seed))
+    labels = training.labels[order]
+    rows = []
+    for label in labels.unique():
+        found = order[labels == label][:per_class]
+        if len(found) < per_class:
+            raise TeachlibError(f"class {int(label)} has {len(found)} images; {per_class} a class were asked for")
+        rows.append(found)
+    return training[torch.cat(rows)]

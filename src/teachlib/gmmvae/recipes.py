@@ -1,0 +1,145 @@
+"""Recipes of the GMM-VAE chapter: the model in three kinds of training, and what it is compared with.
+
+No code was published. From the thesis (§4.8.1) come the latent dimensions, the means, the variance 1/3000 on MNIST,
+ReLU, sigmoid, Adam, and 100 labels a class; the rest (α, widths, batch norm, shifts by two pixels, lengths) is ours,
+chosen on validation images of MNIST and the glyphs.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from teachlib import data
+from teachlib.errors import TeachlibError, unknown
+from teachlib.gmmvae.mixture import Placement, component_variance
+from teachlib.scale import Scale
+
+MIXTURES = ("gmm-vae", "gmm-vae-semi", "gmm-vae-variable")
+BASELINES = ("cnn", "cnn-adversarial", "magnet")
+RECIPES = (*MIXTURES, *BASELINES)
+
+_WIDTH = {Scale.CI: 4, Scale.LAPTOP: 16, Scale.PAPER: 64}
+_EPOCHS = 60  # at paper scale
+_STEPS = {Scale.CI: 40, Scale.LAPTOP: 6_000}
+_LATENT = {"svhn": 32, "colour-glyphs": 32}  # thesis §4.8.1: 32 for SVHN, else as many as classes
+LABELS_PER_CLASS = 100  # thesis §4.8.3
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One model of the chapter, ready to train.
+
+    Attributes:
+        name: of :data:`RECIPES`.
+        dataset: of :data:`teachlib.data.CATALOGUE`.
+        scale: the scale the sizes were chosen for.
+        classes: k.
+        latent: d, dimension of the code.
+        width: filters of the first convolution.
+        channels: of the images.
+        size: side of the images in pixels.
+        learning_rate: Adam's.
+        batch_size: images a step, over all devices.
+        steps: updates in all.
+        placement: of the means; see :func:`teachlib.gmmvae.class_means`.
+        variance: σ², of the encoder's noise and of each component.
+        alpha: α of Eq 4.6.
+        labels_per_class: labels that training may see (``gmm-vae-semi``); ``None`` for all.
+        shift: pixels by which training images are moved at random, at most.
+        epsilon: radius of the L∞ ball of adversarial training (``cnn-adversarial``).
+        plateau_patience: validations without improvement before the learning rate is halved.
+    """
+
+    name: str
+    dataset: str
+    scale: str
+    classes: int
+    latent: int
+    width: int
+    channels: int
+    size: int
+    learning_rate: float
+    batch_size: int
+    steps: int
+    placement: Placement = "one-hot"
+    variance: float = component_variance(10)
+    alpha: float = 100.0
+    labels_per_class: int | None = None
+    shift: int = 2
+    epsilon: float = 0.0
+    plateau_patience: int = 3
+
+    @property
+    def learned_variance(self) -> bool:
+        """Whether the encoder emits a variance (thesis §4.8.7)."""
+        return self.name == "gmm-vae-variable"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for checkpoints and results."""
+        return asdict(self)
+
+
+def image_size(dataset: str, scale: Scale) -> int:
+    """Side of the images: COIL's 128 pixels at paper scale, and 32 everywhere else."""
+    return 128 if dataset.startswith("coil") and scale is Scale.PAPER else 32
+
+
+def recipe(
+    name: str,
+    dataset: str = "glyphs",
+    *,
+    scale: str | Scale | None = None,
+    width: int | None = None,
+    steps: int | None = None,
+) -> Recipe:
+    """The recipe called ``name`` for one data set and scale.
+
+    Args:
+        name: of :data:`RECIPES`.
+        dataset: of the catalogue.
+        scale: ``ci``, ``laptop`` or ``paper``; see :func:`teachlib.scale.Scale.of`.
+        width: other than the scale's (4, 16, 64).
+        steps: other than the scale's.
+
+    Raises:
+        TeachlibError: unknown recipe, data set or scale; images that the networks cannot take; a width or number of
+            steps below one.
+    """
+    if name not in RECIPES:
+        raise unknown("recipe", name, RECIPES)
+    for option, value in (("width", width), ("steps", steps)):
+        if value is not None and value < 1:
+            raise TeachlibError(f"{option} is {value}; expected at least 1")
+    found, chosen = data.entry(dataset), Scale.of(scale)
+    size = image_size(dataset, chosen)
+    if found.shape[1] > size and found.shape[1] % size:
+        raise TeachlibError(f"{dataset}: images of {found.shape[1]} pixels a side; this chapter's networks take {size}")
+    latent = _LATENT.get(dataset, found.classes)
+    batch_size = 100
+    return Recipe(
+        name=name,
+        dataset=found.name,
+        scale=chosen.value,
+        classes=found.classes,
+        latent=latent,
+        width=width or _WIDTH[chosen],
+        channels=found.shape[0],
+        size=size,
+        learning_rate=1e-3,
+        batch_size=batch_size,
+        steps=steps or _STEPS.get(chosen, _EPOCHS * (found.splits["train"] // batch_size)),
+        variance=component_variance(latent),
+        labels_per_class=LABELS_PER_CLASS if name == "gmm-vae-semi" else None,
+        epsilon=0.1 if name == "cnn-adversarial" else 0.0,
+    )
+
+
+def from_dict(values: dict[str, Any]) -> Recipe:
+    """The recipe that :meth:`Recipe.as_dict` wrote.
+
+    Raises:
+        TeachlibError: not a recipe of this chapter.
+    """
+    try:
+        return Recipe(**values)
+    except TypeError:
+        raise TeachlibError(f"not a recipe of the GMM-VAE chapter: {values}") from None

@@ -1,0 +1,205 @@
+"""Selective classification: answer, or refuse what two thresholds find unlikely (thesis §4.6).
+
+One convention throughout, where the thesis writes norms in one place and squared norms in another: both thresholds are
+on *squared* quantities, and every measured ratio is divided by its threshold, so that it is one on the border.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from scipy.stats import chi2
+from torch import Tensor
+
+from teachlib.errors import TeachlibError, unknown
+from teachlib.gmmvae.losses import reconstruction_error
+from teachlib.gmmvae.mixture import THREE_SIGMA, Components
+
+Map = Callable[[Tensor], Tensor]
+Rule = Literal["chi-square", "held-out"]
+RULES: tuple[Rule, ...] = ("chi-square", "held-out")
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where refusing begins.
+
+    Attributes:
+        latent: τ_enc, of the squared Mahalanobis distance between a code and the mean of its predicted class.
+        pixels: τ_dec, of the squared reconstruction error, summed over channels and pixels.
+    """
+
+    latent: float
+    pixels: float
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a selective classifier says of N images.
+
+    Attributes:
+        labels: predicted class, (N,), refused or not.
+        latent_ratio: squared Mahalanobis distance over τ_enc, (N,).
+        pixel_ratio: squared reconstruction error over τ_dec, (N,).
+    """
+
+    labels: Tensor
+    latent_ratio: Tensor
+    pixel_ratio: Tensor
+
+    @property
+    def accepted(self) -> Tensor:
+        """Whether both ratios are at most one, (N,)."""
+        return (self.latent_ratio <= 1) & (self.pixel_ratio <= 1)
+
+    @property
+    def confidence(self) -> Tensor:
+        """Minus the larger ratio, (N,): −1 and above is accepted, whatever threshold one would take instead."""
+        return -torch.maximum(self.latent_ratio, self.pixel_ratio)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Shares of the images; they add to one.
+
+    Attributes:
+        accuracy: accepted with the right label.
+        error: accepted with a wrong label. Of attacked images, these are the attack's successes.
+        rejection: refused.
+    """
+
+    accuracy: float
+    error: float
+    rejection: float
+
+
+class SelectiveClassifier:
+    """A classifier that may refuse, made of any encoder, decoder, and Gaussians for the classes' codes.
+
+    Args:
+        encode: images (N, C, H, W) → codes (N, d).
+        decode: codes (N, d) → images.
+        components: a Gaussian a class: a GMM-VAE's prior, or :class:`teachlib.gmmvae.GaussianClasses` fitted to the
+            codes of any encoder.
+        thresholds: see :func:`fit_thresholds`.
+        deviation: standard deviation of noise on the code before it is decoded; 0 decodes f(x) itself. With noise,
+            criterion 4 of thesis §4.6 to the letter, decisions are random.
+    """
+
+    def __init__(
+        self, encode: Map, decode: Map, components: Components, thresholds: Thresholds, *, deviation: float = 0.0
+    ) -> None:
+        self.encode, self.decode, self.components = encode, decode, components
+        self.thresholds, self.deviation = thresholds, deviation
+
+    def measure(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores and latent ratios of every class, (N, k) each, and pixel ratios, (N,); differentiable in ``x``."""
+        z = self.encode(x)
+        noisy = z
+        if self.deviation:
+            noisy = z + self.deviation * torch.randn(z.shape, generator=generator, device=z.device)
+        error = reconstruction_error(x, self.decode(noisy))
+        distances = self.components.mahalanobis(z)
+        return self.components.scores(z), distances / self.thresholds.latent, error / self.thresholds.pixels
+
+    @torch.no_grad()
+    def decide(self, x: Tensor, generator: torch.Generator | None = None, *, batch_size: int = 1_000) -> Decision:
+        """Label, and both ratios, of each image.
+
+        Args:
+            x: (N, C, H, W) in [0, 1].
+            generator: of the noise, where there is any.
+            batch_size: images at a time.
+        """
+        parts = [self.measure(chunk, generator) for chunk in x.split(batch_size)]
+        scores, latent, pixels = (torch.cat(part) for part in zip(*parts, strict=True))
+        labels = scores.argmax(1)
+        return Decision(labels, latent.gather(1, labels[:, None]).squeeze(1), pixels)
+
+
+@torch.no_grad()
+def fit_thresholds(
+    encode: Map,
+    decode: Map,
+    components: Components,
+    held_out: Tensor,
+    *,
+    rate: float = 1 - THREE_SIGMA,
+    latent: Rule = "chi-square",
+    batch_size: int = 1_000,
+) -> Thresholds:
+    """Thresholds that refuse a share ``rate`` of clean images each (thesis §4.6: the three-sigma rule).
+
+    Args:
+        encode: images → codes.
+        decode: codes → images.
+        components: a Gaussian a class.
+        held_out: clean images that training has not seen, (N, C, H, W).
+        rate: of false rejections, each threshold by itself.
+        latent: ``chi-square`` takes the quantile that codes would have if they followed their component, as the
+            thesis does; ``held-out`` the quantile that they have.
+        batch_size: images at a time.
+
+    Raises:
+        TeachlibError: unknown rule, or fewer images than the rate can be seen on.
+    """
+    if latent not in RULES:
+        raise unknown("rule", latent, RULES)
+    if not 0 < rate < 1 or len(held_out) * rate < 1:
+        raise TeachlibError(
+            f"a rate of {rate:g} cannot be read off {len(held_out)} images; take more of them, or a rate of at least "
+            f"{1 / max(len(held_out), 1):g}"
+        )
+    distances, errors = [], []
+    for chunk in held_out.split(batch_size):
+        z = encode(chunk)
+        found = components.mahalanobis(z)
+        distances.append(found.gather(1, components.classify(z)[:, None]).squeeze(1))
+        errors.append(reconstruction_error(chunk, decode(z)))
+        dimension = z.shape[1]
+    by_quantile = float(torch.cat(distances).double().quantile(1 - rate))
+    return Thresholds(
+        latent=float(chi2.ppf(1 - rate, dimension)) if latent == "chi-square" else by_quantile,
+        pixels=float(torch.cat(errors).double().quantile(1 - rate)),
+    )
+
+
+def outcome(decision: Decision, labels: Tensor) -> Outcome:
+    """Accuracy, error and rejection over all images (thesis Table 4.1, Figure 4.3).
+
+    Args:
+        decision: on N images.
+        labels: their true classes, (N,).
+    """
+    right, accepted, count = decision.labels == labels, decision.accepted, len(labels)
+    accuracy, error = int((accepted & right).sum()), int((accepted & ~right).sum())
+    return Outcome(accuracy / count, error / count, (count - accuracy - error) / count)
+
+
+@dataclass(frozen=True)
+class RiskCoverage:
+    """How often a selective classifier errs, against how much it answers (El-Yaniv and Wiener, 2010).
+
+    Attributes:
+        coverage: share that is answered, (N,), 1/N … 1.
+        risk: share of errors among what is answered, (N,).
+        area: mean of the risk over all coverages; smaller is better.
+    """
+
+    coverage: Tensor
+    risk: Tensor
+    area: float
+
+
+def risk_coverage(confidence: Tensor, correct: Tensor) -> RiskCoverage:
+    """The curve that a moving threshold on ``confidence`` draws, surest images first.
+
+    Args:
+        confidence: (N,).
+        correct: whether each label is right, (N,) bool.
+    """
+    order = confidence.argsort(descending=True, stable=True)
+    answered = torch.arange(1, len(order) + 1, device=confidence.device)
+    risk = (~correct[order]).cumsum(0) / answered
+    return RiskCoverage(answered / len(order), risk, float(risk.double().mean()))
