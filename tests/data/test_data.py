@@ -83,13 +83,20 @@ def test_glyphs_are_deterministic_and_in_range() -> None:
                for name, (low, high) in RANGES.items())  # fmt: skip
 
 
+def test_images_shrink_by_a_whole_factor_and_grow_by_any() -> None:
+    whole, small, large = (data.load("glyphs", "test", size=size, limit=3) for size in (None, 16, 40))
+    blocks = whole.images.float().unflatten(2, (16, 2)).unflatten(4, (16, 2)).mean((3, 5))
+    assert torch.equal(small.images, blocks.round().to(torch.uint8))
+    assert large.shape == (1, 40, 40)
+
+
 def test_unknown_names_suggest_the_nearest() -> None:
     with pytest.raises(TeachlibError, match="unknown dataset 'minst'; did you mean 'mnist'"):
         data.load("minst")
     with pytest.raises(TeachlibError, match="unknown split of digits 'tset'; did you mean 'test'"):
         data.load("digits", "tset")
-    with pytest.raises(TeachlibError, match="would shrink"):
-        data.load("glyphs", "test", size=16, limit=1)
+    with pytest.raises(TeachlibError, match="cannot be shrunk to 20 evenly"):
+        data.load("glyphs", "test", size=20, limit=1)
 
 
 # ------------------------------------------------------------------------------------------------- files in idx format

@@ -17,11 +17,13 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from teachlib.data import celeba, cifar, idx
+from teachlib.data import celeba, cifar, coil, idx, svhn
 from teachlib.data.catalogue import CATALOGUE, Entry
+from teachlib.data.colour_glyphs import colour_glyphs
 from teachlib.data.densities import DENSITIES, PlaneDensity, density
 from teachlib.data.files import check_hash_of_file, find
 from teachlib.data.glyphs import glyphs
+from teachlib.data.turntable import turntable
 from teachlib.errors import TeachlibError, unknown
 
 __all__ = [
@@ -139,7 +141,8 @@ def load(
     Args:
         name: of the catalogue (:data:`CATALOGUE`).
         split: ``"train"``, ``"validation"`` or ``"test"``.
-        size: enlarge the images to ``size × size`` pixels (bilinear); ``None`` keeps the catalogue's shape.
+        size: enlarge the images to ``size × size`` pixels (bilinear), or shrink them by a whole factor (mean of each
+            block); ``None`` keeps the catalogue's shape.
         limit: only the first so many samples.
         root: where data files lie, see :func:`data_root`.
         download: fetch missing files first.
@@ -154,21 +157,31 @@ def load(
         get(name, root=root)
     readers: dict[str, Callable[[], ImageData]] = {
         "digits": lambda: _digits(split),
-        "glyphs": lambda: _glyphs(split, limit),
+        "glyphs": lambda: _glyphs(name, split, limit),
+        "colour-glyphs": lambda: _glyphs(name, split, limit),
+        "turntable": lambda: _turntable(split),
+        "coil-20": lambda: _coil(name, split, data_root(root)),
+        "coil-100": lambda: _coil(name, split, data_root(root)),
+        "svhn": lambda: _svhn(name, split, data_root(root)),
         "cifar-10": lambda: _cifar(name, split, data_root(root)),
         "celeba": lambda: _celeba(name, split, data_root(root)),
     }
     data = readers[name]() if name in readers else _idx_data(found, split, data_root(root))
-    return _enlarge(data.first(limit), size)
+    return _resized(data.first(limit), size)
 
 
-def _enlarge(data: ImageData, size: int | None) -> ImageData:
+def _resized(data: ImageData, size: int | None) -> ImageData:
+    own = data.shape[1]
     if size is None or data.shape[1:] == (size, size):
         return data
-    if size < data.shape[1]:
-        raise TeachlibError(f"{data.name}: images have {data.shape[1]} pixels a side; size={size} would shrink them")
-    images = F.interpolate(data.images.float(), size=(size, size), mode="bilinear", align_corners=False)
-    return replace(data, images=images.round().to(torch.uint8))
+    if size < 1 or (size < own and own % size):
+        raise TeachlibError(f"{data.name}: images have {own} pixels a side; they cannot be shrunk to {size} evenly")
+    pixels = data.images.float()
+    if size < own:
+        resized = F.avg_pool2d(pixels, own // size)
+    else:
+        resized = F.interpolate(pixels, size=(size, size), mode="bilinear", align_corners=False)
+    return replace(data, images=resized.round().to(torch.uint8))
 
 
 @lru_cache(maxsize=3)
@@ -182,9 +195,36 @@ def _digits(split: str) -> ImageData:
     return ImageData("digits", split, images[:, None], torch.from_numpy(bunch.target[rows]).long())
 
 
-def _glyphs(split: str, limit: int | None) -> ImageData:
-    images, factors = glyphs(split, limit)
-    return ImageData("glyphs", split, images, factors.digit, {"font": factors.font, **factors.continuous})
+def _glyphs(name: str, split: str, limit: int | None) -> ImageData:
+    images, factors = (glyphs if name == "glyphs" else colour_glyphs)(split, limit)
+    return ImageData(name, split, images, factors.digit, {"font": factors.font, **factors.continuous})
+
+
+def _poses(name: str, pictures: Tensor, split: str) -> ImageData:
+    images, labels, angles = coil.split_of(pictures, split)
+    return ImageData(name, split, images, labels, {"angle": angles})
+
+
+def _turntable(split: str) -> ImageData:
+    return _poses("turntable", turntable(), split)
+
+
+@lru_cache(maxsize=3)
+def _coil(name: str, split: str, root: Path) -> ImageData:
+    found = CATALOGUE[name]
+    (archive,) = _files(found, root)
+    return _poses(name, coil.read_archive(archive, found.classes, found.shape[0], found.hashes), split)
+
+
+@lru_cache(maxsize=3)
+def _svhn(name: str, split: str, root: Path) -> ImageData:
+    """Validation is the end of the training file."""
+    found = CATALOGUE[name]
+    (file,) = _files(found, root, "test" if split == "test" else "train")
+    images, labels = svhn.read_part(file, found.hashes)
+    cut = found.splits["train"]
+    rows = {"train": slice(cut), "validation": slice(cut, None), "test": slice(None)}[split]
+    return ImageData(name, split, images[rows], labels[rows])
 
 
 def _idx_data(found: Entry, split: str, root: Path) -> ImageData:
@@ -312,6 +352,12 @@ def _download(name: str, folder: str) -> None:
         for number, md5, filename in official.file_list:
             if filename in CATALOGUE[name].hashes:
                 download_file_from_google_drive(number, f"{folder}/{official.base_folder}", filename, md5)
+        return
+    if name.startswith("coil"):
+        raise RuntimeError(f"no program fetches it: see {CATALOGUE[name].source}")
+    if name == "svhn":
+        for split in ("train", "test"):
+            datasets.SVHN(f"{folder}/svhn", split, download=True)
         return
     if name == "cifar-10":  # torchvision's class would unpickle what it fetched
         official = datasets.CIFAR10

@@ -18,7 +18,8 @@ class Entry:
         source: where it comes from.
         folder: for sets that are files, their folder below the data root, as torchvision lays it out.
         hashes: file name → hash of its *uncompressed* contents, sha256, or md5 where only that is published; for
-            embedded sets, split → sha256 of the pixels as the locked versions give them.
+            COIL's archives, sha256 of all pixels, or nothing where no copy was at hand; for embedded sets, split →
+            sha256 of the pixels as the locked versions give them.
     """
 
     name: str
@@ -135,6 +136,72 @@ CATALOGUE = {
                 "img_align_celeba.zip": "00d2c5bc6d35e252742224ab0c1e8fcb",
                 "list_eval_partition.txt": "d32c9cbf5e040fd4025c592c306e6668",
                 "list_attr_celeba.txt": "75e246fa4810816ffd6ee81facbd244c",
+            },
+        ),
+        Entry(
+            name="svhn",
+            title="Street View House Numbers, cropped digits",
+            shape=(3, 32, 32),
+            classes=10,
+            splits={"train": 66_000, "validation": 7_257, "test": 26_032},
+            terms="non-commercial use only",
+            source="Y. Netzer, T. Wang, A. Coates, A. Bissacco, B. Wu, A. Ng (2011)",
+            folder=Path("svhn"),
+            hashes={
+                "train_32x32.mat": "e26dedcc434d2e4c54c9b2d4a06d8373",
+                "test_32x32.mat": "eb5a983be6a315427106f1b164d9cef3",
+            },
+        ),
+        Entry(
+            name="coil-20",
+            title="COIL-20, processed: 20 objects on a turntable",
+            shape=(1, 128, 128),
+            classes=20,
+            splits={"train": 960, "validation": 240, "test": 240},
+            terms="for research",
+            source="S. Nene, S. Nayar, H. Murase (1996), cs.columbia.edu/CAVE/software/softlib/coil-20.php",
+            folder=Path("coil20"),
+            hashes={"coil-20-proc.zip": "7274cbacb79ea6c57340827c9f9301745a8e9b3173dea4aa828e00b49c42946c"},
+        ),
+        Entry(
+            name="coil-100",
+            title="COIL-100: 100 objects on a turntable",
+            shape=(3, 128, 128),
+            classes=100,
+            splits={"train": 4_800, "validation": 1_200, "test": 1_200},
+            terms="for research",
+            source="S. Nene, S. Nayar, H. Murase (1996), cs.columbia.edu/CAVE/software/softlib/coil-100.php",
+            folder=Path("coil100"),
+            hashes={"coil-100.zip": ""},
+        ),
+        Entry(
+            name="turntable",
+            title="Turntable: toys of simple solids, from 72 sides",
+            shape=(3, 32, 32),
+            classes=20,
+            splits={"train": 960, "validation": 240, "test": 240},
+            terms="made here",
+            source="teachlib.data.turntable, from a fixed seed",
+            folder=None,
+            hashes={
+                "train": "513f6b8a1510a2d8f764534bdf0a5155e60d75a2808f9dbdd558ba5f5ed0bb73",
+                "validation": "f6b784287a870edc7bff52677be808b91e882fd20de59b007198431d5490aa42",
+                "test": "e7f7644a946e8a6e02ec72d66daf47c1f347b6c65f1ae9da2c6d7c045d3b03da",
+            },
+        ),
+        Entry(
+            name="colour-glyphs",
+            title="Coloured glyphs on photographs",
+            shape=(3, 32, 32),
+            classes=10,
+            splits={"train": 12_000, "validation": 2_000, "test": 4_000},
+            terms="made here, of the glyphs and two photographs (CC BY 2.0) that ship with scikit-learn",
+            source="teachlib.data.colour_glyphs, from a fixed seed",
+            folder=None,
+            hashes={
+                "train": "662487640d377d2c2c5e91c9e4e9cc4ff11911682452c6c25413c384ce596ee0",
+                "validation": "ceb68b4be86a3fd01035b65e020444d019176ac5f4f4dc8b239228b72f80b26d",
+                "test": "d066002d3e38f4ebe1046d726bc9b313045a417bf4c23cf72229cd6e1f8a0b85",
             },
         ),
     )
