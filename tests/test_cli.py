@@ -105,7 +105,7 @@ def test_resuming_a_finished_run_changes_nothing(run: Path) -> None:
         (("trian", "ae"), "No such command 'trian'"),
         (("train", "ae", "--seed", "one"), "Invalid value for '--seed'"),
         (("train",), "Missing argument"),
-        (("train", "primer-vae", "--variant", "released"), "have no released code"),
+        (("train", "primer-vae", "--variant", "released"), "no code was released"),
         (("train", "grae", "--dataset", "mnist"), "unknown set of strings 'mnist'"),
         (("train", "grae", "--dataset", "zinc"), "zinc: missing"),
     ],

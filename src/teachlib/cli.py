@@ -15,7 +15,7 @@ import typer
 from tqdm import tqdm
 
 from teachlib import data as datasets
-from teachlib import primer, rae, thesis, zoo
+from teachlib import gmmvae, primer, rae, thesis, zoo
 from teachlib.checkpoints import read_checkpoint
 from teachlib.errors import TeachlibError, unknown
 from teachlib.fill import fill
@@ -25,7 +25,7 @@ from teachlib.results import provenance, read_results, refuse_unwritable, shown,
 from teachlib.scale import best_device, machine
 from teachlib.training import make_fabric
 
-RECIPES = (*rae.RECIPES, *grammar.RECIPES, *primer.RECIPES)
+RECIPES = (*rae.RECIPES, *grammar.RECIPES, *gmmvae.RECIPES, *primer.RECIPES)
 UsageError: Any = typer.BadParameter.__base__  # click's, of which newer versions of typer bring a copy
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 data_app = typer.Typer(no_args_is_help=True, help="List, fetch and check data sets.")
@@ -65,8 +65,7 @@ def train(
         print(f"{recipe} on {dataset}, scale {chosen.scale}, {chosen.steps} steps · {machine(fabric.device)}")
     started = time.perf_counter()
     try:
-        chapter: Any = _chapter(chosen)
-        _, history = chapter.train(chosen, seed=seed, folder=folder, resume=resume, fabric=fabric)
+        _, history = _CHAPTERS[type(chosen)].train(chosen, seed=seed, folder=folder, resume=resume, fabric=fabric)
     except KeyboardInterrupt:  # before typer turns it into a silent exit
         raise TeachlibError(f"stopped; go on from the last checkpoint with --resume --out {folder}") from None
     if fabric.is_global_zero:
@@ -75,14 +74,13 @@ def train(
         print(f"done in {time.perf_counter() - started:.0f} s: {losses}\n{folder / 'checkpoint.safetensors'}")
 
 
-Chosen = rae.Recipe | grammar.SequenceRecipe | primer.Recipe
-
-
-def _chapter(recipe: Chosen) -> Any:
-    """The package that trains a recipe."""
-    if isinstance(recipe, primer.Recipe):
-        return primer
-    return rae if isinstance(recipe, rae.Recipe) else grammar
+Chosen = rae.Recipe | grammar.SequenceRecipe | gmmvae.Recipe | primer.Recipe
+_CHAPTERS: dict[type, Any] = {
+    rae.Recipe: rae,
+    grammar.SequenceRecipe: grammar,
+    gmmvae.Recipe: gmmvae,
+    primer.Recipe: primer,
+}
 
 
 def _recipe(
@@ -96,9 +94,12 @@ def _recipe(
             raise TeachlibError(f"--conditional: {name} has no conditional version; leave it out")
         if name in grammar.RECIPES:
             return grammar.recipe(name, dataset, scale=scale, variant=variant, width=width, steps=steps)
-        return rae.recipe(name, dataset, scale=scale, variant=variant, width=width, steps=steps)
+        if name in rae.RECIPES:
+            return rae.recipe(name, dataset, scale=scale, variant=variant, width=width, steps=steps)
     if variant != "thesis":
-        raise TeachlibError(f"--variant {variant}: the primer's recipes have no released code to follow; leave it out")
+        raise TeachlibError(f"--variant {variant}: of {name} no code was released to follow; leave it out")
+    if name in gmmvae.RECIPES:
+        return gmmvae.recipe(name, dataset, scale=scale, width=width, steps=steps)
     return primer.recipe(name, dataset, scale=scale, width=width, steps=steps, conditional=conditional)
 
 
@@ -259,10 +260,27 @@ def _measure_grammar(runs: list[Path], samples: int) -> Measured:
     }
 
 
+def _measure_gmmvae(runs: list[Path], samples: int) -> Measured:
+    """Accuracy with and without thresholds."""
+    rows, opened = [], [gmmvae.open_run(run) for run in runs]
+    recipe = opened[0][0].recipe
+    names = ("train", "validation", "test")
+    splits = {split: gmmvae.load(recipe.dataset, split, scale=recipe.scale) for split in names}
+    splits["test"] = splits["test"].first(samples)
+    for model, _ in tqdm(opened, unit="run", desc="measuring", leave=False):
+        rows.append(gmmvae.evaluate(model, splits["train"], splits["validation"], splits["test"]).row())
+    return rows, {
+        "metric": "shares of the test set; thresholds at a nominal false rejection of 0.27 % each",
+        "samples": len(splits["test"]),
+        "data_sha256": {split: loaded.sha256 for split, loaded in splits.items()},
+    }
+
+
 _MEASURES = {
     "rae": ("3.1", _measure_rae),
     "primer": ("primer", _measure_primer),
     "rae.grammar": ("3.3", _measure_grammar),
+    "gmmvae": ("4.1", _measure_gmmvae),
 }
 
 

@@ -11,8 +11,6 @@ from torch import Tensor, nn
 from teachlib.errors import TeachlibError
 from teachlib.gmmvae.attacks import (
     Ball,
-    accepted_as,
-    adaptive,
     apgd,
     classified_as,
     fgsm,
@@ -193,6 +191,3 @@ def test_a_radius_below_zero(epsilon: float) -> None:
 def test_an_unknown_norm() -> None:
     with pytest.raises(TeachlibError, match="linf"):
         Ball(0.1, "inf")  # type: ignore[arg-type]
-
-
-_ = accepted_as, adaptive

@@ -74,34 +74,21 @@ class Outcome:
     rejection: float
 
 
+Measured = tuple[Tensor, Tensor, Tensor]
+Measure = Callable[[Tensor, torch.Generator | None], Measured]
+
+
 class SelectiveClassifier:
-    """A classifier that may refuse, made of any encoder, decoder, and Gaussians for the classes' codes.
+    """A classifier that may refuse: scores, and two ratios that must not exceed one.
 
     Args:
-        encode: images (N, C, H, W) → codes (N, d).
-        decode: codes (N, d) → images.
-        components: a Gaussian a class: a GMM-VAE's prior, or :class:`teachlib.gmmvae.GaussianClasses` fitted to the
-            codes of any encoder.
-        thresholds: see :func:`fit_thresholds`.
-        deviation: standard deviation of noise on the code before it is decoded; 0 decodes f(x) itself. With noise,
-            criterion 4 of thesis §4.6 to the letter, decisions are random.
+        measure: images (N, C, H, W), and a generator where decisions are random, to scores of every class, (N, k), the
+            latent ratio that each class would have, (N, k), and the pixel ratio, (N,); differentiable in the images.
+            See :func:`by_likelihood`, :func:`by_reconstruction`, :func:`by_confidence`.
     """
 
-    def __init__(
-        self, encode: Map, decode: Map, components: Components, thresholds: Thresholds, *, deviation: float = 0.0
-    ) -> None:
-        self.encode, self.decode, self.components = encode, decode, components
-        self.thresholds, self.deviation = thresholds, deviation
-
-    def measure(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Scores and latent ratios of every class, (N, k) each, and pixel ratios, (N,); differentiable in ``x``."""
-        z = self.encode(x)
-        noisy = z
-        if self.deviation:
-            noisy = z + self.deviation * torch.randn(z.shape, generator=generator, device=z.device)
-        error = reconstruction_error(x, self.decode(noisy))
-        distances = self.components.mahalanobis(z)
-        return self.components.scores(z), distances / self.thresholds.latent, error / self.thresholds.pixels
+    def __init__(self, measure: Measure) -> None:
+        self.measure = measure
 
     @torch.no_grad()
     def decide(self, x: Tensor, generator: torch.Generator | None = None, *, batch_size: int = 1_000) -> Decision:
@@ -116,6 +103,66 @@ class SelectiveClassifier:
         scores, latent, pixels = (torch.cat(part) for part in zip(*parts, strict=True))
         labels = scores.argmax(1)
         return Decision(labels, latent.gather(1, labels[:, None]).squeeze(1), pixels)
+
+
+def by_likelihood(
+    encode: Map, decode: Map, components: Components, thresholds: Thresholds, *, deviation: float = 0.0
+) -> SelectiveClassifier:
+    """The thesis's: refuse codes far from their class's mean, and images far from their reconstruction (§4.6).
+
+    Args:
+        encode: images (N, C, H, W) → codes (N, d), of any encoder.
+        decode: codes (N, d) → images.
+        components: a Gaussian a class: a GMM-VAE's prior, or :class:`teachlib.gmmvae.GaussianClasses` fitted to the
+            codes of another encoder.
+        thresholds: see :func:`fit_thresholds`.
+        deviation: standard deviation of noise on the code before it is decoded; 0 decodes f(x) itself. With noise,
+            criterion 4 of §4.6 to the letter, decisions are random.
+    """
+
+    def measure(x: Tensor, generator: torch.Generator | None = None) -> Measured:
+        z = encode(x)
+        noise = torch.randn(z.shape, generator=generator, device=z.device) if deviation else 0.0
+        error = reconstruction_error(x, decode(z + deviation * noise))
+        # Scores in units of the threshold: attacks weigh their differences against the ratios.
+        return (
+            components.scores(z) / thresholds.latent,
+            components.mahalanobis(z) / thresholds.latent,
+            error / thresholds.pixels,
+        )
+
+    return SelectiveClassifier(measure)
+
+
+def by_reconstruction(scores: Map, reconstruct: Map, threshold: float) -> SelectiveClassifier:
+    """Refuse images that an autoencoder of its own cannot rebuild, whatever the class (Meng and Chen, 2017).
+
+    Args:
+        scores: images → logits, (N, k).
+        reconstruct: images → images.
+        threshold: of the squared error, summed over channels and pixels.
+    """
+
+    def measure(x: Tensor, generator: torch.Generator | None = None) -> Measured:
+        logits = scores(x)
+        return logits, torch.zeros_like(logits), reconstruction_error(x, reconstruct(x)) / threshold
+
+    return SelectiveClassifier(measure)
+
+
+def by_confidence(scores: Map, least: float = 0.0) -> SelectiveClassifier:
+    """Refuse images whose class has a probability below ``least``: what a plain classifier can offer.
+
+    Args:
+        scores: images → logits, (N, k).
+        least: probability, in [0, 1); 0 never refuses.
+    """
+
+    def measure(x: Tensor, generator: torch.Generator | None = None) -> Measured:
+        logits = scores(x)
+        return logits, (1 - logits.softmax(1)) / (1 - least), torch.zeros_like(logits[:, 0])
+
+    return SelectiveClassifier(measure)
 
 
 @torch.no_grad()

@@ -79,7 +79,7 @@ def accepted_as(
 
     def once(x: Tensor) -> Tensor:
         scores, latent, pixels = classifier.measure(x, generator)
-        lead = signed_root(_of_label(scores, targets) - _of_others(scores, targets)) / classifier.thresholds.latent**0.5
+        lead = signed_root(_of_label(scores, targets) - _of_others(scores, targets))
         slacks = torch.stack([lead, 1 - _root(_of_label(latent, targets)), 1 - _root(pixels)])
         missing = (-slacks).relu()
         short = missing[0] + missing[1] + weight * missing[2]

@@ -20,7 +20,7 @@ def white_box_loss(classifier: SelectiveClassifier, x: Tensor, targets: Tensor, 
         a: exponent of the pixels' ratio, above 1.
         b: exponent of the latent ratio, above 1.
     """
-    _, latent, pixels = classifier.measure(x)
+    _, latent, pixels = classifier.measure(x, None)
     return pixels**a + latent.gather(1, targets[:, None]).squeeze(1) ** b
 
 

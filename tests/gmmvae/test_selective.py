@@ -1,0 +1,214 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import chi2
+from torch import Tensor
+
+from teachlib.errors import TeachlibError
+from teachlib.gmmvae import (
+    Decision,
+    GaussianClasses,
+    MixturePrior,
+    SelectiveClassifier,
+    Thresholds,
+    attacks,
+    by_confidence,
+    by_likelihood,
+    by_reconstruction,
+    class_means,
+    fit_thresholds,
+    outcome,
+    risk_coverage,
+)
+from teachlib.gmmvae.attacks import Ball
+
+VARIANCE = 0.01
+PRIOR = MixturePrior(class_means(3, 4), VARIANCE)
+
+
+def as_code(x: Tensor) -> Tensor:
+    """Images of 2×2 pixels are their own codes."""
+    return x.flatten(1)
+
+
+def as_image(z: Tensor) -> Tensor:
+    return z.view(-1, 1, 2, 2)
+
+
+def codes_near(label: int, count: int, seed: int = 0) -> Tensor:
+    return PRIOR.sample(torch.full((count,), label), torch.Generator().manual_seed(seed))
+
+
+def test_both_ratios_are_one_on_their_thresholds() -> None:
+    """The errata row of Eqs 4.9 and 4.10: with Σ where Σ⁻¹ belongs, the ratio would be 10,000 times smaller here."""
+    thresholds = Thresholds(latent=float(chi2.ppf(0.9973, 4)), pixels=0.25)
+    classifier = by_likelihood(as_code, lambda z: as_image(z) + 0.25, PRIOR, thresholds)
+    direction = torch.nn.functional.normalize(torch.tensor([0.3, -1.0, 2.0, 0.5]), dim=0)
+    border = PRIOR.means[1] + math.sqrt(thresholds.latent * VARIANCE) * direction
+    decision = classifier.decide(as_image(border[None]))
+    torch.testing.assert_close(decision.latent_ratio, torch.ones(1))
+    torch.testing.assert_close(decision.pixel_ratio, torch.ones(1))
+    assert decision.labels.tolist() == [1]
+    loss = attacks.white_box_loss(classifier, as_image(border[None]), torch.tensor([1]), 3.0, 2.0)
+    torch.testing.assert_close(loss, torch.full((1,), 2.0))
+
+
+def test_codes_that_follow_their_component_are_refused_at_the_stated_rate() -> None:
+    codes = torch.cat([codes_near(label, 20_000, label) for label in range(3)])
+    noisy = as_image(codes)
+    thresholds = fit_thresholds(as_code, as_image, PRIOR, noisy, rate=0.02)
+    assert math.isclose(thresholds.latent, chi2.ppf(0.98, 4))
+    refused = by_likelihood(as_code, as_image, PRIOR, Thresholds(thresholds.latent, 1.0)).decide(noisy)
+    assert abs(float((~refused.accepted).double().mean()) - 0.02) < 0.002
+
+
+def test_held_out_quantiles_refuse_exactly_that_share() -> None:
+    images = torch.rand(1_000, 1, 2, 2, generator=torch.Generator().manual_seed(0))
+    rebuilt = torch.rand(4, generator=torch.Generator().manual_seed(1))
+    thresholds = fit_thresholds(
+        as_code, lambda z: as_image(rebuilt.expand(len(z), 4)), PRIOR, images, rate=0.1, latent="held-out"
+    )
+    decision = by_likelihood(as_code, lambda z: as_image(rebuilt.expand(len(z), 4)), PRIOR, thresholds).decide(images)
+    assert int((decision.latent_ratio > 1).sum()) == 100
+    assert int((decision.pixel_ratio > 1).sum()) == 100
+
+
+def test_a_rate_that_cannot_be_seen_on_so_few_images() -> None:
+    with pytest.raises(TeachlibError, match="100 images"):
+        fit_thresholds(as_code, as_image, PRIOR, torch.rand(100, 1, 2, 2), rate=0.001)
+    with pytest.raises(TeachlibError, match="chi-square"):
+        fit_thresholds(as_code, as_image, PRIOR, torch.rand(100, 1, 2, 2), rate=0.1, latent="chi")  # type: ignore[arg-type]
+
+
+@given(st.integers(1, 60), st.integers(0, 1_000))
+def test_shares_add_to_one(count: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    ratios = 2 * torch.rand(2, count, generator=generator)
+    decision = Decision(torch.randint(3, (count,), generator=generator), ratios[0], ratios[1])
+    labels = torch.randint(3, (count,), generator=generator)
+    found = outcome(decision, labels)
+    assert math.isclose(found.accuracy + found.error + found.rejection, 1)
+    by_hand = [bool(a <= 1 and b <= 1) for a, b in ratios.T.tolist()]
+    wrong = [yes and p != y for yes, p, y in zip(by_hand, decision.labels.tolist(), labels.tolist(), strict=True)]
+    assert math.isclose(found.error, sum(wrong) / count)
+    assert math.isclose(found.rejection, by_hand.count(False) / count)
+
+
+def test_risk_and_coverage_by_brute_force() -> None:
+    generator = torch.Generator().manual_seed(0)
+    confidence, correct = torch.randn(50, generator=generator), torch.rand(50, generator=generator) < 0.8
+    curve = risk_coverage(confidence, correct)
+    risks = []
+    for threshold in confidence.sort(descending=True).values:
+        answered = confidence >= threshold
+        risks.append(float((~correct[answered]).double().mean()))
+    torch.testing.assert_close(curve.risk.double(), torch.tensor(risks, dtype=torch.float64), rtol=0, atol=1e-6)
+    assert math.isclose(curve.area, sum(risks) / 50, rel_tol=1e-6)
+    assert curve.coverage[-1] == 1
+
+
+def test_measured_covariances_give_distances_of_mean_d() -> None:
+    spread = torch.diag(torch.tensor([0.01, 0.04, 0.09, 0.0001]))
+    labels = torch.arange(3).repeat_interleave(5_000)
+    noise = torch.randn(15_000, 4, generator=torch.Generator().manual_seed(0)) @ spread.sqrt()
+    measured = PRIOR.measured(PRIOR.means[labels] + noise, labels, shrinkage=0.0)
+    distances = measured.mahalanobis(PRIOR.means[labels] + noise).gather(1, labels[:, None])
+    torch.testing.assert_close(distances.mean(), torch.tensor(4.0), atol=1e-3, rtol=0)  # exact but for rounding
+    assert torch.equal(measured.scores(noise), PRIOR.scores(noise))  # labels stay the nearest mean's
+
+
+def test_any_encoder_and_decoder_will_do() -> None:
+    labels = torch.arange(3).repeat(200)
+    codes = torch.randn(600, 2, generator=torch.Generator().manual_seed(0)) + 8 * torch.eye(3)[labels][:, :2]
+    classes = GaussianClasses.fit(codes, labels)
+    images = torch.cat([codes, codes.flip(1)], 1).view(-1, 1, 2, 2)
+
+    def encode(x: Tensor) -> Tensor:
+        return x.flatten(1)[:, :2]
+
+    def decode(z: Tensor) -> Tensor:
+        return torch.cat([z, z.flip(1)], 1).view(-1, 1, 2, 2)
+
+    thresholds = fit_thresholds(encode, decode, classes, images, rate=0.01)
+    decision = by_likelihood(encode, decode, classes, Thresholds(thresholds.latent, 1e-3)).decide(images)
+    assert outcome(decision, labels).accuracy > 0.97
+    odd = images.clone()
+    odd[:, 0, 1, 1] += 5  # what the code does not see
+    assert not by_likelihood(encode, decode, classes, Thresholds(thresholds.latent, 1e-3)).decide(odd).accepted.any()
+
+
+def test_noise_makes_decisions_random_and_repeatable() -> None:
+    classifier = by_likelihood(as_code, as_image, PRIOR, Thresholds(13.0, 0.05), deviation=0.1)
+    x = as_image(PRIOR.means[:1]).repeat(500, 1, 1, 1)
+    first, again = (classifier.decide(x, torch.Generator().manual_seed(0)).pixel_ratio for _ in range(2))
+    assert torch.equal(first, again)
+    torch.testing.assert_close(first.mean(), torch.tensor(4 * 0.01 / 0.05), rtol=0.1, atol=0)  # E‖ε‖² = dσ²
+
+
+def test_detectors_of_other_kinds() -> None:
+    logits = torch.tensor([[2.0, 0.0, 0.0], [0.1, 0.0, 0.0]])
+    x = torch.zeros(2, 1, 2, 2)
+    assert by_confidence(lambda v: logits, 0.6).decide(x).accepted.tolist() == [True, False]
+    assert by_confidence(lambda v: logits).decide(x).accepted.all()
+    shifted = by_reconstruction(lambda v: logits, lambda v: v + 0.5, 1.0)
+    torch.testing.assert_close(shifted.decide(x).pixel_ratio, torch.ones(2))
+    assert shifted.decide(x).latent_ratio.tolist() == [0, 0]
+
+
+# ------------------------------------------------------------------------------------------ the adaptive attack
+
+
+def planar() -> SelectiveClassifier:
+    """Classes one-hot in the first pixels; the fourth is rebuilt as it is, so only distances to means refuse."""
+    return by_likelihood(as_code, as_image, PRIOR, Thresholds(latent=16.0, pixels=1.0))  # radius 0.4
+
+
+@pytest.mark.parametrize(("epsilon", "possible"), [(0.85, True), (0.70, False)])
+def test_it_succeeds_exactly_where_success_is_possible(epsilon: float, possible: bool) -> None:
+    """From one mean, (1, 0, 0, ·), to within 0.4 of (0, 1, 0, ·): each pixel must come to within 0.4/√2 = 0.283."""
+    x, labels = as_image(PRIOR.means[:2].clone()), torch.tensor([0, 1])
+    found = attacks.adaptive(
+        planar(), x, labels, Ball(epsilon), steps=30, restarts=4, generator=torch.Generator().manual_seed(0)
+    )
+    decision = planar().decide(found)
+    assert (decision.accepted & (decision.labels != labels)).tolist() == [possible, possible]
+    assert (Ball(epsilon).size(found, x) <= epsilon + 1e-6).all()
+
+
+def test_a_detector_that_sees_every_change_is_never_fooled() -> None:
+    """The decoder gives the mean of the nearest class: an accepted image lies next to that class's own."""
+
+    def decode(z: Tensor) -> Tensor:
+        return as_image(PRIOR.means[PRIOR.classify(z)])
+
+    guarded = by_likelihood(as_code, decode, PRIOR, Thresholds(16.0, 0.01))
+    x, labels = as_image(PRIOR.means.clone()), torch.arange(3)
+    found = attacks.adaptive(
+        guarded, x, labels, Ball(0.8), steps=20, restarts=3, generator=torch.Generator().manual_seed(0)
+    )
+    decision = guarded.decide(found)
+    assert not (decision.accepted & (decision.labels != labels)).any()
+
+
+def test_it_is_never_weaker_than_the_attacks_it_starts_from() -> None:
+    classifier, labels = planar(), torch.zeros(20, dtype=torch.long)
+    x = as_image(codes_near(0, 20)).clamp(0, 1)
+    there = as_image(PRIOR.means[1:2]).expand_as(x)  # succeeds everywhere
+    found = attacks.adaptive(
+        classifier, x, labels, Ball(1.0), steps=1, restarts=0, starts=[there], generator=torch.Generator()
+    )
+    assert outcome(classifier.decide(found), labels).error == 1
+
+
+def test_the_joint_loss_is_positive_exactly_where_the_target_is_accepted() -> None:
+    classifier = planar()
+    x = torch.rand(20_000, 1, 2, 2, generator=torch.Generator().manual_seed(0))
+    targets = torch.arange(20_000) % 3
+    with torch.no_grad():
+        loss = attacks.accepted_as(classifier, targets)(x)
+    decision = classifier.decide(x)
+    assert torch.equal(loss > 0, decision.accepted & (decision.labels == targets))
+    assert (loss > 0).sum() > 50
