@@ -33,6 +33,7 @@ PRELOADED = (
     "torch._dynamo",  # every optimizer imports it at its first step
     "teachlib.primer",
     "teachlib.rae.grammar",
+    "teachlib.gmmvae",
     "teachlib.thesis",
 )
 MESSAGE_BYTES = 2**20

@@ -1,7 +1,6 @@
 """Gaussian-mixture VAEs that classify, and refuse (thesis chapter 4)."""
 
 from teachlib.gmmvae import attacks
-from teachlib.gmmvae.attacks import Ball
 from teachlib.gmmvae.evaluation import Evaluation, evaluate, measured_prior, selective
 from teachlib.gmmvae.losses import reconstruction_error, supervised_loss, unsupervised_loss, variable_entropy_loss
 from teachlib.gmmvae.mixture import (
@@ -37,7 +36,6 @@ __all__ = [
     "MIXTURES",
     "PLACEMENTS",
     "RECIPES",
-    "Ball",
     "Decision",
     "Evaluation",
     "GaussianClasses",

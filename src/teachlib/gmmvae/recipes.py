@@ -40,8 +40,8 @@ class Recipe:
         learning_rate: Adam's.
         batch_size: images a step, over all devices.
         steps: updates in all.
-        placement: of the means; see :func:`teachlib.gmmvae.class_means`.
         variance: σ², of the encoder's noise and of each component.
+        placement: of the means; see :func:`teachlib.gmmvae.class_means`.
         alpha: α of Eq 4.6.
         labels_per_class: labels that training may see (``gmm-vae-semi``); ``None`` for all.
         shift: pixels by which training images are moved at random, at most.
@@ -60,8 +60,8 @@ class Recipe:
     learning_rate: float
     batch_size: int
     steps: int
+    variance: float
     placement: Placement = "one-hot"
-    variance: float = component_variance(10)
     alpha: float = 100.0
     labels_per_class: int | None = None
     shift: int = 2
