@@ -6,7 +6,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import frechet, likelihood, plane, training
+from benchmarks import attacks, frechet, likelihood, plane, training
 from benchmarks.table import Row, print_table
 from teachlib.scale import machine
 
@@ -23,6 +23,8 @@ BENCHES: dict[str, Callable[[], Row]] = {
     "plane-splines": plane.splines,
     "plane-affine": plane.affine,
     "plane-mixtures": plane.mixtures,
+    "attacks-pgd": attacks.beside_foolbox,
+    "attacks": attacks.alone,
 }
 
 

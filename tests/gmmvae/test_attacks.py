@@ -41,7 +41,9 @@ ATTACKS = {
     "mim": lambda loss, x, ball: mim(loss, x, ball, steps=5),
     "pgd": lambda loss, x, ball: pgd(loss, x, ball, steps=5, generator=torch.Generator().manual_seed(0)),
     "apgd": lambda loss, x, ball: apgd(loss, x, ball, steps=10),
-    "square": lambda loss, x, ball: square(loss, x, ball, queries=20, generator=torch.Generator().manual_seed(0)),
+    "square": lambda loss, x, ball: square(
+        lambda v, rows: loss(v), x, ball, queries=20, generator=torch.Generator().manual_seed(0)
+    ),
 }
 
 
@@ -144,7 +146,7 @@ def test_square_asks_for_no_gradient_and_climbs_without_one() -> None:
     x, flags = images(), []
     weight = linear(torch.Size((1, 2, 2))).repeat_interleave(4, 1).repeat_interleave(4, 2)
 
-    def loss(v: Tensor) -> Tensor:
+    def loss(v: Tensor, rows: Tensor) -> Tensor:
         flags.append(torch.is_grad_enabled() or v.requires_grad)
         return (50 * v * weight).flatten(1).sum(1).floor() - 1e5  # no slope anywhere
 
@@ -161,12 +163,12 @@ def test_square_asks_for_no_gradient_and_climbs_without_one() -> None:
 def test_square_leaves_images_alone_that_it_has_fooled() -> None:
     x, seen = images(4), []
 
-    def loss(v: Tensor) -> Tensor:
-        seen.append(len(v))
+    def loss(v: Tensor, rows: Tensor) -> Tensor:
+        seen.append(rows.tolist())
         return torch.ones(len(v)) if len(seen) > 1 else torch.tensor([1.0, -1.0, 1.0, -1.0])
 
     square(loss, x, Ball(0.1), queries=50, generator=torch.Generator().manual_seed(0))
-    assert seen == [4, 2]
+    assert seen == [[0, 1, 2, 3], [1, 3]]
 
 
 def test_margins_are_positive_exactly_where_the_classifier_errs() -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from teachlib.errors import TeachlibError
 from teachlib.gmmvae import (
+    Budget,
     Decision,
     GaussianClasses,
     MixturePrior,
@@ -22,6 +23,7 @@ from teachlib.gmmvae import (
     fit_thresholds,
     outcome,
     risk_coverage,
+    robustness,
 )
 from teachlib.gmmvae.attacks import Ball
 
@@ -118,6 +120,8 @@ def test_measured_covariances_give_distances_of_mean_d() -> None:
     distances = measured.mahalanobis(PRIOR.means[labels] + noise).gather(1, labels[:, None])
     torch.testing.assert_close(distances.mean(), torch.tensor(4.0), atol=1e-3, rtol=0)  # exact but for rounding
     assert torch.equal(measured.scores(noise), PRIOR.scores(noise))  # labels stay the nearest mean's
+    drawn = measured.sample(labels, torch.Generator().manual_seed(1)) - PRIOR.means[labels]
+    torch.testing.assert_close(torch.cov(drawn.T), torch.cov(noise.T), atol=3e-3, rtol=0)
 
 
 def test_any_encoder_and_decoder_will_do() -> None:
@@ -212,3 +216,38 @@ def test_the_joint_loss_is_positive_exactly_where_the_target_is_accepted() -> No
     decision = classifier.decide(x)
     assert torch.equal(loss > 0, decision.accepted & (decision.labels == targets))
     assert (loss > 0).sum() > 50
+
+
+def test_the_untargeted_loss_is_positive_exactly_where_the_error_is_accepted() -> None:
+    classifier = planar()
+    x = torch.rand(20_000, 1, 2, 2, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(20_000) % 3
+    with torch.no_grad():
+        loss = attacks.accepted_wrongly(classifier, labels)(x)
+    decision = classifier.decide(x)
+    assert torch.equal(loss > 0, decision.accepted & (decision.labels != labels))
+
+
+def test_the_adaptive_attack_is_at_least_as_strong_as_every_other_at_every_radius() -> None:
+    torch.manual_seed(0)
+    mixing = torch.randn(4, 4)
+
+    def encode(x: Tensor) -> Tensor:
+        return (x.flatten(1) @ mixing).tanh()
+
+    labels = torch.arange(60) % 3
+    x = torch.rand(60, 1, 2, 2, generator=torch.Generator().manual_seed(1))
+    classes = GaussianClasses.fit(encode(x) + 0.3 * torch.eye(3, 4)[labels], labels)
+    classifier = by_likelihood(encode, lambda z: as_image((z @ mixing.T).sigmoid()), classes, Thresholds(12.0, 0.6))
+    found = robustness(
+        lambda v: classes.scores(encode(v)), classifier, x, labels, [0.2, 0.05], budget=Budget(steps=10, queries=50)
+    )
+    assert found.epsilons == (0.05, 0.2)
+    for place in range(2):
+        errors = {name: outcomes[place].error for name, outcomes in found.outcomes.items()}
+        assert errors["adaptive"] == max(errors.values())
+        for shares in (outcomes[place] for outcomes in found.outcomes.values()):
+            assert math.isclose(shares.accuracy + shares.error + shares.rejection, 1)
+    assert found.outcomes["adaptive"][1].error >= found.outcomes["adaptive"][0].error
+    assert found.outcomes["adaptive"][1].error > found.outcomes["fgsm"][1].error
+    assert found.row()["adaptive_error_0.2"] == found.outcomes["adaptive"][1].error

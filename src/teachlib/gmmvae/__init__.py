@@ -14,6 +14,7 @@ from teachlib.gmmvae.models import CNN, GMMVAE, MagNet, build
 from teachlib.gmmvae.objectives import few_labels
 from teachlib.gmmvae.recipes import BASELINES, MIXTURES, RECIPES, Recipe, from_dict, recipe
 from teachlib.gmmvae.reclassify import nearest_code, reclassify, unrolled_errors
+from teachlib.gmmvae.robustness import Budget, Robustness, robustness
 from teachlib.gmmvae.selective import (
     Decision,
     Outcome,
@@ -36,6 +37,7 @@ __all__ = [
     "MIXTURES",
     "PLACEMENTS",
     "RECIPES",
+    "Budget",
     "Decision",
     "Evaluation",
     "GaussianClasses",
@@ -44,6 +46,7 @@ __all__ = [
     "Outcome",
     "Recipe",
     "RiskCoverage",
+    "Robustness",
     "SelectiveClassifier",
     "Thresholds",
     "attacks",
@@ -67,6 +70,7 @@ __all__ = [
     "reclassify",
     "reconstruction_error",
     "risk_coverage",
+    "robustness",
     "selective",
     "supervised_loss",
     "train",

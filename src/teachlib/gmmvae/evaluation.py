@@ -62,9 +62,9 @@ def selective(model: Model, training: ImageData, held_out: ImageData, *, rate: f
         return by_likelihood(model.encode, model.decode, prior, found)
     if isinstance(model, MagNet):
         errors = mapped(lambda chunk: reconstruction_error(chunk, model.reconstruct(chunk)), x)
-        return by_reconstruction(model, model.reconstruct, float(errors.double().quantile(1 - rate)))
-    confidence = mapped(model, x).double().softmax(1).amax(1)
-    return by_confidence(model, float(confidence.quantile(rate)))
+        return by_reconstruction(model.scores, model.reconstruct, float(errors.double().quantile(1 - rate)))
+    confidence = mapped(model.scores, x).double().softmax(1).amax(1)
+    return by_confidence(model.scores, float(confidence.quantile(rate)))
 
 
 @dataclass(frozen=True)

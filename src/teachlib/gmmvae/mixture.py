@@ -78,7 +78,7 @@ class MixturePrior(nn.Module):
         means: (k, d).
         variance: σ².
         covariances: of each class's codes about its mean, (k, d, d), where they were measured (:meth:`measured`):
-            Mahalanobis distances are then by these. Labels and densities stay those of the prior.
+            Mahalanobis distances and samples are then by these. Labels and densities stay those of the prior.
     """
 
     means: Tensor
@@ -156,7 +156,10 @@ class MixturePrior(nn.Module):
         """A draw from the component of each label, (N,) → (N, d)."""
         centre = self.means[labels]
         noise = torch.randn(centre.shape, generator=generator, device=centre.device)
-        return centre + math.sqrt(self.variance) * noise
+        if self.whitening is None:
+            return centre + math.sqrt(self.variance) * noise
+        whitening = self.whitening[labels]
+        return centre + torch.linalg.solve_triangular(whitening, noise[..., None], upper=False)[..., 0]
 
 
 class GaussianClasses(nn.Module):

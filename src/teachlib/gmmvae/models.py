@@ -94,9 +94,13 @@ class GMMVAE(nn.Module):
         """Reconstruct images, without noise."""
         return self.decode(self.encode(x))
 
+    def scores(self, x: Tensor) -> Tensor:
+        """Minus the squared distance of f(x) to each mean, (N, k): unlike log P, with slopes that attacks can climb."""
+        return -self.prior.squared_distances(self.encode(x))
+
     def classify(self, x: Tensor) -> Tensor:
         """The class whose mean is nearest to f(x) (thesis Eq 4.7 with Q for P(Z|X)), (N,)."""
-        return self.prior.classify(self.encode(x))
+        return self.scores(x).argmax(1)
 
     def sample(self, labels: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """An image of each class asked for: (N,) → (N, C, H, W)."""
@@ -112,6 +116,10 @@ class CNN(Encoder):
     def __init__(self, recipe: Recipe) -> None:
         super().__init__(recipe, recipe.classes)
         self.recipe = recipe
+
+    def scores(self, x: Tensor) -> Tensor:
+        """Logits, (N, k)."""
+        return self(x)
 
     def classify(self, x: Tensor) -> Tensor:
         """The class of the largest logit, (N,)."""
@@ -134,8 +142,8 @@ class MagNet(nn.Module):
         self.encoder = Encoder(recipe, recipe.latent)
         self.decoder = Decoder(recipe)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The classifier's logits, (N, classes)."""
+    def scores(self, x: Tensor) -> Tensor:
+        """The classifier's logits, (N, k)."""
         return self.classifier(x)
 
     def reconstruct(self, x: Tensor) -> Tensor:
@@ -144,7 +152,7 @@ class MagNet(nn.Module):
 
     def classify(self, x: Tensor) -> Tensor:
         """The class of the largest logit, (N,)."""
-        return self(x).argmax(1)
+        return self.scores(x).argmax(1)
 
 
 Model = GMMVAE | CNN | MagNet

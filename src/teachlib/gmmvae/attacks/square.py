@@ -13,7 +13,7 @@ _HALVINGS = (10, 50, 200, 500, 1_000, 2_000, 4_000, 6_000, 8_000)
 
 
 def square(
-    loss: Callable[[Tensor], Tensor],
+    loss: Callable[[Tensor, Tensor], Tensor],
     x: Tensor,
     ball: Ball,
     *,
@@ -27,7 +27,8 @@ def square(
     is what success means to every loss of :mod:`teachlib.gmmvae.attacks`, are left alone from then on.
 
     Args:
-        loss: (N, C, H, W) → (N,), climbed; called without gradients.
+        loss: images (M, C, H, W), and which of the N they are, (M,), to (M,), climbed; called without gradients. Fewer
+            and fewer images are asked about, so labels must be picked by those rows.
         x: clean images, (N, C, H, W).
         ball: how far it may go.
         queries: of the loss, an image, at most.
@@ -40,14 +41,14 @@ def square(
     best = ball.project(_stripes(x, ball, generator) if ball.norm == "linf" else _tiles(x, ball, generator), x)
     propose = _painted if ball.norm == "linf" else _moved
     with torch.no_grad():
-        value = loss(best)
+        value = loss(best, torch.arange(len(x), device=x.device))
         for query in range(1, queries):
             active = (value <= 0).nonzero().flatten()
             if not len(active):
                 break
             side = _side(query, queries, share, x.shape[2])
             tried = ball.project(propose(best[active], x[active], ball, side, generator), x[active])
-            found = loss(tried)
+            found = loss(tried, active)
             better = found > value[active]
             best[active[better]], value[active[better]] = tried[better], found[better]
     return best

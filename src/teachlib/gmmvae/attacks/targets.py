@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from teachlib.gmmvae.attacks.gradient import Loss
-from teachlib.gmmvae.selective import SelectiveClassifier
+from teachlib.gmmvae.selective import Measured, SelectiveClassifier
 
 Scores = Callable[[Tensor], Tensor]
 
@@ -77,18 +77,39 @@ def accepted_as(
         generator: of that noise.
     """
 
-    def once(x: Tensor) -> Tensor:
-        scores, latent, pixels = classifier.measure(x, generator)
-        lead = signed_root(_of_label(scores, targets) - _of_others(scores, targets))
-        slacks = torch.stack([lead, 1 - _root(_of_label(latent, targets)), 1 - _root(pixels)])
-        missing = (-slacks).relu()
-        short = missing[0] + missing[1] + weight * missing[2]
-        return torch.where((slacks > 0).all(0), slacks.amin(0), -short)
-
     def loss(x: Tensor) -> Tensor:
-        return torch.stack([once(x) for _ in range(draws)]).mean(0)
+        seen = [classifier.measure(x, generator) for _ in range(draws)]
+        return torch.stack([_joint(measured, targets, weight) for measured in seen]).mean(0)
 
     return loss
+
+
+def accepted_wrongly(
+    classifier: SelectiveClassifier, labels: Tensor, *, generator: torch.Generator | None = None
+) -> Loss:
+    """Any class but the true one, accepted: :func:`accepted_as` with the likeliest other class of the moment.
+
+    Args:
+        classifier: to be fooled.
+        labels: true classes, (N,).
+        generator: of the classifier's noise.
+    """
+
+    def loss(x: Tensor) -> Tensor:
+        measured = classifier.measure(x, generator)
+        return _joint(measured, measured[0].scatter(1, labels[:, None], -torch.inf).argmax(1), 1.0)
+
+    return loss
+
+
+def _joint(measured: Measured, targets: Tensor, weight: Tensor | float) -> Tensor:
+    """Least slack where all are positive, else minus what is missing."""
+    scores, latent, pixels = measured
+    lead = signed_root(_of_label(scores, targets) - _of_others(scores, targets))
+    slacks = torch.stack([lead, 1 - _root(_of_label(latent, targets)), 1 - _root(pixels)])
+    missing = (-slacks).relu()
+    short = missing[0] + missing[1] + weight * missing[2]
+    return torch.where((slacks > 0).all(0), slacks.amin(0), -short)
 
 
 def signed_root(v: Tensor) -> Tensor:
