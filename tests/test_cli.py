@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import math
 import os
 import subprocess
 import sys
@@ -106,6 +107,9 @@ def test_resuming_a_finished_run_changes_nothing(run: Path) -> None:
         (("train", "ae", "--seed", "one"), "Invalid value for '--seed'"),
         (("train",), "Missing argument"),
         (("train", "primer-vae", "--variant", "released"), "no code was released"),
+        (("attack", "run"), "a checkpoint of another recipe"),
+        (("attack", "run", "--epsilons", "0.1;0.2"), "expected numbers with commas between"),
+        (("train", "gmm-vae", "--variant", "released"), "no code was released"),
         (("train", "grae", "--dataset", "mnist"), "unknown set of strings 'mnist'"),
         (("train", "grae", "--dataset", "zinc"), "zinc: missing"),
     ],
@@ -116,6 +120,23 @@ def test_mistakes_get_one_line_and_no_traceback(run: Path, arguments: tuple[str,
     assert words in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     assert len([line for line in done.stderr.splitlines() if line.startswith("teachlib: ")]) == 1
+
+
+def test_a_classifier_trains_is_measured_and_attacked(tmp_path: Path) -> None:
+    done = teachlib("train", "gmm-vae", "--dataset", "turntable", *QUICK, "--out", "run", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = teachlib("evaluate", "run", "--samples", "100", "--record", "results", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    values = json.loads((tmp_path / "results" / "4.1" / "gmm-vae-turntable.json").read_text())["values"]
+    assert math.isclose(sum(values[name]["mean"] for name in ("accuracy", "error", "rejection")), 1)
+    small = ("--samples", "10", "--steps", "2", "--restarts", "1", "--queries", "5", "--epsilons", "0.1,0.05")
+    done = teachlib("attack", "run", *small, "--surrogate", "run", "--record", "results", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "results" / "4.3" / "gmm-vae-turntable.json").read_text())
+    assert found["samples"] == 10
+    for name in ("fgsm", "mim", "pgd", "apgd", "square", "transfer", "adaptive"):
+        shares = [found["values"][f"{name}_{share}_0.1"]["mean"] for share in ("accuracy", "error", "rejection")]
+        assert math.isclose(sum(shares), 1)
 
 
 def test_a_model_of_the_primer_trains_and_is_measured(tmp_path: Path) -> None:

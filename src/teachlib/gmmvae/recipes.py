@@ -62,7 +62,7 @@ class Recipe:
     steps: int
     variance: float
     placement: Placement = "one-hot"
-    alpha: float = 100.0
+    alpha: float = 300.0
     labels_per_class: int | None = None
     shift: int = 2
     epsilon: float = 0.0
@@ -101,8 +101,7 @@ def recipe(
         steps: other than the scale's.
 
     Raises:
-        TeachlibError: unknown recipe, data set or scale; images that the networks cannot take; a width or number of
-            steps below one.
+        TeachlibError: unknown recipe, data set or scale; a width or number of steps below one.
     """
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
@@ -111,8 +110,6 @@ def recipe(
             raise TeachlibError(f"{option} is {value}; expected at least 1")
     found, chosen = data.entry(dataset), Scale.of(scale)
     size = image_size(dataset, chosen)
-    if found.shape[1] > size and found.shape[1] % size:
-        raise TeachlibError(f"{dataset}: images of {found.shape[1]} pixels a side; this chapter's networks take {size}")
     latent = _LATENT.get(dataset, found.classes)
     batch_size = 100
     return Recipe(
