@@ -394,7 +394,12 @@ def scatter(groups: Mapping[str, Tensor], *, xlabel: str, ylabel: str, title: st
 
 
 def heatmaps(
-    panels: Mapping[str, Tensor], *, extent: float, points: Mapping[str, Tensor] | None = None, columns: int = 3
+    panels: Mapping[str, Tensor],
+    *,
+    extent: float,
+    points: Mapping[str, Tensor] | None = None,
+    columns: int = 3,
+    names: tuple[str, str] = ("x₁", "x₂"),
 ) -> Figure:
     """Densities over a square of the plane, one panel each, all on one scale of colours.
 
@@ -403,6 +408,7 @@ def heatmaps(
         extent: half the side of the square, in the data's units.
         points: name → (N, 2), drawn over the panel of that name.
         columns: panels a row at most.
+        names: of the two axes.
 
     Raises:
         TeachlibError: nothing to draw.
@@ -423,7 +429,7 @@ def heatmaps(
         if over is not None:
             x, y = _array(over).T
             axes.scatter(x, y, s=3, color="white", alpha=0.6, linewidths=0)
-        axes.set(title=name, xlim=(-extent, extent), ylim=(-extent, extent), xlabel="x₁", ylabel="x₂")
+        axes.set(title=name, xlim=(-extent, extent), ylim=(-extent, extent), xlabel=names[0], ylabel=names[1])
         axes.grid(visible=False)
         axes.label_outer()
     return figure
@@ -441,13 +447,19 @@ def coloured(panel: Tensor, highest: float | None = None) -> Tensor:
 
 
 def bars(
-    table: Mapping[str, Mapping[str, float]], *, ylabel: str, log: bool = False, title: str | None = None
+    table: Mapping[str, Mapping[str, float]],
+    *,
+    ylabel: str,
+    xlabel: str = "",
+    log: bool = False,
+    title: str | None = None,
 ) -> Figure:
     """Groups of bars with their values written above.
 
     Args:
         table: group on the horizontal axis → bar within the group → value; a missing bar or NaN leaves a gap.
         ylabel: with unit.
+        xlabel: what the groups are, where their names do not say it.
         log: on a logarithmic axis.
         title: above the axes.
 
@@ -455,7 +467,7 @@ def bars(
         TeachlibError: nothing to draw, or values that a logarithmic axis cannot show.
     """
     names = _bar_names(table, log)
-    figure, axes = _plot("", ylabel, title)
+    figure, axes = _plot(xlabel, ylabel, title)
     width = 0.84 / len(names)
     crowded = len(names) * len(table) > 9
     for index, name in enumerate(names):

@@ -19,7 +19,7 @@ RECIPES = (*MIXTURES, *BASELINES)
 
 _WIDTH = {Scale.CI: 4, Scale.LAPTOP: 16, Scale.PAPER: 64}
 _EPOCHS = 60  # at paper scale
-_STEPS = {Scale.CI: 40, Scale.LAPTOP: 6_000}
+_STEPS = {Scale.CI: 40, Scale.LAPTOP: 4_000}
 _LATENT = {"svhn": 32, "colour-glyphs": 32}  # thesis §4.8.1: 32 for SVHN, else as many as classes
 LABELS_PER_CLASS = 100  # thesis §4.8.3
 
