@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from teachlib.errors import TeachlibError
-from teachlib.thesis import DATASETS, DISPLAY_NAMES, TABLES, figure_3_3, table
+from teachlib.thesis import DATASETS, DISPLAY_NAMES, TABLES, figure_3_3, table, table_4_1
 
 FID_QUANTITIES = ["reconstruction", "normal", "mixture", "interpolation"]
 PAIR_QUANTITIES = ["normal_precision", "normal_recall", "mixture_precision", "mixture_recall"]
@@ -126,3 +126,10 @@ def test_figure_3_3_says_what_the_text_says() -> None:
     assert found.loc["expressions"]["score"].idxmin() == "gcvvae"
     assert found.loc["molecules"]["score"].idxmax() == "grae"
     assert list(found.index.get_level_values("recipe").unique()) == ["grae", "gcvvae", "gvae", "cvae"]
+
+
+def test_the_classifier_that_refuses_sums_to_one() -> None:
+    printed = table_4_1()
+    assert list(printed.loc["mnist", "gmm-vae"]) == [99.67, 97.97, 0.22, 1.81]
+    assert list(printed.loc["svhn", "gmm-vae-semi"]) == [86.42, 83.54, 13.64, 2.82]
+    np.testing.assert_allclose(printed[["accuracy", "error", "rejection"]].sum(axis=1), 100)

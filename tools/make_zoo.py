@@ -1,7 +1,7 @@
 """Train what the zoo ships and put it there, each model with a card: `python tools/make_zoo.py [--runs runs]`.
 
 Runs that are finished are taken as they are, so the tool can be stopped and started again. MNIST and Fashion-MNIST
-are read from TEACHLIB_DATA. The cards quote results/3.1 and 3.3, so `teachlib evaluate --record` comes first.
+are read from TEACHLIB_DATA. The cards quote results/3.1, 3.3 and 4.1, so `teachlib evaluate --record` comes first.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import teachlib
-from teachlib import data, primer, rae, zoo
+from teachlib import data, gmmvae, primer, rae, zoo
 from teachlib.data import ImageData
 from teachlib.metrics import classifier_features, feature_classifier, frechet_between, statistics_of
 from teachlib.metrics.classifier import ClassifierObjective, FeatureClassifier, blur
@@ -28,6 +28,10 @@ FEATURES = {
 }
 MAIN = ("vae", "wae", "rae", "rae-l2", "rae-gp", "rae-sn", "ae")  # of MNIST
 STRINGS = {"grae": "thesis", "gcvvae": "thesis", "gvae": "released", "cvae": "released"}  # recipe: variant
+SELECTIVE = [
+    *((name, "glyphs") for name in gmmvae.RECIPES),
+    *(("gmm-vae", name) for name in ("mnist", "fashion-mnist", "turntable")),
+]
 AUTOENCODERS = [*((name, "glyphs") for name in rae.RECIPES), *((name, "mnist") for name in MAIN)]
 
 
@@ -94,22 +98,21 @@ def add_classifier(dataset: str, runs: Path) -> None:
     print(zoo.add(name, checkpoint, card), card["test_accuracy"], card["relative_frechet_distance_to_test"])
 
 
-def add_autoencoder(name: str, dataset: str, runs: Path) -> None:
-    folder = runs / f"{dataset}-{name}-0"
-    _, header = rae.open_run(folder)
-    result = read_results("3.1", dataset)[name]
-    measured = {quantity: round(value["values"][0], 5) for quantity, value in result["values"].items()}
+def add_measured(name: str, dataset: str, table: str, header: dict[str, Any], runs: Path) -> None:
+    """A finished run with the first seed of its row in results/."""
+    result = read_results(table, dataset)[name]
+    recipe = header["recipe"]
     card = {
-        "recipe": header["recipe"],
+        "recipe": recipe,
         "seed": header["schedule"]["seed"],
         "data_sha256": result["data_sha256"]["train"],
-        "command": f"teachlib train {name} --dataset {dataset} --scale {header['recipe']['scale']} --seed 0",
+        "command": f"teachlib train {name} --dataset {dataset} --scale {recipe['scale']} --seed 0",
         "metric": result["metric"],
-        "values": measured,
+        "values": {quantity: round(value["values"][0], 5) for quantity, value in result["values"].items()},
         "teachlib": teachlib.__version__,
         "device": provenance([0], 0)["device"],
     }
-    print(zoo.add(f"{name}-{dataset}", folder / "checkpoint.safetensors", card))
+    print(zoo.add(f"{name}-{dataset}", runs / f"{dataset}-{name}-0" / "checkpoint.safetensors", card))
 
 
 def add_primer(name: str, runs: Path) -> None:
@@ -157,14 +160,19 @@ def add_strings(name: str, runs: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of finished and new runs")
-    parser.add_argument("--only", choices=("features", "autoencoders", "primer", "strings"), help="one kind of model")
+    parser.add_argument(
+        "--only", choices=("features", "autoencoders", "selective", "primer", "strings"), help="one kind of model"
+    )
     options = parser.parse_args()
     if options.only in (None, "features"):
         for dataset in FEATURES:
             add_classifier(dataset, options.runs)
     if options.only in (None, "autoencoders"):
         for name, dataset in AUTOENCODERS:
-            add_autoencoder(name, dataset, options.runs)
+            add_measured(name, dataset, "3.1", rae.open_run(options.runs / f"{dataset}-{name}-0")[1], options.runs)
+    if options.only in (None, "selective"):
+        for name, dataset in SELECTIVE:
+            add_measured(name, dataset, "4.1", gmmvae.open_run(options.runs / f"{dataset}-{name}-0")[1], options.runs)
     if options.only in (None, "primer"):
         for name in primer.RECIPES:
             add_primer(name, options.runs)

@@ -365,7 +365,15 @@ def _name_settings(axes: Axes, settings: Sequence[Any]) -> None:
         axes.set_xticks([], minor=True)
 
 
-def scatter(groups: Mapping[str, Tensor], *, xlabel: str, ylabel: str, title: str | None = None) -> Figure:
+def scatter(
+    groups: Mapping[str, Tensor],
+    *,
+    xlabel: str,
+    ylabel: str,
+    title: str | None = None,
+    scale: str = "linear",
+    borders: tuple[float, float] | None = None,
+) -> Figure:
     """Points of several groups in the plane, both axes on the same scale.
 
     Args:
@@ -373,6 +381,8 @@ def scatter(groups: Mapping[str, Tensor], *, xlabel: str, ylabel: str, title: st
         xlabel: with unit.
         ylabel: with unit.
         title: above the axes.
+        scale: of both axes, ``"log"`` for instance.
+        borders: (x, y) of a vertical and a horizontal line, for thresholds.
 
     Raises:
         TeachlibError: no groups, or points that are not in the plane.
@@ -388,7 +398,11 @@ def scatter(groups: Mapping[str, Tensor], *, xlabel: str, ylabel: str, title: st
         size, alpha = (14, 0.7) if len(where) > 300 else (30, 0.9)
         x, y = where.T
         axes.scatter(x, y, s=size, label=name, color=colour, marker=marker, alpha=alpha, linewidths=0)
+    axes.set(xscale=scale, yscale=scale)
     axes.set_aspect("equal", adjustable="datalim")
+    if borders:
+        axes.axvline(borders[0], color="gray", linewidth=1)
+        axes.axhline(borders[1], color="gray", linewidth=1)
     _legend(figure, axes, len(groups))
     return figure
 

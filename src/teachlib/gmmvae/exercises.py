@@ -652,6 +652,49 @@ search_step = Exercise(
 )
 
 
+# --------------------------------------------------------------------------------------------- second_opinion
+
+
+def _observe_opinion(answer: Answer) -> dict[str, Any]:
+    first, second = torch.tensor([3, 1, 7, 7, 0]), torch.tensor([5, 1, 2, 4, 6])
+    accepted = torch.tensor([True, True, False, False, False])
+    later = torch.tensor([True, False, True, False, True])
+    return {"labels": answer(first, accepted, second, later)}
+
+
+def _opinion(first: Tensor, accepted: Tensor, second: Tensor, later: Tensor) -> Tensor:
+    return torch.where(accepted, first, torch.where(later, second, -1))
+
+
+second_opinion = Exercise(
+    name="second_opinion",
+    task=(
+        "Write second_opinion(first, accepted, second, accepted_later): the final labels, (N,): the classifier's where "
+        "it accepted, the search's where only that was accepted, and −1 where both refused."
+    ),
+    observe=_observe_opinion,
+    solution=_opinion,
+    wrong={
+        "search_first": WrongAnswer(
+            lambda f, a, s, r: torch.where(r, s, torch.where(a, f, -1)),
+            "the search overrules what the classifier had accepted; § 4.7 asks it about refused images only",
+        ),
+        "never_refuses": WrongAnswer(
+            lambda f, a, s, r: torch.where(a, f, s),
+            "every refused image gets the search's label, rubbish too: what stays beyond a threshold stays refused",
+        ),
+        "class_zero": WrongAnswer(
+            lambda f, a, s, r: torch.where(a, f, torch.where(r, s, 0)),
+            "refused images are labelled 0, which is a class; say −1",
+        ),
+        "old_label": WrongAnswer(
+            lambda f, a, s, r: torch.where(a | r, f, -1),
+            "the search decides whether to answer, but the answer is still the one that was refused",
+        ),
+    },
+)
+
+
 EXERCISES = {
     exercise.name: exercise
     for exercise in (
@@ -669,5 +712,6 @@ EXERCISES = {
         best_of_restarts,
         choose_search,
         search_step,
+        second_opinion,
     )
 }

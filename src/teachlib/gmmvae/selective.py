@@ -58,6 +58,15 @@ class Decision:
         """Minus the larger ratio, (N,): −1 and above is accepted, whatever threshold one would take instead."""
         return -torch.maximum(self.latent_ratio, self.pixel_ratio)
 
+    def verdicts(self) -> list[str]:
+        """What is said of each image, in words."""
+        columns = (self.labels.tolist(), self.accepted.tolist(), self.latent_ratio.tolist(), self.pixel_ratio.tolist())
+        return [
+            f"taken for class {label}, {'accepted' if accepted else 'refused'}: code at {latent:.2f} and pixels at "
+            f"{pixels:.2f} of their thresholds"
+            for label, accepted, latent, pixels in zip(*columns, strict=True)
+        ]
+
 
 @dataclass(frozen=True)
 class Outcome:
