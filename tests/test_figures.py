@@ -229,8 +229,8 @@ def test_scatter_draws_thresholds_on_logarithmic_axes() -> None:
     points = torch.tensor([[0.1, 10.0], [2.0, 0.5]])
     axes = figures.scatter({"a": points}, xlabel="x", ylabel="y", scale="log", borders=(1, 3)).axes[0]
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
-    assert [line.get_xdata()[0] for line in axes.lines][0] == 1
-    assert [line.get_ydata()[0] for line in axes.lines][1] == 3
+    vertical, horizontal = axes.lines
+    assert (vertical.get_xdata()[0], horizontal.get_ydata()[0]) == (1, 3)
 
 
 # ------------------------------------------------------------------------------------------------------- slider

@@ -401,8 +401,8 @@ def scatter(
     axes.set(xscale=scale, yscale=scale)
     axes.set_aspect("equal", adjustable="datalim")
     if borders:
-        axes.axvline(borders[0], color="gray", linewidth=1)
-        axes.axhline(borders[1], color="gray", linewidth=1)
+        axes.axvline(borders[0], color="gray", linestyle="--", linewidth=1.6)
+        axes.axhline(borders[1], color="gray", linestyle="--", linewidth=1.6)
     _legend(figure, axes, len(groups))
     return figure
 

@@ -21,9 +21,12 @@ from teachlib.gmmvae import (
     by_reconstruction,
     class_means,
     fit_thresholds,
+    from_zoo,
+    load,
     outcome,
     risk_coverage,
     robustness,
+    selective,
 )
 from teachlib.gmmvae.attacks import Ball
 
@@ -259,3 +262,14 @@ def test_a_verdict_names_label_decision_and_both_ratios() -> None:
         "taken for class 3, accepted: code at 0.50 and pixels at 0.25 of their thresholds",
         "taken for class 1, refused: code at 0.20 and pixels at 1.50 of their thresholds",
     ]
+
+
+def test_an_attacker_who_may_do_anything_gets_everything() -> None:
+    """The sanity check of Carlini et al. (2019): in a ball that holds every image, success must come near to one."""
+    model = from_zoo("gmm-vae", "glyphs")
+    classifier = selective(model, load("glyphs", "train", limit=2_000), load("glyphs", "validation", limit=1_000))
+    x, labels = load("glyphs", "test", limit=10)[:]
+    found = attacks.adaptive(
+        classifier, x, labels, Ball(1.0), steps=40, restarts=2, generator=torch.Generator().manual_seed(0)
+    )
+    assert outcome(classifier.decide(found), labels).error >= 0.9

@@ -114,7 +114,15 @@ def pgd(
     return best
 
 
-def apgd(loss: Loss, x: Tensor, ball: Ball, *, steps: int = 100, start: Tensor | None = None) -> Tensor:
+def apgd(
+    loss: Loss,
+    x: Tensor,
+    ball: Ball,
+    *,
+    steps: int = 100,
+    step_size: float | None = None,
+    start: Tensor | None = None,
+) -> Tensor:
     """Auto-PGD: momentum, and a step size each sample halves when it no longer pays (Croce and Hein, 2020b).
 
     At checkpoints that come closer and closer, a sample goes back to its best point with half the step if less than
@@ -125,6 +133,7 @@ def apgd(loss: Loss, x: Tensor, ball: Ball, *, steps: int = 100, start: Tensor |
         x: clean images.
         ball: how far it may go.
         steps: of the climb.
+        step_size: first one; by default 2ε, as published.
         start: within the ball, as ``x``; by default the clean images.
 
     Returns:
@@ -132,7 +141,7 @@ def apgd(loss: Loss, x: Tensor, ball: Ball, *, steps: int = 100, start: Tensor |
     """
     current = x.clone() if start is None else start.clone()
     value, gradient = value_and_gradient(loss, current)
-    state = _Climb(x, ball, current, value, gradient, steps)
+    state = _Climb(x, ball, current, value, gradient, steps, 2 * ball.epsilon if step_size is None else step_size)
     for step in range(1, steps + 1):
         state.move(momentum=1.0 if step == 1 else 0.75)
         state.look(loss)
@@ -143,12 +152,14 @@ def apgd(loss: Loss, x: Tensor, ball: Ball, *, steps: int = 100, start: Tensor |
 class _Climb:
     """What Auto-PGD remembers of every sample: two last points, the best one, and its own step size."""
 
-    def __init__(self, x: Tensor, ball: Ball, start: Tensor, value: Tensor, gradient: Tensor, steps: int) -> None:
+    def __init__(
+        self, x: Tensor, ball: Ball, start: Tensor, value: Tensor, gradient: Tensor, steps: int, step_size: float
+    ) -> None:
         self.x, self.ball = x, ball
         self.previous, self.current, self.gradient = start, start, gradient
         self.best, self.best_value, self.best_gradient = start, value, gradient
         self.value = value
-        self.size = torch.full((len(x),), 2 * ball.epsilon, device=x.device)
+        self.size = torch.full((len(x),), step_size, device=x.device)
         self.rises = torch.zeros(len(x), dtype=torch.int64, device=x.device)
         self.reduced, self.value_at_checkpoint = torch.ones(len(x), dtype=torch.bool, device=x.device), value
         self.period, self.shortest, self.shrink = (max(int(part * steps), 1) for part in (0.22, 0.06, 0.03))
