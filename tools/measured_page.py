@@ -156,13 +156,13 @@ def selective() -> str:
     from teachlib import thesis
     from teachlib.results import read_results, shown
 
-    printed = thesis.table_4_1()
+    printed = thesis.table_4_1().T.to_dict()
     rows, lines = [], []
     for dataset in SELECTIVE:
         for name, found in read_results("4.1", dataset, folder=ROOT / "results").items():
             ours = [shown(found["values"][share], factor=100, digits=2).replace(" ", "\u00a0") for share in SHARES]
-            if (dataset, name) in printed.index:
-                theirs = [f"{printed.loc[(dataset, name), share]:.2f}" for share in SHARES]
+            if (dataset, name) in printed:
+                theirs = [f"{printed[dataset, name][share]:.2f}" for share in SHARES]
                 ours = [f"{first}<br>{second}" for first, second in zip(theirs, ours, strict=True)]
             rows.append([f"{dataset}, {name}", *ours])
             lines.append(origin_of(name, found))
