@@ -25,6 +25,8 @@ BENCHES: dict[str, Callable[[], Row]] = {
     "plane-mixtures": plane.mixtures,
     "attacks-pgd": attacks.beside_foolbox,
     "attacks": attacks.alone,
+    "autoattack-encoder": partial(attacks.undefended, "gmm-vae"),
+    "autoattack-cnn": partial(attacks.undefended, "cnn"),
 }
 
 

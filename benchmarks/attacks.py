@@ -7,6 +7,7 @@ from collections.abc import Callable
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # foolbox imports GitPython, which looks for git at once
 
 import foolbox
+import pyautoattack
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -62,6 +63,29 @@ def beside_foolbox() -> Row:
         f"foolbox {COUNT / foreign:.0f} images/s",
         foreign / own,
     )
+
+
+def undefended(name: str) -> Row:
+    """Share of right labels that is left under AutoAttack's standard version, and under ours, without any detector."""
+    count, epsilons = 50, (0.05, 0.1)
+    model = gmmvae.from_zoo(name, "glyphs")
+    x, labels = gmmvae.load("glyphs", "test", limit=count)[:]
+    net = torch.nn.Module()
+    net.forward = model.scores  # type: ignore[method-assign]
+    never_refuses = gmmvae.by_confidence(model.scores)
+
+    def right(images: Tensor) -> float:
+        return float((model.classify(images) == labels).double().mean())
+
+    generator = torch.Generator().manual_seed(0)
+    left: dict[str, list[float]] = {"ours": [], "theirs": []}
+    for epsilon in epsilons:
+        left["ours"].append(right(adaptive(never_refuses, x, labels, Ball(epsilon), generator=generator)))
+        theirs = pyautoattack.AutoAttack(net.eval(), eps=epsilon, norm="Linf", seed=0)
+        left["theirs"].append(right(theirs.run_standard_evaluation(x, labels, batch_size=count)))
+    what = f"accuracy of {name} alone, {count} glyphs, ε = " + ", ".join(f"{epsilon:g}" for epsilon in epsilons)
+    ours, peer = (", ".join(f"{value:.0%}" for value in left[side]) for side in ("ours", "theirs"))
+    return Row(what, ours, f"AutoAttack {peer}")
 
 
 def alone() -> Row:

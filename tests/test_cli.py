@@ -137,6 +137,11 @@ def test_a_classifier_trains_is_measured_and_attacked(tmp_path: Path) -> None:
     for name in ("fgsm", "mim", "pgd", "apgd", "square", "transfer", "adaptive"):
         shares = [found["values"][f"{name}_{share}_0.1"]["mean"] for share in ("accuracy", "error", "rejection")]
         assert math.isclose(sum(shares), 1)
+    done = teachlib("train", "cnn", "--dataset", "glyphs", *QUICK, "--out", "other", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = teachlib("attack", "run", *small, "--surrogate", "other", folder=tmp_path)
+    assert done.returncode == 1
+    assert "--surrogate other was trained on glyphs; expected a classifier of turntable" in done.stderr
 
 
 def test_a_model_of_the_primer_trains_and_is_measured(tmp_path: Path) -> None:

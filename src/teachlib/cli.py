@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any
@@ -310,7 +311,7 @@ def attack(
         _refuse_other_recipe(run, header["recipe"], runs[0], recipe)
     if record is not None:
         refuse_unwritable(record / "4.3")
-    other = gmmvae.open_run(surrogate)[0].scores if surrogate else None
+    other = _surrogate(surrogate, recipe["dataset"]) if surrogate else None
     loaded = {split: gmmvae.load(recipe["dataset"], split, scale=recipe["scale"]) for split in _SPLITS}
     x, labels = loaded["test"].first(samples)[:]
     budget = gmmvae.Budget(steps=steps, restarts=restarts, queries=queries)
@@ -337,6 +338,15 @@ def attack(
             "values": values,
         }
         print(write_result(record, "4.3", recipe["name"], recipe["dataset"], result))
+
+
+def _surrogate(run: Path, dataset: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    model, header = gmmvae.open_run(run)
+    if header["recipe"]["dataset"] != dataset:
+        raise TeachlibError(
+            f"--surrogate {run} was trained on {header['recipe']['dataset']}; expected a classifier of {dataset}"
+        )
+    return model.scores
 
 
 def _radii(text: str) -> list[float]:
