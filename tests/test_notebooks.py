@@ -12,9 +12,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
 
 from notebooks import kernel_environment  # noqa: E402
+from staging import notebooks  # noqa: E402
 from warm_kernels import warm_kernels  # noqa: E402
 
 NOTEBOOKS = sorted((ROOT / "chapters").rglob("*.ipynb"))
+PUBLISHED = notebooks(ROOT)  # those of a chapter that is being written wait for its place
 LONGEST_CELL = 20  # lines
 
 
@@ -25,7 +27,7 @@ def environment() -> Iterator[dict[str, str]]:
         yield warm
 
 
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("notebook", PUBLISHED, ids=lambda path: path.stem)
 def test_notebook_runs_at_scale_ci(notebook: Path, environment: dict[str, str]) -> None:
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-cell-timeout=300", "-p", "no:cacheprovider"]
     command.append(str(notebook))
