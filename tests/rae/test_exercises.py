@@ -1,4 +1,4 @@
-"""The checker tells the solution, each named mistake and the empty answer apart."""
+"""Right answers by another way get full marks; what no named mistake covers gets a line about what differs."""
 
 import math
 from collections.abc import Callable
@@ -11,8 +11,6 @@ from torch.distributions import Categorical, MixtureSameFamily, MultivariateNorm
 from torch.distributions import kl_divergence as torch_kl
 
 from teachlib.rae.exercises import EXERCISES
-
-MISTAKES = [(name, mistake) for name, exercise in EXERCISES.items() for mistake in exercise.wrong]
 
 
 def kl_of_torch(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -53,12 +51,6 @@ def softmax_of_weights(weights: Tensor, *rest: Any) -> Any:
     return EXERCISES["sample_mixture"].solution(weights.softmax(0), *rest)
 
 
-@pytest.mark.parametrize("name", EXERCISES)
-def test_solution_gets_full_marks(name: str) -> None:
-    verdict = EXERCISES[name].check(EXERCISES[name].solution)
-    assert (verdict.points, verdict.message) == (1, "correct")
-
-
 @pytest.mark.parametrize(
     ("name", "answer"),
     [
@@ -72,13 +64,6 @@ def test_another_right_answer_gets_full_marks(name: str, answer: Callable[..., T
     assert str(EXERCISES[name].check(answer)) == f"✓ {name}: correct (1/1)"
 
 
-@pytest.mark.parametrize(("name", "mistake"), MISTAKES)
-def test_mistake_gets_its_own_message(name: str, mistake: str) -> None:
-    wrong = EXERCISES[name].wrong[mistake]
-    verdict = EXERCISES[name].check(wrong.answer)
-    assert (verdict.points, verdict.message) == (0, wrong.message)
-
-
 @pytest.mark.parametrize("name", EXERCISES)
 def test_messages_differ_unless_the_misconception_is_the_same(name: str) -> None:
     groups = {
@@ -86,12 +71,6 @@ def test_messages_differ_unless_the_misconception_is_the_same(name: str) -> None
         for mistake in EXERCISES[name].wrong
     }
     assert len({wrong.message for wrong in EXERCISES[name].wrong.values()}) == len(groups) >= 3
-
-
-@pytest.mark.parametrize("name", EXERCISES)
-def test_empty_answer_gets_nothing(name: str) -> None:
-    verdict = EXERCISES[name].check(lambda *inputs: None)
-    assert (verdict.points, verdict.message) == (0, "nothing returned yet")
 
 
 @pytest.mark.parametrize(
