@@ -1,12 +1,16 @@
 """What is committed under results/: complete provenance, and the claims that the pages make of it."""
 
+import json
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from teachlib import rae, thesis
 from teachlib.data import CATALOGUE
+from teachlib.errors import TeachlibError
 from teachlib.rae.recipes import COMBINED
-from teachlib.results import read_results, shown, spread
+from teachlib.results import read_results, shown, spread, write_result
 
 DATASETS = ("mnist", "glyphs")
 MAIN = ("vae", "ae", "rae-l2")  # in three seeds everywhere, as all are on MNIST
@@ -82,3 +86,12 @@ def test_spread_is_the_sample_deviation() -> None:
 def test_one_value_is_shown_without_a_spread() -> None:
     assert shown(spread([0.5, 0.7])) == "0.6000 ± 0.1414"
     assert shown(spread([0.5]), digits=1, factor=1000) == "500.0"
+
+
+def test_a_row_gives_way_to_its_own_recipe_and_to_no_other(tmp_path: Path) -> None:
+    recipe = {"name": "rae", "dataset": "glyphs", "variant": "thesis"}
+    for value in (1, 2):
+        file = write_result(tmp_path, "3.1", "rae", "glyphs", {"recipe": recipe, "values": value})
+    with pytest.raises(TeachlibError, match="holds a row whose variant is 'thesis', not 'released'"):
+        write_result(tmp_path, "3.1", "rae", "glyphs", {"recipe": recipe | {"variant": "released"}, "values": 3})
+    assert json.loads(file.read_text())["values"] == 2

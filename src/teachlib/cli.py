@@ -22,7 +22,15 @@ from teachlib.errors import TeachlibError, unknown
 from teachlib.fill import fill
 from teachlib.metrics import classifier_features
 from teachlib.rae import grammar
-from teachlib.results import provenance, read_results, refuse_unwritable, shown, spread, write_result
+from teachlib.results import (
+    provenance,
+    read_results,
+    refuse_another_row,
+    refuse_unwritable,
+    shown,
+    spread,
+    write_result,
+)
 from teachlib.scale import best_device, machine
 from teachlib.training import make_fabric
 
@@ -311,6 +319,7 @@ def attack(
         _refuse_other_recipe(run, header["recipe"], runs[0], recipe)
     if record is not None:
         refuse_unwritable(record / "4.3")
+        refuse_another_row(record / "4.3" / f"{recipe['name']}-{recipe['dataset']}.json", recipe)
     other = _surrogate(surrogate, recipe["dataset"]) if surrogate else None
     loaded = {split: gmmvae.load(recipe["dataset"], split, scale=recipe["scale"]) for split in _SPLITS}
     x, labels = loaded["test"].first(samples)[:]

@@ -85,13 +85,31 @@ def refuse_unwritable(folder: Path) -> None:
         raise TeachlibError(f"{folder}: cannot write ({error.strerror}); choose another folder") from None
 
 
-def write_result(folder: Path, table: str, recipe: str, dataset: str, result: Mapping[str, Any]) -> Path:
-    """Write one measured row.
+def refuse_another_row(file: Path, recipe: Mapping[str, Any]) -> None:
+    """Keep a row from being replaced by one of another variant, width or length that has the same name.
 
     Raises:
-        TeachlibError: the file cannot be written.
+        TeachlibError: ``file`` holds a row whose recipe differs.
+    """
+    if not file.is_file():
+        return
+    held = json.loads(file.read_text())["recipe"]
+    differ = [name for name in {**held, **recipe} if held.get(name) != recipe.get(name)]
+    if differ:
+        there, here = (found.get(differ[0]) for found in (held, recipe))
+        raise TeachlibError(
+            f"{file}: holds a row whose {differ[0]} is {there!r}, not {here!r}; record in another folder, or remove it"
+        )
+
+
+def write_result(folder: Path, table: str, recipe: str, dataset: str, result: Mapping[str, Any]) -> Path:
+    """Write one measured row; one of the same recipe that is there already is replaced.
+
+    Raises:
+        TeachlibError: the file cannot be written, or holds a row of another recipe.
     """
     file = folder / table / f"{recipe}-{dataset}.json"
+    refuse_another_row(file, result["recipe"])
     write_atomically(file, (json.dumps(result, indent=1, ensure_ascii=False) + "\n").encode())
     return file
 
