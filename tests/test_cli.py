@@ -14,7 +14,7 @@ from unittest import mock
 import pytest
 import torch
 
-from teachlib.checkpoints import write_checkpoint
+from teachlib.checkpoints import read_checkpoint, write_checkpoint
 from teachlib.cli import main
 
 QUICK = ("--scale", "ci", "--width", "2", "--steps", "6")
@@ -93,7 +93,11 @@ def test_resuming_a_finished_run_changes_nothing(run: Path) -> None:
         (("train", "rae-l2", "--dataset", "digits", *QUICK, "--out", "run"), "already holds a run"),
         (("train", "rae-l2", "--dataset", "digits", *QUICK, "--out", "run", "--seed", "1", "--resume"), "schedule."),
         (("train", "ae", "--dataset", "digits", *QUICK, "--out", "run", "--resume"), "recipe.beta = 0.0128, not 0.0"),
+        (("train", "ae", "--dataset", ""), "unknown dataset ''"),
         (("evaluate", "nowhere"), "no such checkpoint"),
+        (("evaluate", "half", "--record", "results"), "half: stopped at step 3 of 6; finish it with --resume"),
+        (("table", "3.1", "--train", ","), "--train ',' names no row"),
+        (("data", "get", "zinc"), "zinc: missing"),
         (("table", "9.9"), "unknown thesis table '9.9'"),
         (("table", "3.1", "--dataset", "minst"), "unknown dataset 'minst'; did you mean 'mnist'?"),
         (("table", "3.1", "--train", "ae,rae-l3"), "unknown row of this table 'rae-l3'; did you mean 'rae-l2'"),
@@ -115,6 +119,8 @@ def test_resuming_a_finished_run_changes_nothing(run: Path) -> None:
     ],
 )  # fmt: skip
 def test_mistakes_get_one_line_and_no_traceback(run: Path, arguments: tuple[str, ...], words: str) -> None:
+    tensors, header = read_checkpoint(run / "checkpoint.safetensors")
+    write_checkpoint(run.parent / "half" / "checkpoint.safetensors", tensors, {**header, "step": 3})
     done = teachlib(*arguments, folder=run.parent, TEACHLIB_DATA=str(run.parent / "no-data"))
     assert done.returncode == 1
     assert words in done.stderr

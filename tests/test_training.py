@@ -122,6 +122,14 @@ def test_resuming_with_other_settings_is_refused(tmp_path: Path) -> None:
         fit(objective, data, Schedule(steps=5, batch_size=20), folder=tmp_path, progress=False)
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"steps": 0}, {"batch_size": 0}, {"seed": -1}, {"log_every": 0}, {"checkpoint_every": 0}]
+)
+def test_a_schedule_that_means_nothing_is_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(TeachlibError, match=f"{next(iter(wrong))} is .*; expected at least"):
+        Schedule(**{"steps": 1, **wrong})
+
+
 def test_unwritable_folder_is_found_before_training(tmp_path: Path) -> None:
     objective, data = Denoiser(), images()
     (tmp_path / "file").write_text("in the way")

@@ -64,7 +64,8 @@ def train(
     logger: Annotated[str | None, typer.Option(help="Besides log.jsonl: tensorboard or wandb.")] = None,
 ) -> None:
     """Train a recipe; a run that was stopped goes on with --resume."""
-    dataset = dataset or ("expressions" if recipe in grammar.RECIPES else "glyphs")
+    if dataset is None:
+        dataset = "expressions" if recipe in grammar.RECIPES else "glyphs"
     chosen = _recipe(recipe, dataset, scale, variant, width, steps, conditional)
     folder = out or Path("runs") / f"{dataset}-{recipe}{'-conditional' if conditional else ''}-{seed}"
     fabric = _launched(devices, precision, logger, folder)
@@ -172,6 +173,7 @@ def evaluate(
     seeds = [header.get("schedule", {}).get("seed") for header in headers]
     if len(set(seeds)) < len(seeds):
         raise TeachlibError(f"seeds {seeds}: a run counted twice has no spread; give each seed once")
+    _notice_unfinished(runs, headers, record)
     table, measure = _MEASURES.get(str(headers[0].get("chapter")), _MEASURES["rae"])
     if record is not None:
         refuse_unwritable(record / table)  # before the minutes of measuring, not after them
@@ -198,6 +200,17 @@ def _refuse_other_recipe(run: Path, recipe: dict[str, Any], first_run: Path, fir
         raise TeachlibError(
             f"{run}: {names[0]} is {here!r} here, {there!r} in {first_run}; evaluate seeds of one recipe at a time"
         )
+
+
+def _notice_unfinished(runs: list[Path], headers: list[dict[str, Any]], record: Path | None) -> None:
+    """Numbers of half a training may be looked at, but not recorded as those of the recipe."""
+    for run, header in zip(runs, headers, strict=True):
+        done, planned = header.get("step", 0), header.get("recipe", {}).get("steps", 0)
+        if done < planned:
+            mistake = f"{run}: stopped at step {done} of {planned}; finish it with --resume"
+            if record is not None:
+                raise TeachlibError(mistake)
+            print(f"{mistake}; measured as it is")
 
 
 _SPLITS = ("train", "validation", "test")
@@ -317,6 +330,7 @@ def attack(
     recipe = opened[0][1]["recipe"]
     for run, (_, header) in zip(runs, opened, strict=True):
         _refuse_other_recipe(run, header["recipe"], runs[0], recipe)
+    _notice_unfinished(runs, [header for _, header in opened], record)
     if record is not None:
         refuse_unwritable(record / "4.3")
         refuse_another_row(record / "4.3" / f"{recipe['name']}-{recipe['dataset']}.json", recipe)
@@ -413,7 +427,9 @@ def table(
 
 def _rows(asked: str, known: list[str]) -> list[str]:
     """Recipes by their names, in the table's order."""
-    names = known if asked == "all" else [name.strip() for name in asked.split(",")]
+    names = known if asked == "all" else [name.strip() for name in asked.split(",") if name.strip()]
+    if not names:
+        raise TeachlibError(f"--train '{asked}' names no row; known: {', '.join(known)}")
     for name in names:
         if name not in known:
             raise unknown("row of this table", name, known)
@@ -457,6 +473,10 @@ def _presence(found: datasets.Entry) -> str:
 @data_app.command("get")
 def data_get(name: str) -> None:
     """Download a data set and check its hashes."""
+    if name in grammar.LANGUAGES:
+        grammar.load(name, "test", limit=1)  # says where a file is missing that has to be put there by hand
+        print(f"{name}: at hand; nothing to fetch")
+        return
     found = datasets.entry(name)
     print(f"{found.title}: {found.terms}")
     folder = datasets.get(name)

@@ -20,3 +20,18 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> TeachlibError:
     nearest = get_close_matches(name, names, n=1, cutoff=0.4)
     hint = f"; did you mean '{nearest[0]}'?" if nearest else ";"
     return TeachlibError(f"unknown {kind} '{name}'{hint} known: {', '.join(names)}")
+
+
+def at_least(least: float, **values: float | None) -> None:
+    """Refuse values below ``least``, and NaN; ``None``, an option that was not given, passes.
+
+    Args:
+        least: the smallest that is meant.
+        values: name → value.
+
+    Raises:
+        TeachlibError: the first that is too small.
+    """
+    for name, value in values.items():
+        if value is not None and not value >= least:
+            raise TeachlibError(f"{name} is {value}; expected at least {least}")

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from teachlib import memory
 from teachlib.checkpoints import load_weights, part, read_checkpoint, write_atomically, write_checkpoint
-from teachlib.errors import TeachlibError
+from teachlib.errors import TeachlibError, at_least
 
 Batch = tuple[Tensor, Tensor]
 
@@ -86,6 +86,11 @@ class Schedule:
     validate_every: int = 0
     plateau_patience: int | None = None
     ema: float | None = None
+
+    def __post_init__(self) -> None:
+        at_least(1, steps=self.steps, batch_size=self.batch_size, log_every=self.log_every)
+        at_least(1, checkpoint_every=self.checkpoint_every)
+        at_least(0, seed=self.seed, validate_every=self.validate_every)
 
 
 @dataclass
@@ -155,6 +160,9 @@ class _Trainer:
             wrapped = fabric.setup_module(net)
             if hasattr(net, "loss"):  # a network's own loss must pass through the wrapper, as its forward does
                 wrapped.mark_forward_method("loss")
+            # In mixed precision fabric refuses every gradient but fabric.backward's, also those that penalties take of
+            # a network's output. Its guard has no switch; here the loss does go through fabric.backward.
+            vars(wrapped)["_register_backward_hook"] = lambda tensor: tensor
             objective.nets[name] = wrapped
         self.optimizers = objective.optimizers()
         self.plateaus = [

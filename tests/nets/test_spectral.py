@@ -115,5 +115,7 @@ def test_mistakes_are_explained() -> None:
         spectral_norm(nn.BatchNorm1d(3))
     with pytest.raises(TeachlibError, match="unknown norm 'maps'; did you mean 'map'"):
         spectral_norm(nn.Linear(2, 2), of="maps")  # type: ignore[arg-type]
+    with pytest.raises(TeachlibError, match="several groups"):
+        spectral_norm(nn.ConvTranspose2d(4, 4, 3, groups=2))
     with pytest.raises(TeachlibError, match="pass the shape of an input"):
         spectral_norm(nn.Conv2d(1, 1, 3), of="map")

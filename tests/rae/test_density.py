@@ -64,10 +64,44 @@ def test_narrow_codes_stay_positive_definite() -> None:
 
 
 def test_bad_codes_are_refused(codes) -> None:
-    with pytest.raises(TeachlibError, match="N of at least 10"):
+    with pytest.raises(TeachlibError, match="5 codes of 2 dimensions; expected at least 10"):
         rae.fit_mixture(codes[:5])
-    with pytest.raises(TeachlibError, match="not finite"):
-        rae.fit_gaussian(torch.full((20, 2), float("nan")))
+    with pytest.raises(TeachlibError, match="all codes agree in dimension 1"):
+        rae.fit_flow(codes * torch.tensor([1.0, 0.0]))
+    with pytest.raises(TeachlibError, match="all codes are equal"):
+        rae.fit_kernels(torch.ones(20, 2))
+
+
+@pytest.mark.parametrize("estimator", rae.ESTIMATORS)
+def test_every_estimator_refuses_the_same_codes_and_takes_the_same(estimator: str, codes) -> None:
+    for bad, reason in (
+        (torch.full((20, 2), float("nan")), "not finite"),
+        (codes[:, 0], "expected \\(N, d\\)"),
+        (codes[:, :0], "expected \\(N, d\\)"),
+        (codes.long(), "expected floating-point numbers"),
+        (codes[:2], "expected at least"),
+    ):
+        with pytest.raises(TeachlibError, match=reason):
+            rae.fit_density(estimator, bad)
+    if estimator in ("flow", "second-stage"):
+        return  # trained, at ci scale, in tests of their own
+    for good in (codes.half(), codes.double(), (codes * torch.ones(1, requires_grad=True))):
+        sample = rae.fit_density(estimator, good[:500]).sample(3, torch.Generator().manual_seed(0))
+        assert sample.shape == (3, 2)
+        assert not sample.requires_grad
+
+
+def test_trained_estimators_take_double_precision_and_codes_that_carry_a_graph(codes) -> None:
+    carried = codes[:100].double() * torch.ones(1, dtype=torch.double, requires_grad=True)
+    generator = torch.Generator().manual_seed(0)
+    for density in (rae.fit_flow(carried, scale="ci", steps=1), rae.fit_second_stage(carried, scale="ci", steps=1)):
+        assert density.sample(3, generator).shape == (3, 2)
+
+
+def test_the_gradient_of_a_path_between_equal_codes_is_finite() -> None:
+    a = torch.ones(2, 4, requires_grad=True)
+    rae.spherical(a, a.detach(), torch.tensor([0.5])).sum().backward()
+    torch.testing.assert_close(a.grad, torch.full((2, 4), 0.5))
 
 
 @pytest.mark.parametrize("way", [rae.linear, rae.rescaled, rae.spherical])

@@ -12,6 +12,7 @@ from teachlib import rae
 from teachlib.errors import TeachlibError
 from teachlib.rae.models import regularized_kernels
 from teachlib.rae.recipes import COMBINED
+from teachlib.training import make_fabric
 
 
 @pytest.fixture
@@ -132,6 +133,46 @@ def test_mmd_is_its_sum_over_pairs(generator) -> None:
     within_b = sum(k(b[i], b[j]) for i in range(3) for j in range(3) if i != j) / 6
     across = sum(k(p, q) for p in a for q in b) / 12
     assert rae.mmd(a, b).item() == pytest.approx(within_a + within_b - 2 * across)
+    far = torch.tensor([1e4, -1e4])  # where squares of single precision have lost the distances
+    assert rae.mmd((a + far).float(), (b + far).float()).item() == pytest.approx(rae.mmd(a, b).item(), rel=0.01)
+
+
+def test_shapes_and_sizes_that_mean_nothing_are_refused(generator) -> None:
+    x = torch.rand(4, 1, 8, 8, generator=generator)
+    for loss, arguments in (
+        (rae.reconstruction_loss, (x, x[:1])),
+        (rae.reconstruction_loss, (x[:0], x[:0])),
+        (rae.kl_divergence, (torch.zeros(4, 2), torch.zeros(4, 1))),
+        (rae.mmd, (torch.zeros(4, 2), torch.zeros(4, 1))),
+    ):
+        with pytest.raises(TeachlibError, match="expected"):
+            loss(*arguments)
+    with pytest.raises(TeachlibError, match=r"deviation is 0\.0; expected more than 0"):
+        rae.mmd(torch.zeros(4, 2), torch.zeros(4, 2), deviation=0.0)
+    with pytest.raises(TeachlibError, match="rae-l2: its encoder emits points"):
+        rae.Autoencoder(rae.recipe("rae-l2", scale="ci")).posterior(x)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"width": 0}, "width is 0; expected at least 1"),
+        ({"learning_rate": -1.0}, "learning_rate is -1.0; expected more than 0"),
+        ({"gradient_share": 0.0}, "gradient_share is 0.0; expected more than 0"),
+        ({"kernel": "foo"}, "unknown kernel 'foo'"),
+        ({"kl_weight": float("nan")}, "kl_weight is nan; expected at least 0"),
+    ],
+)
+def test_a_changed_recipe_is_checked_too(change: dict, words: str) -> None:
+    with pytest.raises(TeachlibError, match=words):
+        replace(rae.recipe("wae", scale="ci"), **change)
+
+
+@pytest.mark.parametrize("variant", ["thesis", "released"])
+def test_the_gradient_penalty_trains_in_mixed_precision(variant: str) -> None:
+    recipe = rae.recipe("rae-gp", scale="ci", variant=variant, width=2, steps=2)
+    _, history = rae.train(recipe, fabric=make_fabric(precision="bf16-mixed"), log_every=1, progress=False)
+    assert math.isfinite(history.lines[-1]["validation"])
 
 
 def test_k_draws_average_to_the_same_loss_with_less_variance(generator) -> None:

@@ -122,10 +122,20 @@ def test_penalties_reach_encoder_and_decoder_in_training_and_can_be_read_in_vali
             for _ in range(2)
         ]
     assert torch.equal(*values)
+    with torch.inference_mode():
+        inferred = rae.gradient_penalty(model.decoder, z, method=method, generator=generator.manual_seed(0))  # type: ignore[arg-type]
+    torch.testing.assert_close(inferred, values[0])
+
+
+@pytest.mark.parametrize("method", ["exact", "hutchinson", "released"])
+def test_a_decoder_that_ignores_its_code_has_no_penalty(z: Tensor, method: str) -> None:
+    weight = torch.ones(3, requires_grad=True)
+    for constant in (torch.ones(len(z), 3), weight.expand(len(z), 3)):
+        assert rae.gradient_penalty(lambda _, constant=constant: constant, z, method=method) == 0  # type: ignore[arg-type]
 
 
 def test_mistakes_are_explained(z: Tensor) -> None:
     with pytest.raises(TeachlibError, match="unknown gradient penalty 'exakt'; did you mean 'exact'"):
         rae.gradient_penalty(decoder(), z, method="exakt")  # type: ignore[arg-type]
-    with pytest.raises(TeachlibError, match="0 probes; expected at least 1"):
+    with pytest.raises(TeachlibError, match="probes is 0; expected at least 1"):
         rae.gradient_penalty(decoder(), z, method="hutchinson", probes=0)

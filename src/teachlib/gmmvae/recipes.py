@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from teachlib import data
-from teachlib.errors import TeachlibError, unknown
+from teachlib.errors import TeachlibError, at_least, unknown
 from teachlib.gmmvae.mixture import Placement, component_variance
 from teachlib.scale import Scale
 
@@ -105,9 +105,7 @@ def recipe(
     """
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
-    for option, value in (("width", width), ("steps", steps)):
-        if value is not None and value < 1:
-            raise TeachlibError(f"{option} is {value}; expected at least 1")
+    at_least(1, width=width, steps=steps)
     found, chosen = data.entry(dataset), Scale.of(scale)
     size = image_size(dataset, chosen)
     latent = _LATENT.get(dataset, found.classes)

@@ -109,12 +109,15 @@ def spectral_norm(
         stop_gradient: see :class:`SpectralNorm`.
 
     Raises:
-        TeachlibError: another layer, another ``of``, or no shape where one is needed.
+        TeachlibError: another layer, another ``of``, no shape where one is needed, or ``"outputs"`` of a transposed
+            convolution in groups, whose kernel does not hold a row for each output.
     """
     if of not in ("outputs", "first", "map"):
         raise unknown("norm", of, ("outputs", "first", "map"))
     if not isinstance(layer, LAYERS):
         raise TeachlibError(f"a layer of type {type(layer).__name__}; expected Linear, Conv2d or ConvTranspose2d")
+    if of == "outputs" and isinstance(layer, nn.ConvTranspose2d) and layer.groups > 1:
+        raise TeachlibError("a transposed convolution of several groups has no row for each output; take of='map'")
     weight = layer.weight
     if of == "map":
         size = (layer.in_features,) if isinstance(layer, nn.Linear) else shape

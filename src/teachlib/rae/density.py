@@ -14,8 +14,9 @@ from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from torch import Tensor
 
 from teachlib.data import PointData
-from teachlib.errors import TeachlibError, unknown
+from teachlib.errors import TeachlibError, at_least, unknown
 from teachlib.primer import Flow, KernelDensity, LossObjective, best_bandwidth, coupling_flow
+from teachlib.rae.codes import checked_codes
 from teachlib.rae.second_stage import fit_second_stage
 from teachlib.scale import Scale
 from teachlib.training import Schedule, fit
@@ -92,7 +93,8 @@ def fit_mixture(codes: Tensor, *, components: int = 10, seed: int = 0, iteration
     Raises:
         TeachlibError: fewer codes than components or dimensions, or codes that are not finite.
     """
-    _refuse_bad_codes(codes, components, iterations)
+    at_least(1, components=components, iterations=iterations)
+    codes = checked_codes(codes, least=components)
     estimator = GaussianMixture(components, covariance_type="full", max_iter=iterations, random_state=seed)
     _fitted(estimator, codes)
     return MixtureDensity(*map(torch.from_numpy, (estimator.weights_, estimator.means_, estimator.covariances_)))
@@ -115,7 +117,8 @@ def fit_dirichlet_mixture(
     Raises:
         TeachlibError: as :func:`fit_mixture`.
     """
-    _refuse_bad_codes(codes, components, iterations)
+    at_least(1, components=components, iterations=iterations)
+    codes = checked_codes(codes, least=components)
     estimator = BayesianGaussianMixture(
         n_components=components,
         covariance_type="full",
@@ -137,12 +140,14 @@ def fit_kernels(codes: Tensor, *, bandwidth: float | None = None, seed: int = 0)
         seed: of those two thousand.
 
     Raises:
-        TeachlibError: fewer than two codes, or codes that are not finite.
+        TeachlibError: too few codes, codes that are not finite, or, without a bandwidth, codes that are all equal.
     """
-    _refuse_bad_codes(codes, 1, 1)
+    codes = checked_codes(codes)
     if bandwidth is None:
         order = torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))[:2000]
         scale = codes.std(0).mean().item()
+        if scale == 0:
+            raise TeachlibError("all codes are equal; a bandwidth cannot be found from them: pass one")
         bandwidth = best_bandwidth(codes[order].double(), [scale * h for h in torch.logspace(-1.7, 0.18, 12).tolist()])
     return KernelDensity(codes, bandwidth=bandwidth)
 
@@ -187,13 +192,17 @@ def fit_flow(
         seed: of weights and order.
 
     Raises:
-        TeachlibError: fewer than two codes, or codes that are not finite.
+        TeachlibError: too few codes, codes that are not finite, or a dimension in which all codes agree: a density
+            over it would be infinite.
     """
-    _refuse_bad_codes(codes, 1, 1)
+    codes = checked_codes(codes).float()
+    flat = (codes.std(0) == 0).nonzero().flatten().tolist()
+    if flat:
+        raise TeachlibError(f"all codes agree in dimension {flat[0]}; a flow needs codes that vary in every dimension")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         flow = coupling_flow(codes.shape[1], layers=6, width=128)
-    mean, deviation = codes.mean(0), codes.std(0).clamp_min(1e-6)
+    mean, deviation = codes.mean(0), codes.std(0)
     schedule = Schedule(steps=steps or _FLOW_STEPS[Scale.of(scale)], batch_size=min(256, len(codes)), seed=seed)
     points = PointData((codes - mean) / deviation, torch.zeros(len(codes)))
     fit(LossObjective(flow, learning_rate=1e-3), points, schedule, progress=False)
@@ -201,7 +210,7 @@ def fit_flow(
 
 
 ESTIMATORS: dict[str, Callable[[Tensor, int], Density]] = {
-    "normal": lambda codes, seed: standard_normal(codes.shape[1]),
+    "normal": lambda codes, seed: standard_normal(checked_codes(codes).shape[1]),
     "gaussian": lambda codes, seed: fit_gaussian(codes),
     "mixture": lambda codes, seed: fit_mixture(codes, seed=seed),
     "dirichlet": lambda codes, seed: fit_dirichlet_mixture(codes, seed=seed),
@@ -226,13 +235,3 @@ def _fitted(estimator: GaussianMixture | BayesianGaussianMixture, codes: Tensor)
     with warnings.catch_warnings():  # stopping after so many iterations is what was asked for
         warnings.simplefilter("ignore", ConvergenceWarning)
         estimator.fit(codes.double().numpy())
-
-
-def _refuse_bad_codes(codes: Tensor, components: int, iterations: int) -> None:
-    if components < 1 or iterations < 1:
-        raise TeachlibError(f"components={components}, iterations={iterations}; expected 1 or more of each")
-    least = max(components, codes.shape[-1] + 1) if codes.ndim == 2 else components
-    if codes.ndim != 2 or len(codes) < least:
-        raise TeachlibError(f"codes of shape {tuple(codes.shape)}; expected (N, d) with N of at least {least}")
-    if not codes.isfinite().all():
-        raise TeachlibError("codes that are not finite; did training diverge?")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from teachlib.data import ImageData
+from teachlib.errors import at_least
 from teachlib.metrics import (
     PRD,
     DensityCoverage,
@@ -119,7 +120,11 @@ def evaluate(
         extractor: images (N, C, H, W) in [0, 1] → features (N, F).
         seed: of samples, pairs and k-means.
         count: images a distance at most; the thesis: 10,000.
+
+    Raises:
+        TeachlibError: a count below two, of which no covariance can be taken.
     """
+    at_least(2, count=count)
     count = min(count, len(test))
     generator = torch.Generator().manual_seed(seed)
     codes, held_out = encode_all(model, train), encode_all(model, validation.first(count))

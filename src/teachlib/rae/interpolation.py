@@ -18,7 +18,7 @@ def linear(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     Returns:
         (N, T, d).
     """
-    return torch.lerp(a[:, None], b[:, None], t[None, :, None])
+    return torch.lerp(a[:, None], b[:, None], t.to(a)[None, :, None])
 
 
 def rescaled(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
@@ -38,9 +38,12 @@ def spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     Between parallel codes it is the straight line; between opposite ones no great circle is distinguished, and the
     straight line is taken too. Shapes as in :func:`linear`.
     """
+    t = t.to(a)
     unit_a, unit_b = (code / code.norm(dim=1, keepdim=True).clamp_min(1e-12) for code in (a, b))
     # atan2 keeps its precision where the codes are almost parallel; acos of the cosine does not.
     angle = 2 * torch.atan2((unit_a - unit_b).norm(dim=1), (unit_a + unit_b).norm(dim=1))[:, None, None]
     steps, sine = t[None, :, None], torch.sin(angle)
+    straight = sine.abs() < 1e-4
+    sine = sine.masked_fill(straight, 1.0)  # else its gradient, though not taken, would be NaN
     curve = (torch.sin((1 - steps) * angle) * a[:, None] + torch.sin(steps * angle) * b[:, None]) / sine
-    return torch.where(sine.abs() < 1e-4, linear(a, b, t), curve)
+    return torch.where(straight, linear(a, b, t), curve)

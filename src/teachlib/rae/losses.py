@@ -28,7 +28,14 @@ def reconstruction_loss(x: Tensor, reconstruction: Tensor) -> Tensor:
     Returns:
         Scalar.
     """
+    _refuse_unlike(x, reconstruction)
     return (x - reconstruction).square().flatten(1).sum(1).mean()
+
+
+def _refuse_unlike(a: Tensor, b: Tensor) -> None:
+    """Shapes that would be broadcast to something that nobody meant."""
+    if a.shape != b.shape or len(a) == 0:
+        raise TeachlibError(f"shapes {tuple(a.shape)} and {tuple(b.shape)}; expected the same, and one sample or more")
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -41,6 +48,7 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     Returns:
         (N,), non-negative; zero only at the prior.
     """
+    _refuse_unlike(mean, log_variance)
     return 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).sum(1)
 
 
@@ -131,13 +139,18 @@ def mmd(a: Tensor, b: Tensor, *, kernel: Kernel = "imq", deviation: float = 1.0)
         Scalar.
 
     Raises:
-        TeachlibError: unknown kernel, or a sample of one.
+        TeachlibError: unknown kernel, a sample of one, other dimensions, or a deviation that is not positive.
     """
     if kernel not in KERNELS:
         raise unknown("kernel", kernel, KERNELS)
+    if a.shape[1:] != b.shape[1:] or a.ndim != 2:
+        raise TeachlibError(f"samples of shapes {tuple(a.shape)} and {tuple(b.shape)}; expected (N, d) and (M, d)")
+    if not deviation > 0:
+        raise TeachlibError(f"deviation is {deviation}; expected more than 0")
     if min(len(a), len(b)) < 2:
         raise TeachlibError(f"samples of {len(a)} and {len(b)}; a discrepancy needs two or more of each")
-    scale = 2 * a.shape[1] * deviation**2
+    centre = a.detach().mean(0)  # distances are differences of squares, which cancel far from the origin
+    a, b, scale = a - centre, b - centre, 2 * a.shape[1] * deviation**2
     within_a, within_b, across = (_summed_kernels(p, q, scale, kernel) for p, q in ((a, a), (b, b), (a, b)))
     return _mean_of_pairs(within_a) + _mean_of_pairs(within_b) - 2 * across.mean()
 

@@ -6,6 +6,7 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
+from teachlib.errors import TeachlibError
 from teachlib.nets import ConvDecoder, ConvEncoder, normalize_layers
 from teachlib.rae.losses import (
     Kernel,
@@ -45,7 +46,13 @@ class Autoencoder(nn.Module):
                 normalize_layers(net, of="first", stop_gradient=False)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of Q(Z|x), each (N, d); for encoders that emit a variance."""
+        """Mean and log-variance of Q(Z|x), each (N, d).
+
+        Raises:
+            TeachlibError: an encoder that emits no variance.
+        """
+        if not self.recipe.learned_variance:
+            raise TeachlibError(f"{self.recipe.name}: its encoder emits points, no posterior; use encode")
         return self.split(self.encoder(x))
 
     def split(self, outputs: Tensor) -> tuple[Tensor, Tensor]:

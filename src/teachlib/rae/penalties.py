@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from teachlib.errors import TeachlibError, unknown
+from teachlib.errors import at_least, unknown
 
 Decoder = Callable[[Tensor], Tensor]
 Method = Literal["exact", "hutchinson", "released"]
@@ -52,8 +52,10 @@ def gradient_penalty(
     """
     if method not in METHODS:
         raise unknown("gradient penalty", method, METHODS)
-    if probes < 1:
-        raise TeachlibError(f"{probes} probes; expected at least 1")
+    at_least(1, probes=probes)
+    if torch.is_inference_mode_enabled() or z.is_inference():  # neither mode of differentiation works there
+        with torch.inference_mode(False):
+            return gradient_penalty(decoder, z.clone(), method=method, generator=generator, probes=probes)
     if method == "exact":
         return _exact(decoder, z)
     with torch.enable_grad():  # in validation too
@@ -70,14 +72,20 @@ def penalty_of_output(
     probes: int = 1,
 ) -> Tensor:
     """:func:`gradient_penalty` of an output that was already computed from ``z``: no second pass of the decoder."""
+    if not output.requires_grad:  # it depends neither on z nor on any weight
+        return output.new_zeros(())
     if method == "released":
-        (gradient,) = torch.autograd.grad(output.square().sum(), z, create_graph=True)
-        return gradient.square().mean()
+        return _gradient(output.square().sum(), z).square().mean()
     total = output.new_zeros(())
     for _ in range(probes):
-        (gradient,) = torch.autograd.grad(output, z, _signs(output, generator), create_graph=True)
+        gradient = _gradient(output, z, _signs(output, generator))
         total = total + gradient.square().sum(1).mean() / probes
     return total
+
+
+def _gradient(output: Tensor, z: Tensor, direction: Tensor | None = None) -> Tensor:
+    """Zero where the output does not depend on z."""
+    return torch.autograd.grad(output, z, direction, create_graph=True, materialize_grads=True)[0]
 
 
 def _exact(decoder: Decoder, z: Tensor) -> Tensor:

@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast
 
 from teachlib import data
-from teachlib.errors import TeachlibError, unknown
+from teachlib.errors import TeachlibError, at_least, unknown
+from teachlib.rae.losses import KERNELS
 from teachlib.scale import Scale
 
 Variant = Literal["thesis", "released"]
@@ -132,6 +133,22 @@ class Recipe:
     input_noise: float = 0.0
     second_stage: float | None = None
 
+    def __post_init__(self) -> None:
+        for kind, value, known in (
+            ("recipe", self.name, RECIPES),
+            ("variant", self.variant, ("thesis", "released")),
+            ("kernel", self.kernel, KERNELS),
+        ):
+            if value not in known:
+                raise unknown(kind, value, known)
+        at_least(1, width=self.width, latent=self.latent, draws=self.draws, steps=self.steps)
+        at_least(0, kl_weight=self.kl_weight, beta=self.beta, lambda_=self.lambda_, input_noise=self.input_noise)
+        at_least(0, mmd_weight=self.mmd_weight, gradient_weight=self.gradient_weight, second_stage=self.second_stage)
+        for name in ("learning_rate", "deviation", "gradient_share"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise TeachlibError(f"{name} is {value}; expected more than 0")
+
     @property
     def stochastic(self) -> bool:
         """Whether training draws codes from a distribution."""
@@ -249,9 +266,7 @@ def recipe(
         raise unknown("variant", variant, ("thesis", "released"))
     if variant == "released" and name in COMBINED:
         raise TeachlibError(f"{name}: nothing of the combinations was released; take variant='thesis'")
-    for option, value in (("width", width), ("steps", steps)):
-        if value is not None and value < 1:
-            raise TeachlibError(f"{option} is {value}; expected at least 1")
+    at_least(1, width=width, steps=steps)
     kind, chosen, known = like(dataset), Scale.of(scale), cast(Variant, variant)
     narrow = chosen is Scale.PAPER and (name, kind, variant) == ("cv-vae", "celeba", "released")
     settings = _schedule(name, kind, known, chosen) | _loss_weights(name, kind, known)

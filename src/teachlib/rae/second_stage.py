@@ -10,6 +10,7 @@ from teachlib.data import PointData
 from teachlib.errors import TeachlibError, unknown
 from teachlib.nets import mlp
 from teachlib.primer import LossObjective
+from teachlib.rae.codes import checked_codes
 from teachlib.rae.losses import kl_divergence, sample_posterior
 from teachlib.scale import Scale
 from teachlib.training import Schedule, fit
@@ -117,18 +118,18 @@ def fit_second_stage(
         seed: of weights, order and noise.
 
     Raises:
-        TeachlibError: fewer than two codes, or codes that are not finite.
+        TeachlibError: too few codes, codes that are not finite, or log-variances of another shape.
     """
-    if codes.ndim != 2 or len(codes) < 2:
-        raise TeachlibError(f"codes of shape {tuple(codes.shape)}; expected (N, d), N of at least 2")
-    if not codes.isfinite().all():
-        raise TeachlibError("codes that are not finite; did training diverge?")
+    codes = checked_codes(codes)
+    if log_variance is not None and log_variance.shape != codes.shape:
+        raise TeachlibError(f"log-variances of shape {tuple(log_variance.shape)} for codes of {tuple(codes.shape)}")
     chosen = Scale.of(scale)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = SecondStage(codes.shape[1], kind=kind, width=_WIDTH[chosen], kl_weight=kl_weight)
     variance = codes.var(0, unbiased=False)
     if log_variance is not None:
+        log_variance = log_variance.detach().cpu()
         variance = variance + log_variance.exp().mean(0)
     model.mean.copy_(codes.mean(0))
     model.deviation.copy_(variance.sqrt().clamp_min(1e-6))

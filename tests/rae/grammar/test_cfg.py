@@ -90,7 +90,7 @@ def test_draws_are_uniform_over_derivations() -> None:
 
 
 def test_mistakes_are_named() -> None:
-    with pytest.raises(TeachlibError, match="is no symbol of this grammar"):
+    with pytest.raises(TeachlibError, match="no symbol of this grammar fits at 'y'"):
         EXPRESSIONS.parse("x+y")
     with pytest.raises(TeachlibError, match="is not in the language"):
         EXPRESSIONS.parse("x+")
@@ -100,5 +100,29 @@ def test_mistakes_are_named() -> None:
         EXPRESSIONS.derive([7])
     with pytest.raises(TeachlibError, match="takes exactly 3 rules"):
         strings.Derivations(EXPRESSIONS, 3).sample(3, np.random.default_rng(0))
-    with pytest.raises(TeachlibError, match="is no production"):
-        Grammar("S = x")
+    with pytest.raises(TeachlibError, match="rule 99; this grammar has 0 … 11"):
+        EXPRESSIONS.derive([99])
+
+
+@pytest.mark.parametrize(
+    "text", ["S = x", "A -> B -> 'a'", "S -> 'a", "S -> ''", "S -> 'a b'", "S -> 'a' |", "S ->", ""]
+)
+def test_what_is_no_grammar_is_refused(text: str) -> None:
+    with pytest.raises(TeachlibError, match=r"is no production|without productions"):
+        Grammar(text)
+    with pytest.raises(TeachlibError, match="no symbol called Nothing"):
+        Grammar("S -> Nothing")
+
+
+def test_a_bar_in_quotes_is_a_terminal() -> None:
+    assert Grammar("S -> 'a' '|' 'b' | 'c'").parse("a|b") == [0]
+
+
+def test_draws_end_where_there_is_nothing_more_to_find(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two derivations of every sentence: counting them, there would be twice as many."""
+    monkeypatch.setattr(strings, "PATIENCE", 200)
+    grammar = Grammar("S -> A | B\n A -> 'a' | 'b'\n B -> 'a' | 'b'")
+    assert sorted(strings.Derivations(grammar, 2).draw(2, np.random.default_rng(0))) == ["a", "b"]
+    twelve = Grammar("S -> A | B | C | D | E | F\n" + "\n".join(f"{left} -> 'a'" for left in "ABCDEF"))
+    with pytest.raises(TeachlibError, match="only 1 different sentences found"):
+        strings.Derivations(twelve, 2).draw(2, np.random.default_rng(0))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from teachlib.errors import TeachlibError
-from teachlib.rae.grammar import EXPRESSIONS, SMILES, CharacterCodec, RuleCodec, majority
+from teachlib.rae.grammar import EXPRESSIONS, SMILES, CharacterCodec, Grammar, RuleCodec, majority
 
 GRAMMARS = {"expressions": (EXPRESSIONS, 15), "smiles": (SMILES, 60)}
 
@@ -81,6 +81,15 @@ def test_mistakes_are_named() -> None:
         CharacterCodec("x+", 3).encode(["y"])
     with pytest.raises(TeachlibError, match="takes 4 characters"):
         CharacterCodec("x+", 3).encode(["x+xx"])
+    with pytest.raises(TeachlibError, match="expected a list of strings"):
+        CharacterCodec("x+", 3).encode("x+x")
+    with pytest.raises(TeachlibError, match="no sentence of this grammar ever ends"):
+        RuleCodec(Grammar("S -> S 'a'"), 5)
+    for codec in (CharacterCodec("x+", 3), RuleCodec(EXPRESSIONS, 3)):
+        with pytest.raises(TeachlibError, match="not numbers"):
+            codec.decode(torch.full((1, 3, codec.size), torch.nan))
+        with pytest.raises(TeachlibError, match=r"scores of shape \(1, 2, 3\)"):
+            codec.decode(torch.zeros(1, 2, 3))
     codec = RuleCodec(SMILES, 4)
     with pytest.raises(TeachlibError, match="the shortest sentence takes 5"):
         codec.decode(torch.zeros(1, 4, codec.size))

@@ -8,6 +8,7 @@ import pytest
 
 from teachlib.errors import TeachlibError
 from teachlib.rae.grammar import strings, targets
+from teachlib.rae.grammar.molecules import assemble
 
 needs_rdkit = pytest.mark.skipif(
     __import__("importlib.util").util.find_spec("rdkit") is None, reason="RDKit is not installed"
@@ -23,7 +24,25 @@ def test_expressions_have_the_values_python_gives_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x+", "x(1)", "sin", "__import__('os')", "x**2", "x-1", "1 x", "()", "exp(x,1)", "y", "(lambda:1)()"]
+    "text",
+    [
+        "",
+        "x+",
+        "x(1)",
+        "sin",
+        "__import__('os')",
+        "x**2",
+        "x-1",
+        "1 x",
+        "()",
+        "exp(x,1)",
+        "y",
+        "(lambda:1)()",
+        "True",
+        "0x1",
+        "1_0",
+        "9" * 400,
+    ],
 )
 def test_nothing_else_is_evaluated(text: str) -> None:
     assert targets.evaluate_expression(text, np.ones(3)) is None
@@ -40,6 +59,11 @@ def test_scores_by_hand() -> None:
 
 
 @needs_rdkit
+def test_there_are_only_so_many_molecules() -> None:
+    with pytest.raises(TeachlibError, match="these pieces make 107862"):
+        assemble(107_863)
+
+
 def test_assembled_molecules_are_molecules() -> None:
     found = strings.load("molecules", "train", limit=2_000)
     assert all(map(targets.is_molecule, found))

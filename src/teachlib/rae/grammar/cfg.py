@@ -5,6 +5,7 @@ non-terminal. The sequence of rules says everything that the string says, and ea
 come next. That is what lets a decoder write nothing but sentences (Kusner, Paige & Hernández-Lobato, 2017).
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -106,16 +107,16 @@ class Grammar:
         return [symbol for symbol in self.productions[rule].right if not _is_terminal(symbol)]
 
     def tokenize(self, text: str) -> list[str]:
-        """Terminals from left to right, the longest that fits first; spaces count nothing.
+        """Terminals from left to right, each the longest that fits; spaces count nothing.
 
         Raises:
-            TeachlibError: a character that begins no terminal.
+            TeachlibError: a place where no terminal fits.
         """
         tokens, rest = [], text.replace(" ", "")
         while rest:
             token = next((token for token in self.terminals if rest.startswith(token)), None)
             if token is None:
-                raise TeachlibError(f"'{text}': '{rest[0]}' is no symbol of this grammar")
+                raise TeachlibError(f"'{text}': no symbol of this grammar fits at '{rest[:20]}'")
             tokens.append(token)
             rest = rest[len(token) :]
         return tokens
@@ -136,11 +137,13 @@ class Grammar:
         """The string that a sequence of rules writes; ``None`` if non-terminals are left over.
 
         Raises:
-            TeachlibError: a rule that does not rewrite the leftmost non-terminal.
+            TeachlibError: a rule that does not exist, or does not rewrite the leftmost non-terminal.
         """
         written: list[str] = []
         stack = [self.start]
         for index in rules:
+            if not 0 <= index < len(self):
+                raise TeachlibError(f"rule {index}; this grammar has 0 … {len(self) - 1}")
             rule = self.productions[index]
             expected = stack.pop() if stack else PADDING
             if rule.left != expected:
@@ -179,13 +182,29 @@ class Grammar:
         return found
 
 
+_NAME, _TERMINAL = r"[A-Za-z_]\w*", r"'[^'\s]+'"
+_SYMBOLS = rf"\s+(?:(?:{_NAME}|{_TERMINAL})\s+)+"
+_LINE = re.compile(rf"\s*(?P<left>{_NAME})\s*->(?P<right>{_SYMBOLS}(?:\|{_SYMBOLS})*)")
+
+
 def _read(text: str) -> list[Production]:
-    found = []
+    found: list[Production] = []
     for line in filter(str.strip, text.splitlines()):
-        left, arrow, right = line.partition("->")
-        if not arrow or not left.strip() or not all(part.split() for part in right.split("|")):
-            raise TeachlibError(f"'{line.strip()}' is no production; expected: symbol -> symbols | symbols")
-        found += [Production(left.strip(), tuple(part.split())) for part in right.split("|")]
+        match = _LINE.fullmatch(f"{line} ")
+        if match is None or PADDING in line.split():
+            raise TeachlibError(
+                f"'{line.strip()}' is no production; expected: symbol -> symbols | symbols, with spaces between them, "
+                f"terminals in quotes and without spaces, and no symbol called {PADDING}"
+            )
+        symbols: list[list[str]] = [[]]
+        for symbol in match["right"].split():
+            if symbol == "|":
+                symbols.append([])
+            else:
+                symbols[-1].append(symbol)
+        found += [Production(match["left"], tuple(right)) for right in symbols]
+    if not found:
+        raise TeachlibError("a grammar without productions; expected lines like: symbol -> symbols | symbols")
     return found
 
 

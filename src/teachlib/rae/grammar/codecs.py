@@ -35,6 +35,15 @@ class Codec(Protocol):
         ...
 
 
+def _refuse_bad_scores(logits: Tensor, length: int, size: int) -> Tensor:
+    """Scores (N, T, R) in single precision on the CPU, or an error."""
+    if logits.ndim != 3 or logits.shape[1:] != (length, size):
+        raise TeachlibError(f"scores of shape {tuple(logits.shape)}; expected (N, {length}, {size})")
+    if logits.isnan().any():
+        raise TeachlibError("scores that are not numbers write no string; did training diverge, or the code?")
+    return logits.detach().float().cpu()
+
+
 def _choose(logits: Tensor, generator: torch.Generator | None) -> Tensor:
     """The largest score of each row (N, R), or a draw from their softmax (Gumbel-max)."""
     if generator is not None:
@@ -60,6 +69,7 @@ class CharacterCodec:
         Raises:
             TeachlibError: a string that is too long, or a character that is not in the alphabet.
         """
+        _refuse_one_string(strings)
         tokens = torch.full((len(strings), self.length), self.size - 1)
         for row, text in enumerate(strings):
             _refuse_long(text, len(text), self.length, "characters")
@@ -74,7 +84,12 @@ class CharacterCodec:
         """Nothing is forbidden: ``None``."""
 
     def decode(self, logits: Tensor, generator: torch.Generator | None = None) -> list[str | None]:
-        """The string of each sample of ``logits`` (N, T, R); padding around it is taken off."""
+        """The string of each sample of ``logits`` (N, T, R); padding around it is taken off.
+
+        Raises:
+            TeachlibError: scores of another shape, or that are not numbers.
+        """
+        logits = _refuse_bad_scores(logits, self.length, self.size)
         chosen = _choose(logits.flatten(0, 1), generator).view(logits.shape[:2]).tolist()
         return ["".join(self.alphabet[number] for number in row).strip() for row in chosen]
 
@@ -87,9 +102,14 @@ class RuleCodec:
         length: T, rules of the longest derivation.
         finish: while decoding, allow only rules after which the derivation can still end in time. Without it, as
             published, a derivation that does not end in time is lost.
+
+    Raises:
+        TeachlibError: a grammar without any finite sentence.
     """
 
     def __init__(self, grammar: Grammar, length: int, *, finish: bool = True) -> None:
+        if grammar.shortest[grammar.start] == float("inf"):
+            raise TeachlibError("no sentence of this grammar ever ends: its rules always leave a symbol to rewrite")
         self.grammar, self.length, self.size, self.finish = grammar, length, len(grammar), finish
         symbols = {symbol: number for number, symbol in enumerate(grammar.symbols)}
         self._of_symbol = torch.from_numpy(grammar.masks)  # (S, R)
@@ -111,6 +131,7 @@ class RuleCodec:
         Raises:
             TeachlibError: a string that is not in the language, or takes too many rules.
         """
+        _refuse_one_string(strings)
         tokens = torch.full((len(strings), self.length), self.size - 1)
         for row, text in enumerate(strings):
             rules = self.grammar.parse(text)
@@ -126,10 +147,15 @@ class RuleCodec:
         """Rules (N, T) int64, each one that rewrites the symbol on top of its sample's stack.
 
         All samples step together; each has its stack of non-terminals in a row of one tensor.
+
+        Raises:
+            TeachlibError: scores of another shape, or that are not numbers; no sentence is short enough.
         """
+        logits = _refuse_bad_scores(logits, self.length, self.size)
+        if self.finish and self._shortest[0] > self.length:
+            raise TeachlibError(f"{self.length} rules; the shortest sentence takes {int(self._shortest[0])}")
         count, length = logits.shape[:2]
         rows = torch.arange(count)
-        logits = logits.detach().float().cpu()
         stack = torch.full((count, length * self._right.shape[1] + 2), len(self.grammar.symbols) - 1)
         stack[:, 1] = 0  # the start symbol, on top of padding
         height = torch.ones(count, dtype=torch.long)
@@ -152,10 +178,17 @@ class RuleCodec:
         return chosen
 
     def decode(self, logits: Tensor, generator: torch.Generator | None = None) -> list[str | None]:
-        """The string of each sample of ``logits`` (N, T, R); ``None`` where the derivation did not end in time."""
-        if self.finish and self._shortest[0] > self.length:
-            raise TeachlibError(f"{self.length} rules; the shortest sentence takes {int(self._shortest[0])}")
+        """The string of each sample of ``logits`` (N, T, R); ``None`` where the derivation did not end in time.
+
+        Raises:
+            TeachlibError: as :meth:`rules`.
+        """
         return [self.grammar.derive(row) for row in self.rules(logits, generator).tolist()]
+
+
+def _refuse_one_string(strings: Sequence[str]) -> None:
+    if isinstance(strings, str):  # a sequence too, of its characters
+        raise TeachlibError(f"one string, '{strings}'; expected a list of strings")
 
 
 def _refuse_long(text: str, count: int, length: int, what: str) -> None:

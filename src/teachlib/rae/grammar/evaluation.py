@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from teachlib.errors import at_least
 from teachlib.rae.density import fit_density, standard_normal
 from teachlib.rae.grammar.codecs import majority
 from teachlib.rae.grammar.models import SequenceAutoencoder, sequence_loss
 from teachlib.rae.grammar.search import ExactProcess, Found, Surrogate, search
-from teachlib.rae.grammar.strings import load
+from teachlib.rae.grammar.strings import language, load
 from teachlib.rae.grammar.targets import (
     POINTS,
     WORST_EXPRESSION,
@@ -29,9 +30,9 @@ def is_valid(dataset: str, text: str | None) -> bool:
     """Whether a string means something: an expression with values, a molecule that RDKit accepts.
 
     Raises:
-        TeachlibError: RDKit is needed and not installed.
+        TeachlibError: unknown data set; RDKit is needed and not installed.
     """
-    if dataset == "expressions":
+    if language(dataset).name == "expressions":
         return text is not None and evaluate_expression(text, POINTS[:1]) is not None
     return is_molecule(text)
 
@@ -123,8 +124,9 @@ def evaluate(
         surrogate: of the search; by default :class:`ExactProcess`.
 
     Raises:
-        TeachlibError: RDKit is needed and not installed.
+        TeachlibError: a number below one; RDKit is needed and not installed.
     """
+    at_least(1, count=count, known=known, trials=trials, rounds=rounds, batch=batch, attempts=attempts)
     dataset, generator = model.recipe.dataset, torch.Generator().manual_seed(seed)
     train, test = load(dataset, "train", limit=min(5_000, model.recipe.samples)), load(dataset, "test", limit=count)
     codes, tokens = model.encode(model.codec.encode(train)), model.codec.encode(test)

@@ -5,6 +5,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from teachlib.errors import TeachlibError
+
 # A core has two places: {c} on carbon takes anything, {n} on nitrogen what begins with carbon or a sulfonyl.
 CORES = {
     "paracetamol": "c1({c})ccc({c})cc1",
@@ -78,6 +80,8 @@ _RINGS = {
     "c": [link + end for link in _LINKS_OF_CARBON + _LINKS_OF_HETERO for end in _ENDS],
 }
 
+NUMBER = 107_862  # of different molecules
+
 
 @lru_cache(maxsize=4)
 def assemble(count: int, seed: int = 0) -> list[str]:
@@ -86,7 +90,12 @@ def assemble(count: int, seed: int = 0) -> list[str]:
     Args:
         count: how many; there are 107,862.
         seed: of the order in which they come.
+
+    Raises:
+        TeachlibError: more than there are.
     """
+    if count > NUMBER:
+        raise TeachlibError(f"{count} molecules; these pieces make {NUMBER} different ones")
     rng, cores = np.random.default_rng(seed), list(CORES.values())
     found: dict[str, None] = {}
     while len(found) < count:

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 
 from teachlib.data import data_root
 from teachlib.data.files import check_hash, find, read_bytes
-from teachlib.errors import TeachlibError, unknown
+from teachlib.errors import TeachlibError, at_least, unknown
 from teachlib.rae.grammar.cfg import EXPRESSIONS, SMILES, Grammar
 from teachlib.rae.grammar.codecs import CharacterCodec, Codec, RuleCodec
 from teachlib.rae.grammar.molecules import assemble
@@ -118,6 +118,7 @@ def load(name: str, split: str = "train", *, limit: int | None = None, root: str
     found = language(name)
     if split not in found.splits:
         raise unknown(f"split of {name}", split, found.splits)
+    at_least(1, limit=limit)
     order = ("test", "validation", "train")  # the small ones first: few strings cost little
     start = sum(found.splits[earlier] for earlier in order[: order.index(split)])
     count = found.splits[split] if limit is None else min(limit, found.splits[split])
@@ -143,6 +144,9 @@ def _zinc(root: Path) -> list[str]:
     contents = read_bytes(file)
     check_hash(contents, file, _ZINC_HASH)
     return contents.decode().split()
+
+
+PATIENCE = 10_000  # draws in a row that bring nothing new
 
 
 class Derivations:
@@ -221,8 +225,13 @@ class Derivations:
             raise TeachlibError(f"{count} different sentences asked for; {self.longest} rules write {sum(numbers)}")
         lengths = _summed([math.sqrt(number) for number in numbers])
         found: dict[str, None] = {}
+        repeated = 0
         while len(found) < count:
-            found.setdefault(self.sample(_pick(lengths, rng), rng))
+            text = self.sample(_pick(lengths, rng), rng)
+            repeated = repeated + 1 if text in found else 0
+            if repeated > PATIENCE:  # several derivations may write one sentence
+                raise TeachlibError(f"only {len(found)} different sentences found, then {PATIENCE} known ones")
+            found[text] = None
         return list(found)
 
 
