@@ -41,7 +41,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     print(f"{machine(torch.device('cpu'))}, {options.threads} threads")
     with frechet.blas_threads(options.threads):
-        print_table([BENCHES[name]() for name in options.names or BENCHES])
+        print_table(BENCHES[name]() for name in options.names or BENCHES)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What a benchmark found, and how it is printed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -13,10 +14,8 @@ class Row:
     ratio: float | None = None
 
 
-def print_table(rows: list[Row]) -> None:
-    head = Row("benchmark", "ours", "peer")
-    widths = [max(len(getattr(row, column)) for row in [head, *rows]) for column in ("what", "ours", "peer")]
-    for row in [head, *rows]:
-        cells = [cell.ljust(width) for cell, width in zip((row.what, row.ours, row.peer), widths, strict=True)]
-        times = "ratio" if row is head else "" if row.ratio is None else f"{row.ratio:.2f}×"
-        print("  ".join([*cells, times]).rstrip())
+def print_table(rows: Iterable[Row]) -> None:
+    """Each row as soon as it is measured: the next may take minutes, or fail."""
+    for row in rows:
+        times = "" if row.ratio is None else f"{row.ratio:.2f}×"
+        print("  ".join([row.what.ljust(58), row.ours.ljust(36), row.peer.ljust(44), times]).rstrip(), flush=True)

@@ -77,6 +77,8 @@ def peer(model: Autoencoder, images: data.ImageData) -> float:
     kind, settings = kinds.get(model.recipe.name, (AE, AEConfig))
     config = settings(input_dim=images.shape, latent_dim=model.recipe.latent)
     wrapped = kind(config, pythae_nets.Encoder(model.encoder), pythae_nets.Decoder(model.decoder))
+    if model.recipe.name == "rae-sn":  # pythae pickles its nets, which parametrized layers refuse: weights alone
+        wrapped.save = lambda dir_path: torch.save(wrapped.state_dict(), f"{dir_path}.pt")
     rate = model.recipe.learning_rate
     with tempfile.TemporaryDirectory() as folder:
         common = {"output_dir": folder, "per_device_train_batch_size": BATCH, "num_epochs": EPOCHS, "no_cuda": True}

@@ -16,6 +16,7 @@ from teachlib.checks import (
     WrongAnswer,
     above,
     agree,
+    at_least,
     below,
     between,
     expect,
@@ -70,6 +71,7 @@ def test_disagreement_names_the_place(mine: Any, library: Any, text: str) -> Non
     ("bound", "text", "inside", "outside"),
     [
         (above(1.1), "> 1.10", [1.2, math.inf], [1.1, 0.0, -math.inf, math.nan]),
+        (at_least(0), "≥ 0", [0.0, 1e-300, math.inf], [-1e-300, -1.0, -math.inf, math.nan]),
         (below(90), "< 90", [89.9, -math.inf], [90, 91, math.inf, math.nan]),
         (between(0, 1), "0 … 1", [0, 0.5, 1], [-0.1, 1.1, math.inf, math.nan]),
         (near(2, 0.5), "2 ± 0.50", [1.5, 2.5], [1.4, 2.6, math.nan]),

@@ -99,6 +99,11 @@ def above(limit: float) -> Bound:
     return Bound(low=limit, text=f"> {_short(limit)}")
 
 
+def at_least(limit: float) -> Bound:
+    """``limit`` or greater."""
+    return Bound(low=math.nextafter(limit, -math.inf), text=f"≥ {_short(limit)}")
+
+
 def below(limit: float) -> Bound:
     """Less than ``limit``."""
     return Bound(high=limit, text=f"< {_short(limit)}")
@@ -133,7 +138,7 @@ def expect(
     Args:
         claim: in words.
         value: what was measured; of several values (seeds, models) every one must lie within the bound.
-        bound: from :func:`above`, :func:`below`, :func:`between` or :func:`near`.
+        bound: from :func:`above`, :func:`at_least`, :func:`below`, :func:`between` or :func:`near`.
         scale: printed beside the numbers where it matters.
         fails_because: marks a claim that is known not to hold here, and why. The marker is strict: when the claim
             holds after all, the run fails until somebody removes it. A NaN fails the run with or without it,

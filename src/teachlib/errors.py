@@ -22,7 +22,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> TeachlibError:
     return TeachlibError(f"unknown {kind} '{name}'{hint} known: {', '.join(names)}")
 
 
-def at_least(least: float, **values: float | None) -> None:
+def require_at_least(least: float, **values: float | None) -> None:
     """Refuse values below ``least``, and NaN; ``None``, an option that was not given, passes.
 
     Args:

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from teachlib import memory
 from teachlib.checkpoints import load_weights, part, read_checkpoint, write_atomically, write_checkpoint
-from teachlib.errors import TeachlibError, at_least
+from teachlib.errors import TeachlibError, require_at_least
 
 Batch = tuple[Tensor, Tensor]
 
@@ -88,9 +88,9 @@ class Schedule:
     ema: float | None = None
 
     def __post_init__(self) -> None:
-        at_least(1, steps=self.steps, batch_size=self.batch_size, log_every=self.log_every)
-        at_least(1, checkpoint_every=self.checkpoint_every)
-        at_least(0, seed=self.seed, validate_every=self.validate_every)
+        require_at_least(1, steps=self.steps, batch_size=self.batch_size, log_every=self.log_every)
+        require_at_least(1, checkpoint_every=self.checkpoint_every)
+        require_at_least(0, seed=self.seed, validate_every=self.validate_every)
 
 
 @dataclass

@@ -257,10 +257,10 @@ def test_the_adaptive_attack_is_at_least_as_strong_as_every_other_at_every_radiu
 
 
 def test_a_verdict_names_label_decision_and_both_ratios() -> None:
-    decision = Decision(torch.tensor([3, 1]), torch.tensor([0.5, 0.2]), torch.tensor([0.25, 1.5]))
+    decision = Decision(torch.tensor([3, 1]), torch.tensor([0.5, 1.0004]), torch.tensor([0.25, 1.5]))
     assert decision.verdicts() == [
         "taken for class 3, accepted: code at 0.50 and pixels at 0.25 of their thresholds",
-        "taken for class 1, refused: code at 0.20 and pixels at 1.50 of their thresholds",
+        "taken for class 1, refused: code at 1.0004 and pixels at 1.50 of their thresholds",
     ]
 
 

@@ -24,7 +24,7 @@ from teachlib.data.densities import DENSITIES, PlaneDensity, density
 from teachlib.data.files import check_hash_of_file, find
 from teachlib.data.glyphs import glyphs
 from teachlib.data.turntable import turntable
-from teachlib.errors import TeachlibError, at_least, unknown
+from teachlib.errors import TeachlibError, require_at_least, unknown
 
 __all__ = [
     "CATALOGUE",
@@ -153,7 +153,7 @@ def load(
     found = entry(name)
     if split not in found.splits:
         raise unknown(f"split of {name}", split, found.splits)
-    at_least(1, limit=limit)
+    require_at_least(1, limit=limit)
     if download and not found.embedded:
         get(name, root=root)
     readers: dict[str, Callable[[], ImageData]] = {

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from teachlib import data
-from teachlib.errors import TeachlibError, at_least, unknown
+from teachlib.errors import TeachlibError, require_at_least, unknown
 from teachlib.gmmvae.mixture import Placement, component_variance
 from teachlib.scale import Scale
 
@@ -105,7 +105,7 @@ def recipe(
     """
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
-    at_least(1, width=width, steps=steps)
+    require_at_least(1, width=width, steps=steps)
     found, chosen = data.entry(dataset), Scale.of(scale)
     size = image_size(dataset, chosen)
     latent = _LATENT.get(dataset, found.classes)

@@ -62,10 +62,16 @@ class Decision:
         """What is said of each image, in words."""
         columns = (self.labels.tolist(), self.accepted.tolist(), self.latent_ratio.tolist(), self.pixel_ratio.tolist())
         return [
-            f"taken for class {label}, {'accepted' if accepted else 'refused'}: code at {latent:.2f} and pixels at "
-            f"{pixels:.2f} of their thresholds"
+            f"taken for class {label}, {'accepted' if accepted else 'refused'}: code at {_beside_one(latent)} and "
+            f"pixels at {_beside_one(pixels)} of their thresholds"
             for label, accepted, latent, pixels in zip(*columns, strict=True)
         ]
+
+
+def _beside_one(ratio: float) -> str:
+    """Two decimals, or as many as show on which side of one it lies."""
+    digits = next(digits for digits in range(2, 18) if ratio == 1 or round(ratio, digits) != 1)
+    return f"{ratio:.{digits}f}"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from teachlib import data
-from teachlib.errors import TeachlibError, at_least, unknown
+from teachlib.errors import TeachlibError, require_at_least, unknown
 from teachlib.primer import images
 from teachlib.primer.objective import LossObjective
 from teachlib.scale import Scale
@@ -122,7 +122,7 @@ def recipe(
     """
     if name not in _MODELS:
         raise unknown("recipe", name, RECIPES)
-    at_least(1, width=width, steps=steps)
+    require_at_least(1, width=width, steps=steps)
     chosen, found = Scale.of(scale), data.entry(dataset)
     settings, full_steps, rate = (_LARGE if chosen is Scale.PAPER else _SMALL)[name]
     settings = settings | ({"width": width} if width else {})

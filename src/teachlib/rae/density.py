@@ -14,7 +14,7 @@ from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from torch import Tensor
 
 from teachlib.data import PointData
-from teachlib.errors import TeachlibError, at_least, unknown
+from teachlib.errors import TeachlibError, require_at_least, unknown
 from teachlib.primer import Flow, KernelDensity, LossObjective, best_bandwidth, coupling_flow
 from teachlib.rae.codes import checked_codes
 from teachlib.rae.second_stage import fit_second_stage
@@ -93,7 +93,7 @@ def fit_mixture(codes: Tensor, *, components: int = 10, seed: int = 0, iteration
     Raises:
         TeachlibError: fewer codes than components or dimensions, or codes that are not finite.
     """
-    at_least(1, components=components, iterations=iterations)
+    require_at_least(1, components=components, iterations=iterations)
     codes = checked_codes(codes, least=components)
     estimator = GaussianMixture(components, covariance_type="full", max_iter=iterations, random_state=seed)
     _fitted(estimator, codes)
@@ -117,7 +117,7 @@ def fit_dirichlet_mixture(
     Raises:
         TeachlibError: as :func:`fit_mixture`.
     """
-    at_least(1, components=components, iterations=iterations)
+    require_at_least(1, components=components, iterations=iterations)
     codes = checked_codes(codes, least=components)
     estimator = BayesianGaussianMixture(
         n_components=components,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from teachlib.data import ImageData
-from teachlib.errors import at_least
+from teachlib.errors import require_at_least
 from teachlib.metrics import (
     PRD,
     DensityCoverage,
@@ -124,7 +124,7 @@ def evaluate(
     Raises:
         TeachlibError: a count below two, of which no covariance can be taken.
     """
-    at_least(2, count=count)
+    require_at_least(2, count=count)
     count = min(count, len(test))
     generator = torch.Generator().manual_seed(seed)
     codes, held_out = encode_all(model, train), encode_all(model, validation.first(count))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from teachlib.errors import at_least, unknown
+from teachlib.errors import require_at_least, unknown
 
 Decoder = Callable[[Tensor], Tensor]
 Method = Literal["exact", "hutchinson", "released"]
@@ -52,7 +52,7 @@ def gradient_penalty(
     """
     if method not in METHODS:
         raise unknown("gradient penalty", method, METHODS)
-    at_least(1, probes=probes)
+    require_at_least(1, probes=probes)
     if torch.is_inference_mode_enabled() or z.is_inference():  # neither mode of differentiation works there
         with torch.inference_mode(False):
             return gradient_penalty(decoder, z.clone(), method=method, generator=generator, probes=probes)

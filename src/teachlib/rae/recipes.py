@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast
 
 from teachlib import data
-from teachlib.errors import TeachlibError, at_least, unknown
+from teachlib.errors import TeachlibError, require_at_least, unknown
 from teachlib.rae.losses import KERNELS
 from teachlib.scale import Scale
 
@@ -141,9 +141,10 @@ class Recipe:
         ):
             if value not in known:
                 raise unknown(kind, value, known)
-        at_least(1, width=self.width, latent=self.latent, draws=self.draws, steps=self.steps)
-        at_least(0, kl_weight=self.kl_weight, beta=self.beta, lambda_=self.lambda_, input_noise=self.input_noise)
-        at_least(0, mmd_weight=self.mmd_weight, gradient_weight=self.gradient_weight, second_stage=self.second_stage)
+        require_at_least(1, width=self.width, latent=self.latent, draws=self.draws, steps=self.steps)
+        require_at_least(0, kl_weight=self.kl_weight, mmd_weight=self.mmd_weight, second_stage=self.second_stage)
+        require_at_least(0, beta=self.beta, lambda_=self.lambda_, gradient_weight=self.gradient_weight)
+        require_at_least(0, input_noise=self.input_noise)
         for name in ("learning_rate", "deviation", "gradient_share"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -266,7 +267,7 @@ def recipe(
         raise unknown("variant", variant, ("thesis", "released"))
     if variant == "released" and name in COMBINED:
         raise TeachlibError(f"{name}: nothing of the combinations was released; take variant='thesis'")
-    at_least(1, width=width, steps=steps)
+    require_at_least(1, width=width, steps=steps)
     kind, chosen, known = like(dataset), Scale.of(scale), cast(Variant, variant)
     narrow = chosen is Scale.PAPER and (name, kind, variant) == ("cv-vae", "celeba", "released")
     settings = _schedule(name, kind, known, chosen) | _loss_weights(name, kind, known)

@@ -26,6 +26,7 @@ def adaptive(
     restarts: int = 5,
     starts: Sequence[Tensor] = (),
     draws: int = 1,
+    first_step: float | None = None,
     generator: torch.Generator,
     batch_size: int = 250,
     progress: bool = False,
@@ -46,6 +47,7 @@ def adaptive(
         starts: where other attacks on these images ended, within the ball. What has succeeded there is kept, so that
             this attack is never weaker than those.
         draws: of the classifier's noise, a gradient.
+        first_step: length of every climb's first step; by default 2ε, but not more than 0.05 (L∞) or 1 (L2).
         generator: explicit randomness.
         batch_size: images at a time; smaller ones fit caches better.
         progress: show a bar.
@@ -53,11 +55,13 @@ def adaptive(
     Returns:
         For each image the point with the greatest loss found, as ``x``; within the ball.
     """
+    if first_step is None:
+        first_step = min(2 * ball.epsilon, _FIRST_STEP[ball.norm])
     parts = []
     chunks = range(0, len(x), batch_size)
     for first in tqdm(chunks, unit="batch", desc="adaptive attack", leave=False, disable=not progress):
         rows = slice(first, first + batch_size)
-        search = _Search(classifier, x[rows], labels[rows], ball, draws, generator)
+        search = _Search(classifier, x[rows], labels[rows], ball, draws, first_step, generator)
         for start in starts:
             search.keep(start[rows])
         search.scout(max(steps // 5, 1))
@@ -77,10 +81,11 @@ class _Search:
         labels: Tensor,
         ball: Ball,
         draws: int,
+        first_step: float,
         generator: torch.Generator,
     ) -> None:
         self.classifier, self.x, self.labels, self.ball = classifier, x, labels, ball
-        self.draws, self.generator = draws, generator
+        self.draws, self.first_step, self.generator = draws, first_step, generator
         self.best, self.value = x.clone(), torch.full((len(x),), -torch.inf, device=x.device)
         with torch.no_grad():
             self.classes = classifier.measure(x[:1], generator)[0].shape[1]
@@ -106,8 +111,8 @@ class _Search:
     def _attack(
         self, rows: Tensor, targets: Tensor, start: Tensor, steps: int, weight: Tensor | float = 1.0
     ) -> tuple[Tensor, Tensor]:
-        size = min(2 * self.ball.epsilon, _FIRST_STEP[self.ball.norm])
-        end = apgd(self._loss(targets, weight), self.x[rows], self.ball, steps=steps, step_size=size, start=start)
+        loss, size = self._loss(targets, weight), self.first_step
+        end = apgd(loss, self.x[rows], self.ball, steps=steps, step_size=size, start=start)
         with torch.no_grad():
             value = self._loss(targets)(end)
         self._improve(rows, end, value)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from teachlib.errors import at_least
+from teachlib.errors import require_at_least
 from teachlib.rae.density import fit_density, standard_normal
 from teachlib.rae.grammar.codecs import majority
 from teachlib.rae.grammar.models import SequenceAutoencoder, sequence_loss
@@ -126,7 +126,7 @@ def evaluate(
     Raises:
         TeachlibError: a number below one; RDKit is needed and not installed.
     """
-    at_least(1, count=count, known=known, trials=trials, rounds=rounds, batch=batch, attempts=attempts)
+    require_at_least(1, count=count, known=known, trials=trials, rounds=rounds, batch=batch, attempts=attempts)
     dataset, generator = model.recipe.dataset, torch.Generator().manual_seed(seed)
     train, test = load(dataset, "train", limit=min(5_000, model.recipe.samples)), load(dataset, "test", limit=count)
     codes, tokens = model.encode(model.codec.encode(train)), model.codec.encode(test)

@@ -8,7 +8,7 @@ constant variance and ``grae`` none, thesis §3.8.2. The sizes are those of the 
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from teachlib.errors import TeachlibError, at_least, unknown
+from teachlib.errors import TeachlibError, require_at_least, unknown
 from teachlib.rae.grammar.strings import language
 from teachlib.scale import Scale
 
@@ -124,7 +124,7 @@ def recipe(
         raise unknown("variant", variant, ("thesis", "released"))
     if variant == "released" and name in ("gcvvae", "grae"):
         raise TeachlibError(f"{name}: nothing of it was released; take variant='thesis'")
-    at_least(1, width=width, steps=steps)
+    require_at_least(1, width=width, steps=steps)
     found, chosen = language(dataset), Scale.of(scale)
     equations = dataset == "expressions"
     sizes = dict(_SIZES["expressions" if equations else "zinc"])

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
-from teachlib.errors import TeachlibError, at_least
+from teachlib.errors import TeachlibError, require_at_least
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def search(
     Raises:
         TeachlibError: codes or scores that are not finite, or not as many of one as of the other; no rounds or picks.
     """
-    at_least(1, rounds=rounds, batch=batch)
+    require_at_least(1, rounds=rounds, batch=batch)
     rng = np.random.default_rng(seed)
     codes, scores = np.asarray(codes, dtype=float), np.asarray(scores, dtype=float)
     if codes.ndim != 2 or scores.shape != codes.shape[:1] or not len(codes):

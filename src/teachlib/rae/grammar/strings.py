@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 
 from teachlib.data import data_root
 from teachlib.data.files import check_hash, find, read_bytes
-from teachlib.errors import TeachlibError, at_least, unknown
+from teachlib.errors import TeachlibError, require_at_least, unknown
 from teachlib.rae.grammar.cfg import EXPRESSIONS, SMILES, Grammar
 from teachlib.rae.grammar.codecs import CharacterCodec, Codec, RuleCodec
 from teachlib.rae.grammar.molecules import assemble
@@ -118,7 +118,7 @@ def load(name: str, split: str = "train", *, limit: int | None = None, root: str
     found = language(name)
     if split not in found.splits:
         raise unknown(f"split of {name}", split, found.splits)
-    at_least(1, limit=limit)
+    require_at_least(1, limit=limit)
     order = ("test", "validation", "train")  # the small ones first: few strings cost little
     start = sum(found.splits[earlier] for earlier in order[: order.index(split)])
     count = found.splits[split] if limit is None else min(limit, found.splits[split])
