@@ -3,7 +3,6 @@
 import contextlib
 import io
 import logging
-import resource
 import statistics
 import subprocess
 import sys
@@ -111,6 +110,18 @@ def _built(name: str, *, for_peer: bool) -> Autoencoder:
     return model
 
 
+def memory(kind: str) -> float:
+    """What Linux says of this process in MiB: ``VmRSS``, held now, or ``VmHWM``, the most that was held."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(kind))
+    return int(line.split()[1]) / 1024
+
+
+def memory_from_here() -> float:
+    """Forget the most that was held so far, and return what is held now, in MiB."""
+    Path("/proc/self/clear_refs").write_text("5")  # proc(5)
+    return memory("VmRSS")
+
+
 def timed(train: Callable[[Autoencoder, data.ImageData], float], name: str, threads: int) -> tuple[float, float]:
     """Seconds and MiB that one training from the same start took, without its progress bar and its log."""
     install_peer()
@@ -118,10 +129,10 @@ def timed(train: Callable[[Autoencoder, data.ImageData], float], name: str, thre
     logging.disable(logging.INFO)
     model, images = _built(name, for_peer=train is peer), data.load("glyphs", "train", limit=IMAGES)
     model(images[:BATCH][0])  # what the libraries hold anyway is not the training's
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = memory_from_here()
     with contextlib.redirect_stderr(io.StringIO()):
         seconds = train(model, images)
-    return seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return seconds, memory("VmHWM") - before
 
 
 def run(name: str = "ae") -> Row:
@@ -148,7 +159,7 @@ def step_memory(method: str, threads: int) -> tuple[float, float]:
     model, x = _built("rae", for_peer=False), data.load("glyphs", "train", limit=BATCH)[:][0]
     optimizer = AutoencoderObjective(model).optimizers()["autoencoder"]
     model(x)
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, 0.0
+    before, start = memory_from_here(), 0.0
     for step in range(6):
         if step == 1:
             start = time.perf_counter()
@@ -160,7 +171,7 @@ def step_memory(method: str, threads: int) -> tuple[float, float]:
         loss.backward()
         optimizer.step()
     seconds = (time.perf_counter() - start) / 5
-    return seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return seconds, memory("VmHWM") - before
 
 
 def penalties() -> Row:
