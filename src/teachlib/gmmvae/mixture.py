@@ -7,7 +7,7 @@ import torch
 from scipy.stats import chi2
 from torch import Tensor, nn
 
-from teachlib.errors import TeachlibError, unknown
+from teachlib.errors import TeachlibError, require_at_least, unknown
 
 Placement = Literal["one-hot", "axis", "simplex"]
 PLACEMENTS: tuple[Placement, ...] = ("one-hot", "axis", "simplex")
@@ -35,6 +35,7 @@ def class_means(classes: int, latent: int, placement: Placement = "one-hot") -> 
     """
     if placement not in PLACEMENTS:
         raise unknown("placement", placement, PLACEMENTS)
+    require_at_least(1, classes=classes)
     needed = {"one-hot": classes, "axis": 1, "simplex": classes - 1}[placement]
     if latent < needed:
         raise TeachlibError(f"{latent} latent dimensions; {classes} means placed '{placement}' need {needed}")
@@ -56,6 +57,7 @@ def component_variance(latent: int) -> float:
     The thesis takes less for more dimensions and does not say how much. Ours keeps the radius that holds 99.73 % of a
     component, 0.095, so that classes are as far apart in any dimension: σ²(d) = σ²(10)·χ²₁₀/χ²_d.
     """
+    require_at_least(1, latent=latent)
     return _REFERENCE_VARIANCE * chi2.ppf(THREE_SIGMA, _REFERENCE_DIMENSION) / chi2.ppf(THREE_SIGMA, latent)
 
 
@@ -79,6 +81,9 @@ class MixturePrior(nn.Module):
         variance: σ².
         covariances: of each class's codes about its mean, (k, d, d), where they were measured (:meth:`measured`):
             Mahalanobis distances and samples are then by these. Labels and densities stay those of the prior.
+
+    Raises:
+        TeachlibError: means of another shape, or a variance that is not positive.
     """
 
     means: Tensor
@@ -86,6 +91,10 @@ class MixturePrior(nn.Module):
 
     def __init__(self, means: Tensor, variance: float, covariances: Tensor | None = None) -> None:
         super().__init__()
+        if means.ndim != 2:
+            raise TeachlibError(f"means of shape {tuple(means.shape)}; expected (k, d)")
+        if not variance > 0:
+            raise TeachlibError(f"variance is {variance}; expected more than 0")
         self.register_buffer("means", means)
         self.register_buffer("whitening", None if covariances is None else _whitening(covariances))
         self.variance = variance
@@ -101,12 +110,24 @@ class MixturePrior(nn.Module):
             codes: f(x) of training images, (N, d).
             labels: their classes, (N,), every class at least once.
             shrinkage: part of the pooled mean variance added to every diagonal.
+
+        Raises:
+            TeachlibError: a class without codes, or a label that is no class.
         """
+        self._refuse_bad_classes(labels)
+        absent = set(range(len(self.means))) - set(labels.tolist())
+        if absent:
+            raise TeachlibError(f"no code of class {min(absent)}; every class needs some: take more images")
         offsets = (codes - self.means[labels]).double()
         ridge = shrinkage * offsets.square().mean() * torch.eye(codes.shape[1], dtype=torch.float64)
         groups = [offsets[labels == label] for label in range(len(self.means))]
         covariances = torch.stack([group.T @ group / len(group) + ridge for group in groups])
         return MixturePrior(self.means, self.variance, covariances.to(codes))
+
+    def _refuse_bad_classes(self, labels: Tensor) -> None:
+        wrong = (labels < 0) | (labels >= len(self.means))
+        if wrong.any():
+            raise TeachlibError(f"class {int(labels[wrong][0])}; expected 0 … {len(self.means) - 1}")
 
     def squared_distances(self, z: Tensor) -> Tensor:
         """‖z − μ_c‖², (N, d) → (N, k)."""
@@ -144,7 +165,12 @@ class MixturePrior(nn.Module):
             z: (N, d).
             a: class, or classes (N,).
             b: class, or classes (N,).
+
+        Raises:
+            TeachlibError: no such class.
         """
+        for asked in (a, b):
+            self._refuse_bad_classes(torch.as_tensor(asked))
         first, second = self.means[a], self.means[b]
         return ((first - second) * (z - (first + second) / 2)).sum(-1) / self.variance
 
@@ -153,7 +179,12 @@ class MixturePrior(nn.Module):
         return self.squared_distances(z).argmin(1)
 
     def sample(self, labels: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """A draw from the component of each label, (N,) → (N, d)."""
+        """A draw from the component of each label, (N,) → (N, d).
+
+        Raises:
+            TeachlibError: no such class.
+        """
+        self._refuse_bad_classes(labels)
         centre = self.means[labels]
         noise = torch.randn(centre.shape, generator=generator, device=centre.device)
         if self.whitening is None:

@@ -159,10 +159,9 @@ Model = GMMVAE | CNN | MagNet
 
 
 def build(recipe: Recipe) -> Model:
-    """The untrained model of a recipe."""
-    if recipe.name in ("cnn", "cnn-adversarial"):
-        return CNN(recipe)
-    return MagNet(recipe) if recipe.name == "magnet" else GMMVAE(recipe)
+    """The untrained model of a recipe, laid out as convolutions on a CPU are twice as fast in."""
+    kinds: dict[str, type[Model]] = {"cnn": CNN, "cnn-adversarial": CNN, "magnet": MagNet}
+    return kinds.get(recipe.name, GMMVAE)(recipe).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def shifted(x: Tensor, pixels: int, generator: torch.Generator) -> Tensor:

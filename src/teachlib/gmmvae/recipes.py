@@ -10,7 +10,7 @@ from typing import Any
 
 from teachlib import data
 from teachlib.errors import TeachlibError, require_at_least, unknown
-from teachlib.gmmvae.mixture import Placement, component_variance
+from teachlib.gmmvae.mixture import PLACEMENTS, Placement, component_variance
 from teachlib.scale import Scale
 
 MIXTURES = ("gmm-vae", "gmm-vae-semi", "gmm-vae-variable")
@@ -67,6 +67,17 @@ class Recipe:
     shift: int = 2
     epsilon: float = 0.0
     plateau_patience: int = 3
+
+    def __post_init__(self) -> None:
+        for kind, value, known in (("recipe", self.name, RECIPES), ("placement", self.placement, PLACEMENTS)):
+            if value not in known:
+                raise unknown(kind, value, known)
+        require_at_least(1, width=self.width, latent=self.latent, steps=self.steps)
+        require_at_least(1, labels_per_class=self.labels_per_class)
+        require_at_least(0, alpha=self.alpha, shift=self.shift, epsilon=self.epsilon)
+        for name in ("learning_rate", "variance"):
+            if not getattr(self, name) > 0:
+                raise TeachlibError(f"{name} is {getattr(self, name)}; expected more than 0")
 
     @property
     def learned_variance(self) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from teachlib.errors import require_at_least
 from teachlib.gmmvae.losses import reconstruction_error
 from teachlib.gmmvae.mixture import MixturePrior
 from teachlib.gmmvae.selective import Decision, Map, Thresholds
@@ -38,10 +39,13 @@ def nearest_code(
         learning_rate: Adam's; distances between classes are √2.
         batch_size: images at a time; each has k starts.
     """
+    require_at_least(0, steps=steps)
+    require_at_least(1, batch_size=batch_size)
     parts = [_searched(decode, prior, chunk, steps, learning_rate) for chunk in x.split(batch_size)]
     return Search(torch.cat([part.z for part in parts]), torch.cat([part.error for part in parts]))
 
 
+@torch.inference_mode(False)
 def _searched(decode: Map, prior: MixturePrior, x: Tensor, steps: int, learning_rate: float) -> Search:
     classes = len(prior.means)
     z = prior.means.repeat(len(x), 1).requires_grad_()  # row i·k + c: image i from mean c

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from teachlib.errors import TeachlibError, require_at_least
 from teachlib.gmmvae.attacks import Ball, Norm, accepted_wrongly, adaptive, apgd, fgsm, mim, misclassified, pgd, square
 from teachlib.gmmvae.selective import Map, Outcome, SelectiveClassifier, outcome
 
@@ -29,6 +30,9 @@ class Budget:
     queries: int = 500
     draws: int = 1
     batch_size: int = 250
+
+    def __post_init__(self) -> None:
+        require_at_least(1, **vars(self))
 
 
 @dataclass(frozen=True)
@@ -86,9 +90,14 @@ def robustness(
         surrogate: another network's scores, for transfer.
         seed: of all draws.
         progress: show a bar.
+
+    Raises:
+        TeachlibError: no radius, or one below zero.
     """
     spend, generator = budget or Budget(), torch.Generator().manual_seed(seed)
-    radii = tuple(sorted(epsilons))
+    radii = tuple(sorted(set(epsilons)))
+    if not radii:
+        raise TeachlibError("no radius; expected one epsilon or more")
     found = Robustness(radii)
     earlier: list[Tensor] = []
     names = ["fgsm", "mim", "pgd", "apgd", "square", "adaptive"] + (["transfer"] if surrogate else [])

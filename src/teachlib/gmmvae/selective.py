@@ -113,7 +113,12 @@ class SelectiveClassifier:
             x: (N, C, H, W) in [0, 1].
             generator: of the noise, where there is any.
             batch_size: images at a time.
+
+        Raises:
+            TeachlibError: not a batch of images.
         """
+        if x.ndim != 4:
+            raise TeachlibError(f"images of shape {tuple(x.shape)}; expected (N, C, H, W)")
         parts = [self.measure(chunk, generator) for chunk in x.split(batch_size)]
         scores, latent, pixels = (torch.cat(part) for part in zip(*parts, strict=True))
         labels = scores.argmax(1)
@@ -233,7 +238,14 @@ def outcome(decision: Decision, labels: Tensor) -> Outcome:
     Args:
         decision: on N images.
         labels: their true classes, (N,).
+
+    Raises:
+        TeachlibError: no images, or another number of labels.
     """
+    if labels.shape != decision.labels.shape or len(labels) == 0:
+        raise TeachlibError(
+            f"labels of shape {tuple(labels.shape)} for {len(decision.labels)} decisions; expected one each"
+        )
     right, accepted, count = decision.labels == labels, decision.accepted, len(labels)
     accuracy, error = int((accepted & right).sum()), int((accepted & ~right).sum())
     return Outcome(accuracy / count, error / count, (count - accuracy - error) / count)
@@ -257,11 +269,24 @@ class RiskCoverage:
 def risk_coverage(confidence: Tensor, correct: Tensor) -> RiskCoverage:
     """The curve that a moving threshold on ``confidence`` draws, surest images first.
 
+    Images of one confidence, such as the many to which a network gives all its probability, have no order: each counts
+    with the share of errors among them, as it would on average over all orders.
+
     Args:
         confidence: (N,).
         correct: whether each label is right, (N,) bool.
+
+    Raises:
+        TeachlibError: no images, other shapes, or a confidence that is not a number.
     """
-    order = confidence.argsort(descending=True, stable=True)
-    answered = torch.arange(1, len(order) + 1, device=confidence.device)
-    risk = (~correct[order]).cumsum(0) / answered
-    return RiskCoverage(answered / len(order), risk, float(risk.double().mean()))
+    if confidence.ndim != 1 or correct.shape != confidence.shape or len(confidence) == 0:
+        shapes = tuple(confidence.shape), tuple(correct.shape)
+        raise TeachlibError(f"confidence and correctness of shapes {shapes[0]} and {shapes[1]}; expected (N,) each")
+    if confidence.isnan().any():
+        raise TeachlibError("a confidence that is not a number")
+    _, group, sizes = confidence.unique(return_inverse=True, return_counts=True)  # from the least to the surest
+    errors = torch.zeros(len(sizes), dtype=torch.double, device=confidence.device)
+    errors = errors.index_add(0, group, (~correct).double()) / sizes
+    answered = torch.arange(1, len(group) + 1, device=confidence.device)
+    risk = errors[group.sort(descending=True).values].cumsum(0) / answered
+    return RiskCoverage(answered / len(group), risk, float(risk.mean()))

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from teachlib.gmmvae.attacks.ball import Ball, Norm, per_sample
+from teachlib.errors import TeachlibError, require_at_least
+from teachlib.gmmvae.attacks.ball import Ball, Norm, per_sample, refuse_bad_images
 from teachlib.gmmvae.attacks.gradient import Loss, apgd
 from teachlib.gmmvae.attacks.targets import accepted_as
 from teachlib.gmmvae.selective import SelectiveClassifier
@@ -16,6 +17,7 @@ from teachlib.gmmvae.selective import SelectiveClassifier
 _FIRST_STEP: dict[Norm, float] = {"linf": 0.05, "l2": 1.0}
 
 
+@torch.inference_mode(False)
 def adaptive(
     classifier: SelectiveClassifier,
     x: Tensor,
@@ -55,8 +57,14 @@ def adaptive(
     Returns:
         For each image the point with the greatest loss found, as ``x``; within the ball.
     """
+    require_at_least(1, steps=steps, draws=draws, batch_size=batch_size)
+    require_at_least(0, restarts=restarts)
+    refuse_bad_images(x, ball.low, ball.high)
+    if labels.shape != x.shape[:1]:
+        raise TeachlibError(f"labels of shape {tuple(labels.shape)} for {len(x)} images; expected one each")
     if first_step is None:
         first_step = min(2 * ball.epsilon, _FIRST_STEP[ball.norm])
+    x, labels = x.clone(), labels.clone()  # a caller in inference mode gives tensors that no gradient may see
     parts = []
     chunks = range(0, len(x), batch_size)
     for first in tqdm(chunks, unit="batch", desc="adaptive attack", leave=False, disable=not progress):

@@ -12,6 +12,18 @@ Norm = Literal["linf", "l2"]
 NORMS: tuple[Norm, ...] = ("linf", "l2")
 
 
+def refuse_bad_images(x: Tensor, low: float = 0.0, high: float = 1.0) -> None:
+    """What no attack can start from.
+
+    Raises:
+        TeachlibError: not a batch of images, or pixels outside their range, NaN among them.
+    """
+    if x.ndim != 4:
+        raise TeachlibError(f"images of shape {tuple(x.shape)}; expected (N, C, H, W)")
+    if not ((x >= low) & (x <= high)).all():
+        raise TeachlibError(f"pixels outside [{low:g}, {high:g}], or not numbers; scale the images first")
+
+
 def per_sample(values: Tensor, x: Tensor) -> Tensor:
     """One number a sample, (N,), shaped so that it broadcasts over ``x``."""
     return values.view(-1, *(1,) * (x.ndim - 1))

@@ -9,16 +9,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from teachlib.errors import TeachlibError
-from teachlib.gmmvae.attacks.ball import Ball, per_sample
+from teachlib.errors import TeachlibError, require_at_least
+from teachlib.gmmvae.attacks.ball import Ball, per_sample, refuse_bad_images
 
 Loss = Callable[[Tensor], Tensor]
 
 
 def value_and_gradient(loss: Loss, x: Tensor) -> tuple[Tensor, Tensor]:
     """Loss of each sample, (N,), and its gradient, as ``x``; both detached."""
-    with torch.enable_grad():
-        x = x.detach().requires_grad_()
+    with torch.inference_mode(False), torch.enable_grad():
+        x = (x.clone() if x.is_inference() else x.detach()).requires_grad_()
         value = loss(x)
         if value.shape != (len(x),):
             raise TeachlibError(f"loss of shape {tuple(value.shape)}; expected one number a sample, ({len(x)},)")
@@ -39,6 +39,7 @@ def fgsm(loss: Loss, x: Tensor, ball: Ball) -> Tensor:
     Returns:
         Attacked images, as ``x``.
     """
+    refuse_bad_images(x, ball.low, ball.high)
     _, gradient = value_and_gradient(loss, x)
     return ball.project(x + ball.epsilon * ball.ascent(gradient), x)
 
@@ -59,6 +60,8 @@ def mim(
     Returns:
         Attacked images, as ``x``.
     """
+    require_at_least(1, steps=steps)
+    refuse_bad_images(x, ball.low, ball.high)
     size = ball.epsilon / steps if step_size is None else step_size
     current, momentum = x.clone(), torch.zeros_like(x)
     for _ in range(steps):
@@ -97,6 +100,8 @@ def pgd(
     Raises:
         TeachlibError: restarts without a generator would all be the same.
     """
+    require_at_least(1, steps=steps, restarts=restarts)
+    refuse_bad_images(x, ball.low, ball.high)
     if restarts > 1 and generator is None:
         raise TeachlibError(f"{restarts} restarts from the clean image are all the same; give a generator")
     size = 2.5 * ball.epsilon / steps if step_size is None else step_size
@@ -139,6 +144,8 @@ def apgd(
     Returns:
         The best point of each sample, as ``x``; never worse than ``start``.
     """
+    require_at_least(1, steps=steps)
+    refuse_bad_images(x, ball.low, ball.high)
     current = x.clone() if start is None else start.clone()
     value, gradient = value_and_gradient(loss, current)
     state = _Climb(x, ball, current, value, gradient, steps, 2 * ball.epsilon if step_size is None else step_size)

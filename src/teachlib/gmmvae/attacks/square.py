@@ -6,7 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from teachlib.gmmvae.attacks.ball import Ball, lengths, per_sample
+from teachlib.errors import require_at_least
+from teachlib.gmmvae.attacks.ball import Ball, lengths, per_sample, refuse_bad_images
 
 # Share of the image that a square covers is halved after these queries of 10,000; other budgets scale them.
 _HALVINGS = (10, 50, 200, 500, 1_000, 2_000, 4_000, 6_000, 8_000)
@@ -38,6 +39,8 @@ def square(
     Returns:
         The best point of each sample, as ``x``.
     """
+    require_at_least(1, queries=queries)
+    refuse_bad_images(x, ball.low, ball.high)
     best = ball.project(_stripes(x, ball, generator) if ball.norm == "linf" else _tiles(x, ball, generator), x)
     propose = _painted if ball.norm == "linf" else _moved
     with torch.no_grad():

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from teachlib.errors import TeachlibError
 from teachlib.gmmvae.attacks.gradient import Loss
 from teachlib.gmmvae.selective import Measured, SelectiveClassifier
 
@@ -20,9 +21,20 @@ def _of_label(scores: Tensor, labels: Tensor) -> Tensor:
     return scores.gather(1, labels[:, None]).squeeze(1)
 
 
-def _of_others(scores: Tensor, labels: Tensor) -> Tensor:
-    """The best score of any class but the label."""
-    return scores.scatter(1, labels[:, None], -torch.inf).amax(1)
+def _without(scores: Tensor, labels: Tensor) -> Tensor:
+    """Scores with −∞ for the label, (N, k)."""
+    count, classes = scores.shape
+    if labels.shape != (count,) or labels.is_floating_point():
+        raise TeachlibError(f"labels {labels.dtype} of shape {tuple(labels.shape)}; expected whole numbers, ({count},)")
+    if count and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        raise TeachlibError(f"labels from {int(labels.min())} to {int(labels.max())}; expected 0 … {classes - 1}")
+    return scores.scatter(1, labels[:, None], -torch.inf)
+
+
+def _lead(scores: Tensor, labels: Tensor) -> Tensor:
+    """The label's score less the best other's, (N,)."""
+    others = _without(scores, labels).amax(1)
+    return _of_label(scores, labels) - others
 
 
 def misclassified(scores: Scores, labels: Tensor) -> Loss:
@@ -34,8 +46,7 @@ def misclassified(scores: Scores, labels: Tensor) -> Loss:
     """
 
     def loss(x: Tensor) -> Tensor:
-        found = scores(x)
-        return _of_others(found, labels) - _of_label(found, labels)
+        return -_lead(scores(x), labels)
 
     return loss
 
@@ -49,8 +60,7 @@ def classified_as(scores: Scores, targets: Tensor) -> Loss:
     """
 
     def loss(x: Tensor) -> Tensor:
-        found = scores(x)
-        return _of_label(found, targets) - _of_others(found, targets)
+        return _lead(scores(x), targets)
 
     return loss
 
@@ -97,7 +107,7 @@ def accepted_wrongly(
 
     def loss(x: Tensor) -> Tensor:
         measured = classifier.measure(x, generator)
-        return _joint(measured, measured[0].scatter(1, labels[:, None], -torch.inf).argmax(1), 1.0)
+        return _joint(measured, _without(measured[0], labels).argmax(1), 1.0)
 
     return loss
 
@@ -105,7 +115,7 @@ def accepted_wrongly(
 def _joint(measured: Measured, targets: Tensor, weight: Tensor | float) -> Tensor:
     """Least slack where all are positive, else minus what is missing."""
     scores, latent, pixels = measured
-    lead = signed_root(_of_label(scores, targets) - _of_others(scores, targets))
+    lead = signed_root(_lead(scores, targets))
     slacks = torch.stack([lead, 1 - _root(_of_label(latent, targets)), 1 - _root(pixels)])
     missing = (-slacks).relu()
     short = missing[0] + missing[1] + weight * missing[2]

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from teachlib.errors import require_at_least
+from teachlib.gmmvae.attacks.ball import refuse_bad_images
 from teachlib.gmmvae.attacks.gradient import Loss
 from teachlib.gmmvae.selective import SelectiveClassifier
 
@@ -84,7 +86,10 @@ def fooling(
     return _descend(lambda x: white_box_loss(classifier, x, targets, a, b), noise, steps, learning_rate)
 
 
+@torch.inference_mode(False)
 def _descend(loss: Loss, start: Tensor, steps: int, learning_rate: float) -> Tensor:
+    require_at_least(1, steps=steps)
+    refuse_bad_images(start)
     current = start.detach().clone().requires_grad_()
     optimizer = torch.optim.Adam([current], lr=learning_rate)
     for _ in range(steps):
