@@ -22,6 +22,20 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> TeachlibError:
     return TeachlibError(f"unknown {kind} '{name}'{hint} known: {', '.join(names)}")
 
 
+def require_positive(**values: float | None) -> None:
+    """Refuse zero, values below it, and NaN; ``None``, an option that was not given, passes.
+
+    Args:
+        values: name → value.
+
+    Raises:
+        TeachlibError: the first that is not positive.
+    """
+    for name, value in values.items():
+        if value is not None and not value > 0:
+            raise TeachlibError(f"{name} is {value}; expected more than 0")
+
+
 def require_at_least(least: float, **values: float | None) -> None:
     """Refuse values below ``least``, and NaN; ``None``, an option that was not given, passes.
 

@@ -133,7 +133,7 @@ def test_a_code_for_each_sample_is_still_a_density(points: torch.Tensor) -> None
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda x: KernelDensity(x, bandwidth=0), "bandwidth=0; expected more than 0"),
+        (lambda x: KernelDensity(x, bandwidth=0), "bandwidth is 0; expected more than 0"),
         (lambda x: KernelDensity(x[:0], bandwidth=1), "expected \\(N, d\\)"),
         (lambda x: KernelDensity(x / 0, bandwidth=1), "not finite"),
         (lambda x: Histogram(x, bins=0), "0 bins"),

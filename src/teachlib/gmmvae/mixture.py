@@ -7,7 +7,7 @@ import torch
 from scipy.stats import chi2
 from torch import Tensor, nn
 
-from teachlib.errors import TeachlibError, require_at_least, unknown
+from teachlib.errors import TeachlibError, require_at_least, require_positive, unknown
 
 Placement = Literal["one-hot", "axis", "simplex"]
 PLACEMENTS: tuple[Placement, ...] = ("one-hot", "axis", "simplex")
@@ -93,8 +93,7 @@ class MixturePrior(nn.Module):
         super().__init__()
         if means.ndim != 2:
             raise TeachlibError(f"means of shape {tuple(means.shape)}; expected (k, d)")
-        if not variance > 0:
-            raise TeachlibError(f"variance is {variance}; expected more than 0")
+        require_positive(variance=variance)
         self.register_buffer("means", means)
         self.register_buffer("whitening", None if covariances is None else _whitening(covariances))
         self.variance = variance

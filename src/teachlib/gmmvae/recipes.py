@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from teachlib import data
-from teachlib.errors import TeachlibError, require_at_least, unknown
+from teachlib.errors import TeachlibError, require_at_least, require_positive, unknown
 from teachlib.gmmvae.mixture import PLACEMENTS, Placement, component_variance
 from teachlib.scale import Scale
 
@@ -75,9 +75,7 @@ class Recipe:
         require_at_least(1, width=self.width, latent=self.latent, steps=self.steps)
         require_at_least(1, labels_per_class=self.labels_per_class)
         require_at_least(0, alpha=self.alpha, shift=self.shift, epsilon=self.epsilon)
-        for name in ("learning_rate", "variance"):
-            if not getattr(self, name) > 0:
-                raise TeachlibError(f"{name} is {getattr(self, name)}; expected more than 0")
+        require_positive(learning_rate=self.learning_rate, variance=self.variance)
 
     @property
     def learned_variance(self) -> bool:

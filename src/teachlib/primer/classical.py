@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from teachlib.errors import TeachlibError, unknown
+from teachlib.errors import TeachlibError, require_positive, unknown
 
 CHUNK = 2**24  # numbers in the largest table of distances
 MOST_CELLS = 2**24  # that torch can draw from
@@ -90,8 +90,7 @@ class KernelDensity:
     def __init__(self, x: Tensor, *, bandwidth: float, kernel: Literal["box", "gaussian"] = "gaussian") -> None:
         if kernel not in ("box", "gaussian"):
             raise unknown("kernel", kernel, ("box", "gaussian"))
-        if not bandwidth > 0:
-            raise TeachlibError(f"bandwidth={bandwidth}; expected more than 0")
+        require_positive(bandwidth=bandwidth)
         self.centres, self.bandwidth, self.kernel = _points(x), bandwidth, kernel
 
     def _log_kernel(self, x: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from teachlib.errors import TeachlibError, unknown
+from teachlib.errors import TeachlibError, require_positive, unknown
 
 Kernel = Literal["imq", "rbf"]
 KERNELS: tuple[Kernel, ...] = ("imq", "rbf")
@@ -145,8 +145,7 @@ def mmd(a: Tensor, b: Tensor, *, kernel: Kernel = "imq", deviation: float = 1.0)
         raise unknown("kernel", kernel, KERNELS)
     if a.shape[1:] != b.shape[1:] or a.ndim != 2:
         raise TeachlibError(f"samples of shapes {tuple(a.shape)} and {tuple(b.shape)}; expected (N, d) and (M, d)")
-    if not deviation > 0:
-        raise TeachlibError(f"deviation is {deviation}; expected more than 0")
+    require_positive(deviation=deviation)
     if min(len(a), len(b)) < 2:
         raise TeachlibError(f"samples of {len(a)} and {len(b)}; a discrepancy needs two or more of each")
     centre = a.detach().mean(0)  # distances are differences of squares, which cancel far from the origin

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast
 
 from teachlib import data
-from teachlib.errors import TeachlibError, require_at_least, unknown
+from teachlib.errors import TeachlibError, require_at_least, require_positive, unknown
 from teachlib.rae.losses import KERNELS
 from teachlib.scale import Scale
 
@@ -145,10 +145,7 @@ class Recipe:
         require_at_least(0, kl_weight=self.kl_weight, mmd_weight=self.mmd_weight, second_stage=self.second_stage)
         require_at_least(0, beta=self.beta, lambda_=self.lambda_, gradient_weight=self.gradient_weight)
         require_at_least(0, input_noise=self.input_noise)
-        for name in ("learning_rate", "deviation", "gradient_share"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise TeachlibError(f"{name} is {value}; expected more than 0")
+        require_positive(learning_rate=self.learning_rate, deviation=self.deviation, gradient_share=self.gradient_share)
 
     @property
     def stochastic(self) -> bool:
