@@ -82,7 +82,8 @@ def undefended(name: str) -> Row:
     for epsilon in epsilons:
         left["ours"].append(right(adaptive(never_refuses, x, labels, Ball(epsilon), generator=generator)))
         theirs = pyautoattack.AutoAttack(net.eval(), eps=epsilon, norm="Linf", seed=0)
-        left["theirs"].append(right(theirs.run_standard_evaluation(x, labels, batch_size=count)))
+        attacked, _ = theirs.run_standard_evaluation(x, labels, batch_size=count)
+        left["theirs"].append(right(attacked))
     what = f"accuracy of {name} alone, {count} glyphs, ε = " + ", ".join(f"{epsilon:g}" for epsilon in epsilons)
     ours, peer = (", ".join(f"{value:.0%}" for value in left[side]) for side in ("ours", "theirs"))
     return Row(what, ours, f"AutoAttack {peer}")
