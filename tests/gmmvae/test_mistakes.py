@@ -53,6 +53,15 @@ def test_every_attack_refuses_what_is_no_image(attack: str) -> None:
             ATTACKS[attack](x)
 
 
+@pytest.mark.parametrize("name", ["gmm-vae", "cnn", "magnet"])
+def test_images_of_another_size_or_precision_are_refused(name: str) -> None:
+    model = gmmvae.build(gmmvae.recipe(name, scale="ci")).eval()
+    with pytest.raises(TeachlibError, match=r"this network takes \(N, 1, 32, 32\)"):
+        model.classify(X)
+    with pytest.raises(TeachlibError, match=r"images of torch.float64; this network takes torch.float32"):
+        model.classify(torch.zeros(2, 1, 32, 32, dtype=torch.double))
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_every_attack_works_in_inference_mode(attack: str) -> None:
     plain = ATTACKS[attack](X)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from teachlib.errors import TeachlibError
 from teachlib.gmmvae.mixture import MixturePrior, class_means
 from teachlib.gmmvae.recipes import Recipe
 
@@ -19,6 +20,7 @@ class Encoder(nn.Sequential):
     """
 
     def __init__(self, recipe: Recipe, outputs: int) -> None:
+        self.image = recipe.channels, recipe.size, recipe.size
         layers: list[nn.Module] = []
         before = recipe.channels
         for after in _filters(recipe):
@@ -28,6 +30,19 @@ class Encoder(nn.Sequential):
         hidden = 2 * before
         layers += [nn.Flatten(), nn.Linear(before * _SMALLEST**2, hidden, bias=False), nn.BatchNorm1d(hidden)]
         super().__init__(*layers, nn.ReLU(), nn.Linear(hidden, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the layers make of images.
+
+        Raises:
+            TeachlibError: images of another size or precision.
+        """
+        if x.shape[1:] != self.image:
+            raise TeachlibError(f"images of shape {tuple(x.shape)}; this network takes (N, {str(self.image)[1:]}")
+        own = next(self.parameters()).dtype
+        if x.dtype != own and not torch.is_autocast_enabled(x.device.type):
+            raise TeachlibError(f"images of {x.dtype}; this network takes {own}")
+        return super().forward(x)
 
 
 class Decoder(nn.Sequential):

@@ -1,14 +1,15 @@
 """Scores against values worked out by hand and published ones."""
 
 import math
+import re
 import sys
+from itertools import product
 
 import numpy as np
 import pytest
 
 from teachlib.errors import TeachlibError
-from teachlib.rae.grammar import strings, targets
-from teachlib.rae.grammar.molecules import assemble
+from teachlib.rae.grammar import molecules, strings, targets
 
 needs_rdkit = pytest.mark.skipif(
     __import__("importlib.util").util.find_spec("rdkit") is None, reason="RDKit is not installed"
@@ -60,8 +61,18 @@ def test_scores_by_hand() -> None:
 
 @needs_rdkit
 def test_there_are_only_so_many_molecules() -> None:
+    """All of them, written out."""
+    found = set()
+    for core in molecules.CORES.values():
+        pieces = re.split(r"\{(c|n)\}", core)
+        places = range(1, len(pieces), 2)
+        for ring in (0, *places):
+            tails = [(molecules._RINGS if place == ring else molecules._SMALL)[pieces[place]] for place in places]
+            for chosen in product(*tails):
+                found.add("".join(a + b for a, b in zip(pieces[::2], (*chosen, ""), strict=True)))
+    assert len(found) == molecules.NUMBER
     with pytest.raises(TeachlibError, match="these pieces make 107862"):
-        assemble(107_863)
+        molecules.assemble(107_863)
 
 
 def test_assembled_molecules_are_molecules() -> None:

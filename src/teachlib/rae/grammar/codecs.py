@@ -35,7 +35,7 @@ class Codec(Protocol):
         ...
 
 
-def _refuse_bad_scores(logits: Tensor, length: int, size: int) -> Tensor:
+def _checked_scores(logits: Tensor, length: int, size: int) -> Tensor:
     """Scores (N, T, R) in single precision on the CPU, or an error."""
     if logits.ndim != 3 or logits.shape[1:] != (length, size):
         raise TeachlibError(f"scores of shape {tuple(logits.shape)}; expected (N, {length}, {size})")
@@ -89,7 +89,7 @@ class CharacterCodec:
         Raises:
             TeachlibError: scores of another shape, or that are not numbers.
         """
-        logits = _refuse_bad_scores(logits, self.length, self.size)
+        logits = _checked_scores(logits, self.length, self.size)
         chosen = _choose(logits.flatten(0, 1), generator).view(logits.shape[:2]).tolist()
         return ["".join(self.alphabet[number] for number in row).strip() for row in chosen]
 
@@ -151,7 +151,7 @@ class RuleCodec:
         Raises:
             TeachlibError: scores of another shape, or that are not numbers; no sentence is short enough.
         """
-        logits = _refuse_bad_scores(logits, self.length, self.size)
+        logits = _checked_scores(logits, self.length, self.size)
         if self.finish and self._shortest[0] > self.length:
             raise TeachlibError(f"{self.length} rules; the shortest sentence takes {int(self._shortest[0])}")
         count, length = logits.shape[:2]
