@@ -75,6 +75,44 @@ def test_two_processes_reach_the_weights_of_one(tmp_path: Path) -> None:
         assert (one[name] - start[name.removeprefix("net.")]).abs().max() > 1e-2  # it did learn
 
 
+def _two(what: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(Path(__file__).with_name("two_processes.py")), what, str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_two_processes_with_batch_norm_and_a_plateau_keep_one_set_of_weights(tmp_path: Path) -> None:
+    done = _two("plain", tmp_path)
+    assert done.returncode == 0, done.stderr
+    (first, _), (second, _) = (read_checkpoint(tmp_path / f"{rank}.safetensors") for rank in (0, 1))
+    for name, value in first.items():
+        assert torch.equal(value, second[name]) != ("running" in name), name  # statistics are each one's own
+    history = read_checkpoint(tmp_path / "checkpoint.safetensors")[1]
+    assert history["plateaus"][0]["num_bad_epochs"] >= 0
+    assert any("validation" in line for line in history["history"])
+
+
+def test_a_loss_that_is_no_number_on_one_process_stops_both_and_both_go_on(tmp_path: Path) -> None:
+    assert _two("plain", tmp_path / "whole").returncode == 0
+    done = _two("poisoned", tmp_path / "pieces")
+    assert done.returncode == 1
+    said = [line for line in done.stdout.splitlines() if line]
+    assert len(said) == 2
+    assert all("the loss 'denoise' is nan at step 24 on process 1; the last good checkpoint" in line for line in said)
+    done = _two("plain", tmp_path / "pieces")
+    assert done.returncode == 0, done.stderr
+    for file in ("0", "1", "checkpoint"):
+        whole, pieced = (read_checkpoint(tmp_path / run / f"{file}.safetensors")[0] for run in ("whole", "pieces"))
+        assert whole.keys() == pieced.keys()
+        assert all(torch.equal(whole[name], pieced[name]) for name in whole), file
+
+
+def test_a_batch_that_processes_cannot_share_is_refused(tmp_path: Path) -> None:
+    for what, words in (("uneven", "21 cannot be shared evenly by 2"), ("alone", "batch norm needs two samples")):
+        done = _two(what, tmp_path / what)
+        assert done.returncode == 1
+        assert words in done.stdout
+
+
 def test_loss_falls_and_the_log_says_so(tmp_path: Path) -> None:
     objective, data = Denoiser(), images()
     history = fit(objective, data, Schedule(steps=100, batch_size=20, log_every=10), folder=tmp_path, progress=False)

@@ -47,7 +47,7 @@ app.add_typer(zoo_app, name="zoo")
 def train(
     recipe: Annotated[str, typer.Argument(help=f"What to train: {', '.join(RECIPES)}.")],
     dataset: Annotated[
-        str | None, typer.Option(help="See 'teachlib data list'; by default glyphs, or expressions.")
+        str | None, typer.Option(help="See 'teachlib data list', or folder:PATH; default: glyphs, or expressions.")
     ] = None,
     scale: Annotated[str | None, typer.Option(help="ci, laptop or paper.")] = None,
     variant: Annotated[str, typer.Option(help="thesis, or the authors' released code.")] = "thesis",
@@ -60,14 +60,18 @@ def train(
         int | None, typer.Option(help="Of the networks: filters of the first layer, or hidden units.")
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Updates in all.")] = None,
+    size: Annotated[int | None, typer.Option(help="With folder:PATH: side of the squares in pixels.")] = None,
+    grey: Annotated[bool, typer.Option("--grey", help="With folder:PATH: one channel instead of three.")] = False,
     conditional: Annotated[bool, typer.Option("--conditional", help="Learn p(x | class); primer recipes.")] = False,
     logger: Annotated[str | None, typer.Option(help="Besides log.jsonl: tensorboard or wandb.")] = None,
 ) -> None:
     """Train a recipe; a run that was stopped goes on with --resume."""
     if dataset is None:
         dataset = "expressions" if recipe in grammar.RECIPES else "glyphs"
+    dataset = _pictures(dataset, size, grey)
     chosen = _recipe(recipe, dataset, scale, variant, width, steps, conditional)
-    folder = out or Path("runs") / f"{dataset}-{recipe}{'-conditional' if conditional else ''}-{seed}"
+    run = f"{datasets.short_name(dataset)}-{recipe}{'-conditional' if conditional else ''}-{seed}"
+    folder = out.expanduser() if out else Path("runs") / run
     fabric = _launched(devices, precision, logger, folder)
     if resume and not folder.exists() and fabric.is_global_zero:
         print(f"nothing to resume in {folder}; starting anew")
@@ -82,6 +86,17 @@ def train(
         last = history.lines[-1] if history.lines else {}
         losses = ", ".join(f"{name} {value:.4g}" for name, value in last.items() if name != "step")
         print(f"done in {time.perf_counter() - started:.0f} s: {losses}\n{folder / 'checkpoint.safetensors'}")
+
+
+def _pictures(dataset: str, size: int | None, grey: bool) -> str:
+    """The data set's name with the options that only a folder of pictures has."""
+    if datasets.is_folder(dataset):
+        return datasets.folder_name(dataset, size=size, grey=grey)
+    if size is not None or grey:
+        raise TeachlibError(
+            f"{'--grey' if grey else '--size'} is for --dataset folder:PATH; leave it out for {dataset}"
+        )
+    return dataset
 
 
 Chosen = rae.Recipe | grammar.SequenceRecipe | gmmvae.Recipe | primer.Recipe

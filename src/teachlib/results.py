@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from teachlib.checkpoints import write_atomically
+from teachlib.data import short_name
 from teachlib.errors import TeachlibError
 
 
@@ -108,7 +109,7 @@ def write_result(folder: Path, table: str, recipe: str, dataset: str, result: Ma
     Raises:
         TeachlibError: the file cannot be written, or holds a row of another recipe.
     """
-    file = folder / table / f"{recipe}-{dataset}.json"
+    file = folder / table / f"{recipe}-{short_name(dataset)}.json"
     refuse_another_row(file, result["recipe"])
     write_atomically(file, (json.dumps(result, indent=1, ensure_ascii=False) + "\n").encode())
     return file

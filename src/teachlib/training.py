@@ -13,13 +13,14 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from tqdm import tqdm
@@ -37,6 +38,15 @@ class Samples(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: Any, /) -> Batch: ...
+
+
+@runtime_checkable
+class Stored(Protocol):
+    """A set whose images are kept as bytes: they travel as bytes, and become numbers in [0, 1] on the device."""
+
+    def stored(self, index: Any, /) -> Batch:
+        """As indexing does, with bytes for numbers."""
+        ...
 
 
 # DDP's remarks on channels-last kernels of one channel, whose strides are ambiguous, and on an option's new name, which
@@ -69,7 +79,7 @@ class Schedule:
 
     Attributes:
         steps: batches in all.
-        batch_size: samples a step, over all processes.
+        batch_size: samples a step, over all processes, which must be able to share them evenly.
         seed: of the order of the data and of the noise.
         checkpoint_every: steps between checkpoints; the last step always writes one.
         log_every: steps between lines of the log.
@@ -145,10 +155,31 @@ def _mix(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
 
 
+def _batch(data: Samples, index: Any, device: torch.device) -> Batch:
+    """Samples and labels on the device."""
+    x, y = data.stored(index) if isinstance(data, Stored) else data[index]
+    x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
+    return (x.float() / 255 if x.dtype == torch.uint8 else x), y
+
+
+def _refuse_uneven(schedule: Schedule, nets: Mapping[str, nn.Module], processes: int) -> None:
+    """A share that is larger than another would count less; one sample alone has no batch statistics."""
+    size = schedule.batch_size
+    if size % processes:
+        nearest = max(size // processes, 1) * processes
+        raise TeachlibError(
+            f"a batch of {size} cannot be shared evenly by {processes} processes; take {nearest}, or other --devices"
+        )
+    normed = any(isinstance(layer, _BatchNorm) for net in nets.values() for layer in net.modules())
+    if size == processes and normed:
+        raise TeachlibError(f"batch norm needs two samples a process; {size} on {processes} leave one: more a batch")
+
+
 class _Trainer:
     """The state of one run; :func:`fit` drives it."""
 
     def __init__(self, objective: Objective, schedule: Schedule, fabric: Fabric, settings: Mapping[str, Any]) -> None:
+        _refuse_uneven(schedule, objective.nets, fabric.world_size)
         self.objective, self.schedule, self.fabric = objective, schedule, fabric
         machine = {"precision": str(fabric._precision.precision), "devices": fabric.world_size}
         self.settings = {**settings, "schedule": asdict(schedule), "machine": machine}
@@ -185,7 +216,7 @@ class _Trainer:
         losses = {}
         for name, loss in self.objective.updates(batch, generator):
             if self.fabric.device.type == "cpu":  # free there; on a GPU it would wait for every step
-                self.refuse_nonfinite({name: loss.item()})
+                self.refuse_nonfinite({name: loss})
             optimizer = self.wrapped[name]
             optimizer.zero_grad(set_to_none=True)
             self.fabric.backward(loss)
@@ -207,41 +238,80 @@ class _Trainer:
                     else:
                         old.copy_(new)
 
-    def refuse_nonfinite(self, losses: Mapping[str, float]) -> None:
-        for name, value in losses.items():
-            if not math.isfinite(value):
+    def refuse_nonfinite(self, losses: Mapping[str, Tensor]) -> dict[str, float]:
+        """Losses as numbers, averaged over all processes, every one of which stops when one of them has gone wrong."""
+        means = {}
+        for name, loss in losses.items():
+            # The others would wait for ever for a process that stopped alone.
+            each = cast(Tensor, self.fabric.all_gather(loss.detach())).flatten().tolist()
+            means[name] = sum(each) / len(each)
+            wrong = [(value, rank) for rank, value in enumerate(each) if not math.isfinite(value)]
+            if wrong:
+                value, rank = wrong[0]
                 saved = getattr(self, "last_saved", None)
                 where = f"the last good checkpoint is {saved}" if saved else "no checkpoint was written yet"
+                process = f" on process {rank}" if len(each) > 1 else ""
                 raise TeachlibError(
-                    f"the loss '{name}' is {value} at step {self.step}; {where}; try a smaller learning rate"
+                    f"the loss '{name}' is {value} at step {self.step}{process}; {where}; try a smaller learning rate"
                 )
+        return means
 
     def validate(self, data: Samples) -> float:
-        """Mean over the held-out set of the first update's loss, networks in evaluation mode."""
+        """Mean over the held-out set of the first update's loss, networks in evaluation mode.
+
+        Averaged over the processes, whose batch-norm statistics differ: what decides on learning rates must be the
+        same for all, or their weights drift apart.
+        """
         for net in self.objective.nets.values():
             net.eval()
         generator = torch.Generator(self.fabric.device).manual_seed(_mix(self.schedule.seed, self.step))
         total = 0.0
         with torch.no_grad():
             for start in range(0, len(data), self.schedule.batch_size):
-                x, y = (t.to(self.fabric.device) for t in data[start : start + self.schedule.batch_size])
+                x, y = _batch(data, slice(start, start + self.schedule.batch_size), self.fabric.device)
                 _, loss = next(self.objective.updates((x, y), generator))
                 total += loss.item() * len(x)
         for net in self.objective.nets.values():
             net.train()
-        value = total / len(data)
+        mean = torch.tensor(total / len(data), dtype=torch.float64)
+        value = float(cast(Tensor, self.fabric.all_reduce(mean.to(self._number_device()), reduce_op="mean")))
         for plateau in self.plateaus:
             plateau.step(value)
         return value
 
+    def _number_device(self) -> torch.device:
+        """Where float64 numbers live: MPS knows none."""
+        return self.fabric.device if self.fabric.device.type == "cuda" else torch.device("cpu")
+
+    def _own_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """What differs between the processes: buffers such as batch-norm statistics, and random states."""
+        tensors = {"random.torch": torch.get_rng_state()}
+        if self.fabric.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self.fabric.device)
+        for name, net in self.nets.items():
+            tensors |= {f"buffer.{name}.{key}": value.detach().cpu() for key, value in net.named_buffers()}
+        return tensors, _random_states()
+
+    def _others_state(self) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+        """The same of every process but the first, whose own is in the checkpoint's usual places."""
+        if self.fabric.world_size == 1:
+            return {}, []
+        each: list[Any] = [None] * self.fabric.world_size
+        torch.distributed.all_gather_object(each, self._own_state())
+        tensors = {f"process.{r}.{key}": value for r in range(1, len(each)) for key, value in each[r][0].items()}
+        return tensors, [random for _, random in each[1:]]
+
     def save(self, path: Path) -> None:
+        others, random_states = self._others_state()
         if self.fabric.is_global_zero:
-            tensors: dict[str, Tensor] = {"random.torch": torch.get_rng_state()}
+            own, _ = self._own_state()
+            tensors = {key: value for key, value in own.items() if key.startswith("random.")} | others
             for kind, nets in (("model", self.nets), ("average", self.averages)):
                 for name, net in nets.items():
                     tensors |= {f"{kind}.{name}.{key}": value for key, value in net.state_dict().items()}
             progress = {"step": self.step, "seconds": self.seconds, "history": self.history.lines}
             header = {**self.settings, **progress, **_random_states(), "optimizers": {}}
+            header |= {"processes": random_states} if random_states else {}
             for name, optimizer in self.optimizers.items():
                 state = optimizer.state_dict()
                 for index, slots in state["state"].items():
@@ -266,10 +336,22 @@ class _Trainer:
             optimizer.load_state_dict({"state": slots, "param_groups": header["optimizers"][name]})
         for plateau, state in zip(self.plateaus, header["plateaus"], strict=True):
             plateau.load_state_dict(state)
-        torch.set_rng_state(tensors["random.torch"])
-        _set_random_states(header)
+        self._restore_own(tensors, header)
         self.step, self.seconds = header["step"], header["seconds"]
         self.history, self.last_saved = History(header["history"]), path
+
+    def _restore_own(self, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+        """Each process takes up its own buffers and random states again."""
+        rank, random_states = self.fabric.global_rank, header
+        if rank:
+            tensors, random_states = part(tensors, f"process.{rank}"), header["processes"][rank - 1]
+            for name, net in self.nets.items():
+                for key, value in net.named_buffers():
+                    value.copy_(tensors[f"buffer.{name}.{key}"])
+        torch.set_rng_state(tensors["random.torch"])
+        if self.fabric.device.type == "cuda" and "random.cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["random.cuda"], self.fabric.device)
+        _set_random_states(random_states)
 
 
 def _plain(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -393,13 +475,11 @@ def _loop(
     epoch = schedule.validate_every or max(len(data) // schedule.batch_size, 1)
     while trainer.step < schedule.steps:
         started = time.perf_counter()
-        x, y = data[next(order)[share]]
-        losses = trainer.take_step((x.to(fabric.device), y.to(fabric.device)))
+        losses = trainer.take_step(_batch(data, next(order)[share], fabric.device))
         line: dict[str, float] = {}
         last = trainer.step == schedule.steps
         if trainer.step % schedule.log_every == 0 or last:
-            line = {name: loss.item() for name, loss in losses.items()}
-            trainer.refuse_nonfinite(line)
+            line = trainer.refuse_nonfinite(losses)
         if validation is not None and (trainer.step % epoch == 0 or last):
             line["validation"] = trainer.validate(validation)
         trainer.seconds += time.perf_counter() - started
@@ -407,7 +487,7 @@ def _loop(
             trainer.history.lines.append({"step": trainer.step, **line})
             fabric.log_dict(line, trainer.step)
         if path is not None and (trainer.step % schedule.checkpoint_every == 0 or last):
-            trainer.refuse_nonfinite({name: loss.item() for name, loss in losses.items()})
+            trainer.refuse_nonfinite(losses)
             trainer.save(path)
             _write_log(path.with_name("log.jsonl"), trainer)
         yield line

@@ -1,6 +1,7 @@
 """Data by name: ``load("glyphs", "train")``. Nothing downloads unless asked."""
 
 import hashlib
+import json
 import os
 import tempfile
 import urllib.error
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,11 +19,13 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from teachlib.data import celeba, cifar, coil, idx, svhn
+from teachlib.checkpoints import read_checkpoint, write_checkpoint
+from teachlib.data import cache, celeba, cifar, coil, folder, idx, svhn
 from teachlib.data.catalogue import CATALOGUE, Entry
 from teachlib.data.colour_glyphs import colour_glyphs
 from teachlib.data.densities import DENSITIES, PlaneDensity, density
 from teachlib.data.files import check_hash_of_file, find
+from teachlib.data.folder import named as folder_name
 from teachlib.data.glyphs import glyphs
 from teachlib.data.turntable import turntable
 from teachlib.errors import TeachlibError, require_at_least, unknown
@@ -37,9 +41,12 @@ __all__ = [
     "data_root",
     "density",
     "entry",
+    "folder_name",
     "get",
+    "is_folder",
     "load",
     "present",
+    "short_name",
 ]
 
 
@@ -52,7 +59,7 @@ class ImageData(Dataset[tuple[Tensor, Tensor]]):
     Attributes:
         name: of the data set.
         split: ``train``, ``validation`` or ``test``.
-        images: (N, C, H, W) uint8.
+        images: (N, C, H, W) uint8; of a large set, mapped from a file.
         labels: (N,) int64.
         factors: what each sample was made from, where that is known: name → (N,).
     """
@@ -67,7 +74,12 @@ class ImageData(Dataset[tuple[Tensor, Tensor]]):
         return len(self.images)
 
     def __getitem__(self, index: int | slice | Tensor) -> tuple[Tensor, Tensor]:
-        return self.images[index].float() / 255, self.labels[index]
+        images, labels = self.stored(index)
+        return images.float() / 255, labels
+
+    def stored(self, index: int | slice | Tensor) -> tuple[Tensor, Tensor]:
+        """Images as bytes, and labels: a quarter of what has to travel to a device."""
+        return self.images[index], self.labels[index]
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -84,8 +96,9 @@ class ImageData(Dataset[tuple[Tensor, Tensor]]):
     @property
     def sha256(self) -> str:
         """Hash of pixels and labels, for provenance."""
-        digest = hashlib.sha256(self.images.numpy().tobytes())
-        digest.update(self.labels.numpy().tobytes())
+        digest = hashlib.sha256()
+        for part in (*self.images.split(10_000), self.labels):  # all at once would be read into memory
+            digest.update(part.contiguous().numpy())
         return digest.hexdigest()
 
 
@@ -110,18 +123,42 @@ class PointData(Dataset[tuple[Tensor, Tensor]]):
 
 def data_root(root: str | Path | None = None) -> Path:
     """Where data files lie: ``root``, else ``TEACHLIB_DATA``, else ``~/.cache/teachlib/data``."""
-    return Path(root or os.environ.get("TEACHLIB_DATA") or Path.home() / ".cache" / "teachlib" / "data")
+    asked = root or os.environ.get("TEACHLIB_DATA")
+    if not asked:
+        return cache.home_cache() / "data"
+    try:
+        return Path(asked).expanduser()
+    except RuntimeError:
+        raise TeachlibError(
+            f"{asked}: this user has no home folder that '~' could mean; write the whole path"
+        ) from None
 
 
-def entry(name: str) -> Entry:
-    """The catalogue's entry.
+def entry(name: str, *, root: str | Path | None = None) -> Entry:
+    """The catalogue's entry, or for ``folder:PATH`` one that says what lies there.
+
+    Args:
+        name: of the catalogue, or of :func:`folder_name`.
+        root: where a folder that is not found here is looked for, see :func:`data_root`.
 
     Raises:
-        TeachlibError: no such data set.
+        TeachlibError: no such data set, or a folder without readable pictures.
     """
+    if is_folder(name):
+        return folder.described(name, data_root(root))
     if name not in CATALOGUE:
         raise unknown("dataset", name, CATALOGUE)
     return CATALOGUE[name]
+
+
+def is_folder(name: str) -> bool:
+    """Whether a data set's name is that of a folder of pictures."""
+    return name.startswith(folder.PREFIX)
+
+
+def short_name(name: str) -> str:
+    """What files, runs and metrics of a data set are called after: its name, or the last part of a folder's path."""
+    return folder.short_name(name) if is_folder(name) else name
 
 
 def load(
@@ -139,10 +176,10 @@ def load(
     (thesis App. A.1.2). The 28×28 images of the first two are padded with zeros to 32×32, as the thesis does.
 
     Args:
-        name: of the catalogue (:data:`CATALOGUE`).
+        name: of the catalogue (:data:`CATALOGUE`), or of a folder of pictures, ``folder:PATH`` (:func:`folder_name`).
         split: ``"train"``, ``"validation"`` or ``"test"``.
         size: enlarge the images to ``size × size`` pixels (bilinear), or shrink them by a whole factor (mean of each
-            block); ``None`` keeps the catalogue's shape.
+            block); ``None`` keeps the catalogue's shape. Pictures of a folder are resized once, from the originals.
         limit: only the first so many samples.
         root: where data files lie, see :func:`data_root`.
         download: fetch missing files first.
@@ -150,10 +187,12 @@ def load(
     Raises:
         TeachlibError: unknown name or split; missing, truncated, altered or wrong files.
     """
+    require_at_least(1, limit=limit)
+    if is_folder(name):
+        return _pictures(name, split, size, data_root(root)).first(limit)
     found = entry(name)
     if split not in found.splits:
         raise unknown(f"split of {name}", split, found.splits)
-    require_at_least(1, limit=limit)
     if download and not found.embedded:
         get(name, root=root)
     readers: dict[str, Callable[[], ImageData]] = {
@@ -169,6 +208,42 @@ def load(
     }
     data = readers[name]() if name in readers else _idx_data(found, split, data_root(root))
     return _resized(data.first(limit), size)
+
+
+def _pictures(name: str, split: str, size: int | None, root: Path) -> ImageData:
+    if split not in folder.SPLITS:
+        raise unknown(f"split of {name}", split, folder.SPLITS)
+    images, labels = folder.read_split(folder.parse(name).sized(size).name, split, root)
+    return ImageData(folder.short_name(name), split, images, labels)
+
+
+def _through_cache(found: Entry, split: str, files: list[Path], read: Callable[[Path], "Parts"]) -> ImageData:
+    """A split of a large set, read and checked once, and from then on mapped from the cache.
+
+    Args:
+        found: the set.
+        split: which.
+        files: that it is made from; when one of them is replaced, it is read again.
+        read: gives images, labels and factors; images may be a file's bytes that it made in the folder given.
+    """
+    looks = [(file.name, file.stat().st_size, file.stat().st_mtime_ns, file.stat().st_ctime_ns) for file in files]
+    asked = json.dumps([found.name, split, found.shape, looks, [found.hashes[n] for n in sorted(found.hashes)]])
+
+    def make(place: Path) -> dict[str, Any]:
+        images, labels, factors = read(place)
+        if not (place / "pixels").exists():
+            images.numpy().tofile(place / "pixels")
+        write_checkpoint(place / "labels.safetensors", {"labels": labels, **factors}, {})
+        return {"shape": list(images.shape)}
+
+    key = hashlib.sha256(asked.encode()).hexdigest()[:32]
+    place = cache.entry_folder(f"{found.name}-{split}-{key}", make)
+    tensors, _ = read_checkpoint(place / "labels.safetensors")
+    images = cache.mapped(place / "pixels", tuple(cache.facts_of(place)["shape"]))
+    return ImageData(found.name, split, images, tensors.pop("labels"), tensors)
+
+
+Parts = tuple[Tensor, Tensor, dict[str, Tensor]]
 
 
 def _resized(data: ImageData, size: int | None) -> ImageData:
@@ -217,15 +292,18 @@ def _coil(name: str, split: str, root: Path) -> ImageData:
     return _poses(name, coil.read_archive(archive, found.classes, found.shape[0], found.hashes), split)
 
 
-@lru_cache(maxsize=3)
 def _svhn(name: str, split: str, root: Path) -> ImageData:
     """Validation is the end of the training file."""
     found = CATALOGUE[name]
     (file,) = _files(found, root, "test" if split == "test" else "train")
-    images, labels = svhn.read_part(file, found.hashes)
     cut = found.splits["train"]
     rows = {"train": slice(cut), "validation": slice(cut, None), "test": slice(None)}[split]
-    return ImageData(name, split, images[rows], labels[rows])
+
+    def read(_: Path) -> Parts:
+        images, labels = svhn.read_part(file, found.hashes)
+        return images[rows], labels[rows], {}
+
+    return _through_cache(found, split, [file], read)
 
 
 def _idx_data(found: Entry, split: str, root: Path) -> ImageData:
@@ -258,24 +336,30 @@ def _read_idx(name: str, part: str, root: Path) -> tuple[Tensor, Tensor]:
     return idx.read_pair(images_file, labels_file, found.hashes)
 
 
-@lru_cache(maxsize=3)
 def _cifar(name: str, split: str, root: Path) -> ImageData:
     """Validation is the fifth of the five training files."""
     found = CATALOGUE[name]
     names = {"train": "data_batch", "validation": "data_batch_5", "test": "test_batch"}
     files = _files(found, root, names[split])
-    parts = [cifar.read_batch(file, found.hashes) for file in (files[:4] if split == "train" else files)]
-    images, labels = (torch.cat(part) for part in zip(*parts, strict=True))
-    return ImageData(name, split, images, labels)
+    files = files[:4] if split == "train" else files
+
+    def read(_: Path) -> Parts:
+        images, labels = zip(*(cifar.read_batch(file, found.hashes) for file in files), strict=True)
+        return torch.cat(images), torch.cat(labels), {}
+
+    return _through_cache(found, split, files, read)
 
 
 def _celeba(name: str, split: str, root: Path) -> ImageData:
     found = CATALOGUE[name]
     files = _files(found, root)
-    for file in files:
-        check_hash_of_file(file, found.hashes)
-    images, labels, factors = celeba.read_split(files, split)
-    return ImageData(name, split, images, labels, factors)
+
+    def read(place: Path) -> Parts:
+        for file in files:
+            check_hash_of_file(file, found.hashes)
+        return celeba.read_split(files, split, place / "pixels")
+
+    return _through_cache(found, split, files, read)
 
 
 def present(name: str, *, root: str | Path | None = None) -> bool:

@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from tqdm import tqdm
 
+from teachlib.data.cache import new_array
 from teachlib.errors import TeachlibError
 
 CROP, SIDE = 140, 64  # pixels: the authors' preparation, as WAE's
@@ -21,7 +22,7 @@ SPLITS = {"train": 0, "validation": 1, "test": 2}
 LABEL = "Smiling"
 
 
-def read_split(files: Sequence[Path], split: str) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+def read_split(files: Sequence[Path], split: str, target: Path) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """Images of one official split, their labels and attributes.
 
     The middle 140×140 pixels of each picture are shrunk to 64×64 (bilinear, with antialiasing).
@@ -29,9 +30,11 @@ def read_split(files: Sequence[Path], split: str) -> tuple[Tensor, Tensor, dict[
     Args:
         files: ``img_align_celeba.zip``, ``list_eval_partition.txt`` and ``list_attr_celeba.txt``.
         split: ``train``, ``validation`` or ``test``.
+        target: a new file for the images' bytes: all of them would fill two GiB of memory.
 
     Returns:
-        Images (N, 3, 64, 64) uint8; whether each face smiles, (N,) int64; all attributes by name, (N,) of 0 and 1.
+        Images (N, 3, 64, 64) uint8, mapped from ``target``; whether each face smiles, (N,) int64; all attributes by
+        name, (N,) of 0 and 1.
 
     Raises:
         TeachlibError: a file of another format, or a picture that is missing, damaged or too small.
@@ -47,7 +50,7 @@ def read_split(files: Sequence[Path], split: str) -> tuple[Tensor, Tensor, dict[
     factors = {column: (values[:, i] + 1) // 2 for i, column in enumerate(columns)}
     if LABEL not in factors:
         raise TeachlibError(f"{attributes}: no attribute '{LABEL}'; the file is another one: get it again")
-    return _pictures(archive, names), factors[LABEL], factors
+    return _pictures(archive, names, target), factors[LABEL], factors
 
 
 def _lines(file: Path) -> list[list[str]]:
@@ -79,12 +82,12 @@ def _attributes(file: Path) -> tuple[list[str], dict[str, list[int]]]:
     return columns, rows
 
 
-def _pictures(archive: Path, names: list[str]) -> Tensor:
-    images = torch.empty(len(names), 3, SIDE, SIDE, dtype=torch.uint8)
+def _pictures(archive: Path, names: list[str], target: Path) -> Tensor:
+    images = new_array(target, (len(names), 3, SIDE, SIDE))
 
     def decode(index: int) -> None:
         contents = opened.read(f"img_align_celeba/{names[index]}")
-        images[index] = torch.from_numpy(_prepared(contents)).permute(2, 0, 1)
+        images[index] = _prepared(contents).transpose(2, 0, 1)
 
     try:
         with zipfile.ZipFile(archive) as opened, ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -95,7 +98,7 @@ def _pictures(archive: Path, names: list[str]) -> Tensor:
         raise TeachlibError(f"{archive}: {error.args[0]}; the archive is not whole: get it again") from None
     except (zipfile.BadZipFile, UnidentifiedImageError, OSError, ValueError) as error:
         raise TeachlibError(f"{archive}: {error}; the archive is damaged: get it again") from None
-    return images
+    return torch.from_numpy(images)
 
 
 def _prepared(contents: bytes) -> NDArray[np.uint8]:

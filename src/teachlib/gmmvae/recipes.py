@@ -88,7 +88,16 @@ class Recipe:
 
 
 def image_size(dataset: str, scale: Scale) -> int:
-    """Side of the images: COIL's 128 pixels at paper scale, and 32 everywhere else."""
+    """Side of the images: COIL's 128 pixels at paper scale, what a folder of pictures has, and 32 everywhere else.
+
+    Raises:
+        TeachlibError: a folder of pictures that cannot be halved down to 4 pixels.
+    """
+    if data.is_folder(dataset):
+        size = data.entry(dataset).shape[1]
+        if size < 8 or size & (size - 1):
+            raise TeachlibError(f"{dataset}: images of {size} pixels a side; this chapter takes 8, 16, 32, 64, 128 …")
+        return size
     return 128 if dataset.startswith("coil") and scale is Scale.PAPER else 32
 
 
@@ -116,6 +125,8 @@ def recipe(
         raise unknown("recipe", name, RECIPES)
     require_at_least(1, width=width, steps=steps)
     found, chosen = data.entry(dataset), Scale.of(scale)
+    if found.classes < 2:
+        raise TeachlibError(f"{dataset}: {found.classes} classes; a classifier needs two: a folder each")
     size = image_size(dataset, chosen)
     latent = _LATENT.get(dataset, found.classes)
     batch_size = 100

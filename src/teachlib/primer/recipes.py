@@ -132,6 +132,8 @@ def recipe(
         raise TeachlibError(f"width is {width}; primer-diffusion normalizes in eight groups: take a multiple of 8")
     if conditional and name not in _CONDITIONAL:
         raise TeachlibError(f"{name} has no conditional version; these have: {', '.join(_CONDITIONAL)}")
+    if conditional and found.classes < 2:
+        raise TeachlibError(f"{dataset}: {found.classes} classes; p(x | class) needs two: a folder each")
     if conditional or name == "primer-diffusion":
         settings = settings | {"classes": found.classes}
     return Recipe(

@@ -176,15 +176,15 @@ def like(dataset: str) -> Like:
     channels, size, _ = data.entry(dataset).shape
     if channels == 1 and size <= 32:
         return "mnist"
-    if (channels, size) in ((3, 32), (3, 64)):
+    if size in (32, 64):
         return "cifar10" if size == 32 else "celeba"
-    raise TeachlibError(f"{dataset}: images of {channels}×{size}×{size}; this chapter's networks take 1×32, 3×32, 3×64")
+    raise TeachlibError(f"{dataset}: images of {channels}×{size}×{size}; this chapter's networks take 32 or 64 a side")
 
 
-def _loss_weights(name: str, kind: Like, variant: Variant) -> dict[str, Any]:
+def _loss_weights(name: str, kind: Like, variant: Variant, channels: int) -> dict[str, Any]:
     published = _RELEASED[kind]
     parts = published.get(name) or _combination(name, published)
-    channels, size = (1, 32) if kind == "mnist" else (3, 32 if kind == "cifar10" else 64)
+    size = 64 if kind == "celeba" else 32
     thesis = variant == "thesis"
     pixels = channels * size**2 if thesis else 1  # a sum over pixels, or their mean
     # The code's latent term is β_code·mean(z²), Eq 3.11's is β·½‖z‖²: twice the weight over d.
@@ -266,18 +266,19 @@ def recipe(
         raise TeachlibError(f"{name}: nothing of the combinations was released; take variant='thesis'")
     require_at_least(1, width=width, steps=steps)
     kind, chosen, known = like(dataset), Scale.of(scale), cast(Variant, variant)
+    found = data.entry(dataset)
     narrow = chosen is Scale.PAPER and (name, kind, variant) == ("cv-vae", "celeba", "released")
-    settings = _schedule(name, kind, known, chosen) | _loss_weights(name, kind, known)
+    settings = _schedule(name, kind, known, chosen) | _loss_weights(name, kind, known, found.shape[0])
     if settings["gradient_weight"] and chosen is not Scale.PAPER:
         settings["gradient_share"] = 0.25
     return Recipe(
         name=name,
-        dataset=data.entry(dataset).name,
+        dataset=found.name,
         scale=chosen.value,
         variant=known,
         width=width or (64 if narrow else _WIDTH[chosen]),
         latent=_LATENT[kind],
-        channels=1 if kind == "mnist" else 3,
+        channels=found.shape[0],
         size=64 if kind == "celeba" else 32,
         **settings | ({"steps": steps} if steps else {}),
     )

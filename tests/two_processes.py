@@ -1,0 +1,53 @@
+"""Runs of two processes that could drift apart, hang, or lose what is theirs: two_processes.py WHAT FOLDER."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from small_run import Denoiser, images
+from torch import Tensor
+
+from teachlib.checkpoints import write_checkpoint
+from teachlib.errors import TeachlibError
+from teachlib.training import Schedule, fit, make_fabric
+
+
+class Poisoned(Denoiser):
+    """One process's loss is not a number at step 25."""
+
+    def __init__(self, rank: int, at: int) -> None:
+        super().__init__()
+        self.left = at if rank == 1 else -1
+
+    def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+        self.left -= torch.is_grad_enabled()
+        for name, loss in super().updates(batch, generator):
+            yield name, loss * (float("nan") if self.left == 0 else 1.0)
+
+
+def main(what: str, folder: Path) -> None:
+    torch.set_num_threads(1)
+    fabric = make_fabric(devices=2, accelerator="cpu")
+    fabric.launch()
+    rank = fabric.global_rank
+    torch.manual_seed(rank)
+    plan = Schedule(
+        steps=60,
+        batch_size={"uneven": 21, "alone": 2}.get(what, 20),
+        checkpoint_every=20,
+        validate_every=2,
+        plateau_patience=0,
+    )
+    objective = Poisoned(rank, 25 if what == "poisoned" else -1)
+    data, held_out = images(), images(41)
+    try:
+        fit(objective, data, plan, folder=folder, resume=True, validation=held_out, fabric=fabric, progress=False)
+    except TeachlibError as error:
+        print(f"{rank}: {error}")
+        sys.exit(1)
+    write_checkpoint(folder / f"{rank}.safetensors", objective.nets["net"].state_dict(), {})
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))
