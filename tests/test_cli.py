@@ -13,6 +13,7 @@ from unittest import mock
 
 import pytest
 import torch
+from PIL import Image
 
 from teachlib.checkpoints import read_checkpoint, write_checkpoint
 from teachlib.cli import main
@@ -94,6 +95,10 @@ def test_resuming_a_finished_run_changes_nothing(run: Path) -> None:
         (("train", "rae-l2", "--dataset", "digits", *QUICK, "--out", "run", "--seed", "1", "--resume"), "schedule."),
         (("train", "ae", "--dataset", "digits", *QUICK, "--out", "run", "--resume"), "recipe.beta = 0.0128, not 0.0"),
         (("train", "ae", "--dataset", ""), "unknown dataset ''"),
+        (("train", "ae", "--size", "32"), "--size is for --dataset folder:PATH"),
+        (("train", "ae", "--grey"), "--grey is for --dataset folder:PATH"),
+        (("train", "ae", "--dataset", "folder:nowhere"), "no such folder or zip"),
+        (("train", "ae", "--dataset", "folder:nowhere", "--size", "0"), "'size=0'; expected size=4"),
         (("evaluate", "nowhere"), "no such checkpoint"),
         (("evaluate", "half", "--record", "results"), "half: stopped at step 3 of 6; finish it with --resume"),
         (("table", "3.1", "--train", ","), "--train ',' names no row"),
@@ -148,6 +153,24 @@ def test_a_classifier_trains_is_measured_and_attacked(tmp_path: Path) -> None:
     done = teachlib("attack", "run", *small, "--surrogate", "other", folder=tmp_path)
     assert done.returncode == 1
     assert "--surrogate other was trained on glyphs; expected a classifier of turntable" in done.stderr
+
+
+def test_a_run_on_a_folder_is_named_after_it(tmp_path: Path) -> None:
+    (tmp_path / "my pictures").mkdir()
+    for seed in range(150):
+        noise = torch.randint(256, (40, 48, 3), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
+        Image.fromarray(noise.numpy()).save(tmp_path / "my pictures" / f"{seed}.png")
+    own = {"TEACHLIB_CACHE": str(tmp_path / "cache")}
+    asked = ("train", "rae-l2", "--dataset", "folder:my pictures", "--size", "32", "--grey", *QUICK)
+    done = teachlib(*asked, folder=tmp_path, **own)
+    assert done.returncode == 0, done.stderr
+    assert "folder:my pictures: 150 pictures, no classes;" in done.stderr
+    run = tmp_path / "runs" / "my-pictures-rae-l2-0"
+    recipe = read_checkpoint(run / "checkpoint.safetensors")[1]["recipe"]
+    assert (recipe["dataset"], recipe["channels"], recipe["size"]) == ("folder:my pictures?size=32&grey", 1, 32)
+    done = teachlib("evaluate", str(run), folder=tmp_path, **own)
+    assert done.returncode == 1
+    assert "no feature classifier for 'folder:my pictures?size=32&grey'" in done.stderr
 
 
 def test_a_model_of_the_primer_trains_and_is_measured(tmp_path: Path) -> None:

@@ -263,6 +263,7 @@ def _measure_rae(runs: list[Path], samples: int) -> Measured:
     rows, opened = [], [rae.open_run(run) for run in runs]
     dataset = opened[0][0].recipe.dataset
     splits = {split: rae.load(dataset, split) for split in _SPLITS}
+    classifier_features(dataset, splits["test"][:2][0])  # where it takes no such images, before minutes of measuring
     with tqdm(total=6 * len(opened), unit="set", desc="features", leave=False) as bar:
 
         def extract(images: torch.Tensor) -> torch.Tensor:

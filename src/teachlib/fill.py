@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from teachlib.data import short_name
 from teachlib.errors import TeachlibError
 
 
@@ -51,13 +52,14 @@ def fill(
         for word in (name, str(value))
     ]
     failures: list[str] = []
+    short = short_name(dataset)
     with (
-        tqdm(total=len(names) * (len(seeds) + 1), unit="run", desc=f"{dataset}, {jobs} at a time") as bar,
+        tqdm(total=len(names) * (len(seeds) + 1), unit="run", desc=f"{short}, {jobs} at a time") as bar,
         ThreadPoolExecutor(jobs) as pool,
     ):
 
         def row(name: str) -> None:
-            runs = [folder / f"{dataset}-{name}-{seed}" for seed in seeds]
+            runs = [folder / f"{short}-{name}-{seed}" for seed in seeds]
             for seed, run in zip(seeds, runs, strict=True):
                 own = ("--dataset", dataset, "--seed", str(seed), "--out", str(run), "--resume")
                 _teachlib("train", name, *own, *options, jobs=jobs)
