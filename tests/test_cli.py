@@ -54,6 +54,22 @@ def test_the_installed_command_fails_in_one_line(tmp_path: Path) -> None:
     assert done.stderr.startswith("teachlib: unknown recipe 'rae-l3'; did you mean 'rae-l2'? known: ")
 
 
+def test_a_terminal_without_umlauts_and_a_user_without_a_home_get_their_tables(tmp_path: Path) -> None:
+    poor = {name: value for name, value in os.environ.items() if name not in ("HOME", "TEACHLIB_DATA")}
+    unknown = "import pathlib\ndef nobody(): raise RuntimeError('no home')\npathlib.Path.home = staticmethod(nobody)\n"
+    program = unknown + "import sys; sys.argv = ['teachlib', 'data', 'list']; from teachlib.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**poor, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "1?32?32" in done.stdout
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cli")

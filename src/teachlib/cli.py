@@ -1,5 +1,6 @@
 """The command line: ``teachlib train | evaluate | attack | table | data | zoo | doctor``."""
 
+import io
 import math
 import os
 import shutil
@@ -575,6 +576,9 @@ def _out_of_memory(error: Exception) -> bool:
 
 def main() -> None:
     """Run the command line; a mistake of the user's prints one line and exits with 1."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that knows ASCII only shows ? for ×
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         sys.exit(app(standalone_mode=False))
     except TeachlibError as error:

@@ -56,3 +56,12 @@ def test_mistakes_are_explained() -> None:
         density_coverage(x / 0, x, k=1)
     with pytest.raises(TeachlibError, match="expected one shape, and k from 1"):
         nearest(x, torch.randn(5, 3))
+
+
+def test_a_copy_is_nearest_at_distance_zero_also_far_from_the_origin() -> None:
+    x = 1e4 + torch.rand(60, 200, generator=torch.Generator().manual_seed(0))
+    almost = x.clone()
+    almost[:, 7] += 0.01
+    places, distances = nearest(x, torch.cat([almost, x]))
+    assert torch.equal(places[:, 0], 60 + torch.arange(60))
+    assert (distances == 0).all()

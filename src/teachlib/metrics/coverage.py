@@ -1,6 +1,7 @@
 """Density and coverage (Naeem et al., 2020), and nearest neighbours: whether samples are fresh and reach everywhere."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -79,5 +80,7 @@ def nearest(queries: Tensor, candidates: Tensor, *, k: int = 1) -> tuple[Tensor,
             "expected one shape, and k from 1 to the number of candidates"
         )
     flat = candidates.flatten(1).float()
-    found = [torch.cdist(part.flatten(1).float(), flat).topk(k, largest=False) for part in queries.split(256)]
+    # Distances by a product of matrices would lose their digits, and with them a copy's distance of zero.
+    plain = partial(torch.cdist, compute_mode="donot_use_mm_for_euclid_dist")
+    found = [plain(part.flatten(1).float(), flat).topk(k, largest=False) for part in queries.split(256)]
     return torch.cat([part.indices for part in found]), torch.cat([part.values for part in found])

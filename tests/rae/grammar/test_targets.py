@@ -101,3 +101,12 @@ def test_without_rdkit_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "rdkit", None)
     with pytest.raises(TeachlibError, match=r"pip install 'teachlib\[molecules\]'"):
         targets.is_molecule("C")
+
+
+@needs_rdkit
+@pytest.mark.parametrize("text", ["", " ", "CC this is junk", "CC  )(", "CC\t]", "N 27]5PSB", "CC ", "\nCC"])
+def test_what_has_a_blank_or_nothing_is_no_molecule_for_any_function(text: str) -> None:
+    assert not targets.is_molecule(text)
+    for function in (targets.log_p, targets.penalized_log_p):
+        with pytest.raises(TeachlibError, match="is no molecule"):
+            function(text)

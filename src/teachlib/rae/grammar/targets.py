@@ -75,7 +75,7 @@ def is_molecule(text: str | None) -> bool:
     Raises:
         TeachlibError: RDKit is not installed.
     """
-    return bool(text) and _chemistry().MolFromSmiles(text) is not None
+    return text is not None and _parsed(text) is not None
 
 
 def log_p(text: str) -> float:
@@ -116,8 +116,17 @@ def penalty_terms(text: str) -> tuple[float, float, float]:
     return log_p(text), -float(sascorer.calculateScore(molecule)), -float(max(0, largest - 6))
 
 
+def _parsed(text: str) -> Any:
+    """RDKit's molecule, or ``None``. RDKit takes what follows a blank for a name, and nothing for no atoms."""
+    if not text or any(letter.isspace() for letter in text):
+        return None
+    return _chemistry().MolFromSmiles(text)
+
+
 def _molecule(text: str) -> Any:
-    found = _chemistry().MolFromSmiles(text)
-    if found is None:
-        raise TeachlibError(f"'{text}' is no molecule: a valence or a ring does not work out")
-    return found
+    molecule = _parsed(text)
+    if molecule is None:
+        raise TeachlibError(
+            f"'{text}' is no molecule: it is empty, has a blank, or a valence or ring does not work out"
+        )
+    return molecule
