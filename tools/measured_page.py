@@ -223,7 +223,7 @@ def paper_vs_measured() -> str:
             "## Figure 3.3: molecules",
             "The same search on ZINC for molecules of high log P, penalized for what is hard to build and for large "
             "rings; higher is better. The row of CVAE was measured when a string with a blank in it still counted as a "
-            "molecule, by its part before the blank: its share of valid picks is too high, and waits to be measured again.",
+            "molecule, by its part before the blank; its share of valid picks may be too high.",
             strings("zinc"),
             "## The same models on glyphs",
             "The thesis has no glyphs: this is the data set of the notebooks. Distances in thousandths, as above.",
