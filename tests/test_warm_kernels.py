@@ -1,7 +1,9 @@
 """Forked kernels: ready at once, in the asker's folder and environment, gone with whoever asked."""
 
+import json
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -95,3 +97,11 @@ def test_after_the_server_kernels_start_in_the_usual_way(environment: dict[str, 
         manager.start_kernel()
         assert printed(manager, "import sys; print('torch' in sys.modules)") == "False\n"
         manager.shutdown_kernel(now=True)
+
+
+def test_whoever_is_told_of_the_server_finds_it_listening() -> None:
+    with warm_kernels({**os.environ}) as environment:
+        spec = json.loads(Path(environment["JUPYTER_PATH"], "kernels", "python3", "kernel.json").read_text())
+        address = next(word for word in spec["argv"] if word.endswith("/socket"))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asking:
+            asking.connect(address)  # while the server has not even started Python

@@ -3,7 +3,7 @@
 Before it computes anything, a notebook spends some eight seconds of a core on starting Python and importing. With a
 dozen notebooks and more, that is a good part of a build. Here one server imports once, and each kernel is a fork of it.
 
-    python tools/warm_kernels.py serve ADDRESS           the server; it ends when its standard input does
+    python tools/warm_kernels.py serve NUMBER            the server; it ends when its standard input does
     python tools/warm_kernels.py kernel ADDRESS …        what Jupyter starts in ipykernel's place: it asks for a fork
 
 Only on Linux, where a process may be forked after such imports; elsewhere kernels start as Jupyter starts them.
@@ -37,6 +37,7 @@ PRELOADED = (
     "teachlib.thesis",
 )
 MESSAGE_BYTES = 2**20
+WAITING = 64  # kernels asked for while the server imports; more than any machine runs at once
 
 
 @contextmanager
@@ -57,18 +58,26 @@ def warm_kernels(environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
         file = Path(folder, "kernels", "python3", "kernel.json")
         file.parent.mkdir(parents=True)
         file.write_text(json.dumps({**spec, "language": "python"}), encoding="utf-8")
-        with subprocess.Popen([*command, "serve", address], env=environment, stdin=subprocess.PIPE):
+        # It listens before anybody knows of it: who asked a server that is still starting would be refused.
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+            listener.bind(address)
+            listener.listen(WAITING)
+            server = [*command, "serve", str(listener.fileno())]
+            process = subprocess.Popen(server, env=environment, stdin=subprocess.PIPE, pass_fds=[listener.fileno()])
+        with process:
             yield {**environment, "JUPYTER_PATH": folder}
 
 
 # ------------------------------------------------------------------------------------------------------ the server
 
 
-def serve(address: str) -> None:
-    """Import, then fork a kernel for everyone who asks, until standard input ends."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    listener.bind(address)
-    listener.listen(os.cpu_count() or 1)  # who asks while we import has to wait
+def serve(number: str) -> None:
+    """Import, then fork a kernel for everyone who asks, until standard input ends.
+
+    Args:
+        number: of the open file that is a listening socket; who asks while we import waits there.
+    """
+    listener = socket.socket(fileno=int(number))
     for name in PRELOADED:
         importlib.import_module(name)
     gc.freeze()  # a collection in a kernel would copy the pages it shares with the others
