@@ -19,7 +19,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -136,4 +136,5 @@ def ask(address: str, *arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    {"serve": serve, "kernel": ask}[sys.argv[1]](*sys.argv[2:])
+    commands: dict[str, Callable[..., None]] = {"serve": serve, "kernel": ask}
+    commands[sys.argv[1]](*sys.argv[2:])
