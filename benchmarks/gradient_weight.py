@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from teachlib import rae
-from teachlib.metrics import classifier_features
+from teachlib.metrics import extractor
 from teachlib.rae.recipes import OURS
 
 WEIGHTS = (1e-6, 1e-5, 3e-5, 1e-4, 3e-4)
@@ -34,7 +34,7 @@ def main() -> None:
             train,
             validation.first(len(validation) // 2),
             validation,
-            lambda x: classifier_features(options.dataset, x),
+            extractor(None, options.dataset),
             count=options.count,
         )
         with torch.no_grad():

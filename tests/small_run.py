@@ -34,9 +34,12 @@ class Denoiser:
         return {"denoise": torch.optim.Adam(self.nets["net"].parameters(), lr=1e-2)}
 
     def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+        yield "denoise", self.validation_loss(batch, generator)
+
+    def validation_loss(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
         x, _ = batch
         noisy = x + self.noise * torch.randn(x.shape, generator=generator)
-        yield "denoise", (self.nets["net"](noisy) - x.flatten(1)).square().mean()
+        return (self.nets["net"](noisy) - x.flatten(1)).square().mean()
 
 
 def images(count: int = 200) -> ImageData:

@@ -3,14 +3,10 @@
 import pytest
 import torch
 
+from teachlib import registry
 from teachlib.checks import Exercise
-from teachlib.gmmvae.exercises import EXERCISES as SELECTIVE
-from teachlib.primer.exercises import EXERCISES as PRIMER
-from teachlib.rae.exercises import EXERCISES as AUTOENCODERS
-from teachlib.rae.grammar.exercises import EXERCISES as STRINGS
 
-CHAPTERS = {"primer": PRIMER, "rae": AUTOENCODERS, "grammar": STRINGS, "gmmvae": SELECTIVE}
-EVERY = {f"{chapter}-{name}": found for chapter, all_ in CHAPTERS.items() for name, found in all_.items()}
+EVERY = registry.exercises()
 MISTAKES = [(name, mistake) for name, exercise in EVERY.items() for mistake in exercise.wrong]
 
 
@@ -35,12 +31,18 @@ def test_each_mistake_gets_its_own_message(exercise: Exercise, mistake: str) -> 
     assert (verdict.points, verdict.message) == (0, wrong.message)
 
 
-@pytest.mark.parametrize("name", [name for name in EVERY if not name.startswith("rae-")])
+@pytest.mark.parametrize("name", [name for name in EVERY if not name.startswith("rae.")])
 def test_three_to_six_mistakes_with_messages_that_differ(exercise: Exercise) -> None:
     messages = [wrong.message for wrong in exercise.wrong.values()]
     assert 3 <= len(messages) <= 6
     assert len(set(messages)) == len(messages)
 
 
-def test_there_are_three_exercises_a_notebook_of_the_primer() -> None:
-    assert len(PRIMER) == 24
+@pytest.mark.parametrize("name", [name for name in EVERY if name.startswith("rae.grammar.")])
+def test_so_do_those_of_grammars(exercise: Exercise) -> None:
+    assert 3 <= len({wrong.message for wrong in exercise.wrong.values()}) <= 6
+
+
+def test_a_chapter_has_three_exercises_a_notebook() -> None:
+    counts = {key: sum(name.rpartition(".")[0] == key for name in EVERY) for key in registry.CHAPTERS}
+    assert counts == {"metrics": 0, "primer": 24, "rae": 15, "rae.grammar": 3, "gmmvae": 15}

@@ -194,7 +194,10 @@ def test_learning_rate_halves_on_a_plateau() -> None:
             return {"stuck": self.optimizer}
 
         def updates(self, batch, generator):
-            yield "stuck", 0 * self.nets["net"](torch.ones(1, 1)).sum() + 1
+            yield "stuck", self.validation_loss(batch, generator)
+
+        def validation_loss(self, batch, generator):
+            return 0 * self.nets["net"](torch.ones(1, 1)).sum() + 1
 
     objective, data = Stuck(), images()
     schedule = Schedule(steps=4, batch_size=20, validate_every=1, plateau_patience=2)

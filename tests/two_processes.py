@@ -21,7 +21,7 @@ class Poisoned(Denoiser):
         self.left = at if rank == 1 else -1
 
     def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
-        self.left -= torch.is_grad_enabled()
+        self.left -= 1
         for name, loss in super().updates(batch, generator):
             yield name, loss * (float("nan") if self.left == 0 else 1.0)
 

@@ -25,13 +25,13 @@ def origin(entry: "Entry") -> tuple[str, ...]:
 
 
 def string_catalogue() -> str:
-    """The sets of strings, :data:`teachlib.rae.grammar.LANGUAGES`."""
-    from teachlib.rae.grammar import LANGUAGES
+    """The data sets that belong to single chapters: so far, sets of strings."""
+    from teachlib.commands.sets import own_data
 
     rows: list[tuple[str, ...]] = []
-    for found in LANGUAGES.values():
-        counts = " / ".join(f"{count:,}" for count in found.splits.values())
-        rows.append((f"`{found.name}`", counts, f"{found.title}; {found.source}"))
+    for name, own in own_data().items():
+        counts = " / ".join(f"{count:,}" for count in own.splits.values())
+        rows.append((f"`{name}`", counts, f"{own.title}; {own.source}"))
     return markdown(("Name", "Train / validation / test", "What, and from where"), rows)
 
 

@@ -31,10 +31,6 @@ PRELOADED = (
     "matplotlib_inline.backend_inline",
     "pandas",
     "torch._dynamo",  # every optimizer imports it at its first step
-    "teachlib.primer",
-    "teachlib.rae.grammar",
-    "teachlib.gmmvae",
-    "teachlib.thesis",
 )
 MESSAGE_BYTES = 2**20
 WAITING = 64  # kernels asked for while the server imports; more than any machine runs at once
@@ -78,7 +74,8 @@ def serve(number: str) -> None:
         number: of the open file that is a listening socket; who asks while we import waits there.
     """
     listener = socket.socket(fileno=int(number))
-    for name in PRELOADED:
+    registry = importlib.import_module("teachlib.registry")
+    for name in (*PRELOADED, *(line.package for line in registry.CHAPTERS.values())):
         importlib.import_module(name)
     gc.freeze()  # a collection in a kernel would copy the pages it shares with the others
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks for a kernel's exit code

@@ -103,13 +103,18 @@ def refuse_another_row(file: Path, recipe: Mapping[str, Any]) -> None:
         )
 
 
+def row_file(folder: Path, table: str, recipe: str, dataset: str) -> Path:
+    """Where a row lies: ``<folder>/<table>/<recipe>-<dataset>.json``, of a folder of pictures by its short name."""
+    return folder / table / f"{recipe}-{short_name(dataset)}.json"
+
+
 def write_result(folder: Path, table: str, recipe: str, dataset: str, result: Mapping[str, Any]) -> Path:
     """Write one measured row; one of the same recipe that is there already is replaced.
 
     Raises:
         TeachlibError: the file cannot be written, or holds a row of another recipe.
     """
-    file = folder / table / f"{recipe}-{short_name(dataset)}.json"
+    file = row_file(folder, table, recipe, dataset)
     refuse_another_row(file, result["recipe"])
     write_atomically(file, (json.dumps(result, indent=1, ensure_ascii=False) + "\n").encode())
     return file
@@ -127,4 +132,6 @@ def read_results(table: str, dataset: str | None = None, *, folder: Path | None 
     rows = {file.stem: json.loads(file.read_text()) for file in files}
     if dataset is None:
         return rows
-    return {row["recipe"]["name"]: row for row in rows.values() if row["recipe"]["dataset"] == dataset}
+    ending = f"-{short_name(dataset)}"
+    asked = {stem: row for stem, row in rows.items() if row["recipe"]["dataset"] == dataset}
+    return {stem.removesuffix(ending): row for stem, row in asked.items()}

@@ -73,6 +73,15 @@ class Objective(Protocol):
         ...
 
 
+@runtime_checkable
+class Validates(Protocol):
+    """An objective that can say how far it is: one with a loss that means something on held-out data."""
+
+    def validation_loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Scalar loss of a held-out batch, networks in evaluation mode; gradients are off."""
+        ...
+
+
 @dataclass(frozen=True)
 class Schedule:
     """How long and how to train.
@@ -257,7 +266,7 @@ class _Trainer:
         return means
 
     def validate(self, data: Samples) -> float:
-        """Mean over the held-out set of the first update's loss, networks in evaluation mode.
+        """Mean over the held-out set of the objective's validation loss, networks in evaluation mode.
 
         Averaged over the processes, whose batch-norm statistics differ: what decides on learning rates must be the
         same for all, or their weights drift apart.
@@ -269,7 +278,7 @@ class _Trainer:
         with torch.no_grad():
             for start in range(0, len(data), self.schedule.batch_size):
                 x, y = _batch(data, slice(start, start + self.schedule.batch_size), self.fabric.device)
-                _, loss = next(self.objective.updates((x, y), generator))
+                loss = cast(Validates, self.objective).validation_loss((x, y), generator)
                 total += loss.item() * len(x)
         for net in self.objective.nets.values():
             net.train()
@@ -418,6 +427,8 @@ def fit(
     Raises:
         TeachlibError: a loss that is not finite; a folder that holds another run; an unwritable folder or full disk.
     """
+    if validation is not None and not isinstance(objective, Validates):
+        raise TeachlibError(f"{type(objective).__name__} has no validation_loss; leave validation out, or write one")
     fabric = fabric or make_fabric()
     unwrapped = dict(objective.nets)
     try:

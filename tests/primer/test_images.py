@@ -9,6 +9,7 @@ import torch
 from teachlib import data, primer
 from teachlib.data import PointData
 from teachlib.errors import TeachlibError
+from teachlib.metrics import extractor
 from teachlib.primer.evaluation import log_prob
 from teachlib.training import Schedule, fit, make_fabric
 
@@ -133,7 +134,7 @@ def test_conditional_likelihoods_are_of_the_class() -> None:
     assert right is not None
     assert other is not None
     assert not torch.allclose(right, other)
-    found = primer.evaluate(model.eval(), test)
+    found = primer.evaluate(model.eval(), test, conditional=True)
     assert found.per_image is not None
     torch.testing.assert_close(found.per_image, primer.bits_per_dimension(right, 64))
 
@@ -151,14 +152,14 @@ def test_a_model_that_draws_one_class_is_precise_and_forgets() -> None:
         def sample(self, count: int, generator: torch.Generator) -> torch.Tensor:
             return x[labels == 3][torch.arange(count) % int((labels == 3).sum())]
 
-    found = primer.evaluate(OneClass(), test)
+    found = primer.evaluate(OneClass(), test, extractor=extractor(None, "digits"))
     assert found.precision > 0.7
     assert found.recall < 0.2
     assert found.per_image is None
     assert found.likelihood == "–"
 
 
-def test_a_data_set_without_a_classifier_has_no_distances() -> None:
+def test_without_an_extractor_there_are_no_distances() -> None:
     class Grey(torch.nn.Module):
         def sample(self, count: int, generator: torch.Generator) -> torch.Tensor:
             return torch.full((count, 3, 32, 32), 0.5)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from teachlib import rae
-from teachlib.metrics import classifier_features, frechet_between, statistics_of
+from teachlib.metrics import classifier_features, extractor, frechet_between, statistics_of
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def _extract(images: torch.Tensor) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def found(splits):
-    return rae.evaluate(rae.from_zoo("rae-l2", "glyphs"), *splits, _extract, seed=0, count=300)
+    return rae.evaluate(rae.from_zoo("rae-l2", "glyphs"), *splits, extractor(None, "glyphs"), seed=0, count=300)
 
 
 def test_order_of_the_distances(found) -> None:
@@ -34,7 +34,7 @@ def test_order_of_the_distances(found) -> None:
 
 
 def test_the_same_seed_gives_the_same_row(found, splits) -> None:
-    again = rae.evaluate(rae.from_zoo("rae-l2", "glyphs"), *splits, _extract, seed=0, count=300)
+    again = rae.evaluate(rae.from_zoo("rae-l2", "glyphs"), *splits, extractor(None, "glyphs"), seed=0, count=300)
     assert again.row() == found.row()
 
 

@@ -19,9 +19,9 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from teachlib.catalogue import CATALOGUE, Entry, is_folder, refuse_unknown
 from teachlib.checkpoints import read_checkpoint, write_checkpoint
 from teachlib.data import cache, celeba, cifar, coil, folder, idx, svhn
-from teachlib.data.catalogue import CATALOGUE, Entry
 from teachlib.data.colour_glyphs import colour_glyphs
 from teachlib.data.densities import DENSITIES, PlaneDensity, density
 from teachlib.data.files import check_hash_of_file, find
@@ -146,14 +146,8 @@ def entry(name: str, *, root: str | Path | None = None) -> Entry:
     """
     if is_folder(name):
         return folder.described(name, data_root(root))
-    if name not in CATALOGUE:
-        raise unknown("dataset", name, CATALOGUE)
+    refuse_unknown(name)
     return CATALOGUE[name]
-
-
-def is_folder(name: str) -> bool:
-    """Whether a data set's name is that of a folder of pictures."""
-    return name.startswith(folder.PREFIX)
 
 
 def short_name(name: str) -> str:

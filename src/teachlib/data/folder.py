@@ -28,11 +28,10 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm import tqdm
 
+from teachlib.catalogue import FOLDER, Entry
 from teachlib.data import cache
-from teachlib.data.catalogue import Entry
 from teachlib.errors import TeachlibError
 
-PREFIX = "folder:"
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 SPLITS = ("train", "validation", "test")
 _SPLIT_NAMES = {"train": "train", "training": "train", "validation": "validation", "valid": "validation"} | {
@@ -66,7 +65,7 @@ class Request:
     def name(self) -> str:
         """As :func:`parse` reads it."""
         settings = [f"size={self.size}"] * (self.size is not None) + ["grey"] * self.grey
-        return PREFIX + self.path + "?" * bool(settings) + "&".join(settings)
+        return FOLDER + self.path + "?" * bool(settings) + "&".join(settings)
 
     def sized(self, size: int | None) -> "Request":
         """The same pictures at another size; ``None`` leaves it."""
@@ -79,7 +78,7 @@ def parse(name: str) -> Request:
     Raises:
         TeachlibError: no path, or a setting that does not exist.
     """
-    path, _, settings = name.removeprefix(PREFIX).partition("?")
+    path, _, settings = name.removeprefix(FOLDER).partition("?")
     if not path.strip():
         raise TeachlibError(f"'{name}' names no folder; expected folder:PATH, e.g. folder:~/pictures")
     size, grey = None, False
@@ -410,7 +409,7 @@ def _cached(request: Request, path: Path, found: dict[str, tuple[int, ...]], rea
 def _line(request: Request, facts: dict[str, Any], shape: tuple[int, int, int], others: int) -> str:
     counts, classes = facts["counts"], facts["classes"]
     shown = ", ".join(classes[:5]) + (", …" if len(classes) > 5 else "")
-    words = [f"{PREFIX}{request.path}: {sum(counts.values()):,} pictures"]
+    words = [f"{FOLDER}{request.path}: {sum(counts.values()):,} pictures"]
     words[0] += f" in {len(classes)} classes ({shown})" if classes else ", no classes"
     words.append(", ".join(f"{count:,} {split}" for split, count in counts.items()))
     words.append(f"as {shape[1]}×{shape[2]} in {'grey' if shape[0] == 1 else 'colour'}")

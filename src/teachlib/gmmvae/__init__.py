@@ -1,6 +1,7 @@
 """Gaussian-mixture VAEs that classify, and refuse (thesis chapter 4)."""
 
 from teachlib.gmmvae import attacks
+from teachlib.gmmvae.chapter import CHAPTER
 from teachlib.gmmvae.evaluation import Evaluation, evaluate, measured_prior, selective
 from teachlib.gmmvae.losses import reconstruction_error, supervised_loss, unsupervised_loss, variable_entropy_loss
 from teachlib.gmmvae.mixture import (
@@ -12,7 +13,7 @@ from teachlib.gmmvae.mixture import (
 )
 from teachlib.gmmvae.models import CNN, GMMVAE, MagNet, build
 from teachlib.gmmvae.objectives import few_labels
-from teachlib.gmmvae.recipes import BASELINES, MIXTURES, RECIPES, Recipe, from_dict, recipe
+from teachlib.gmmvae.recipes import BASELINES, MIXTURES, RECIPES, Recipe, from_dict, load, recipe
 from teachlib.gmmvae.reclassify import nearest_code, reclassify, unrolled_errors
 from teachlib.gmmvae.robustness import Budget, Robustness, robustness
 from teachlib.gmmvae.selective import (
@@ -28,10 +29,13 @@ from teachlib.gmmvae.selective import (
     outcome,
     risk_coverage,
 )
-from teachlib.gmmvae.train import from_zoo, load, open_run, train
+from teachlib.gmmvae.tables import published
+
+train, open_run, from_zoo = CHAPTER.train, CHAPTER.open_run, CHAPTER.from_zoo
 
 __all__ = [
     "BASELINES",
+    "CHAPTER",
     "CNN",
     "GMMVAE",
     "MIXTURES",
@@ -66,6 +70,7 @@ __all__ = [
     "nearest_code",
     "open_run",
     "outcome",
+    "published",
     "recipe",
     "reclassify",
     "reconstruction_error",

@@ -15,8 +15,13 @@ from teachlib.gmmvae.models import CNN, GMMVAE, MagNet, shifted
 ATTACK_STEPS = 7  # of PGD in adversarial training; Madry et al. (2018) take 40 on MNIST, and 7 on CIFAR-10
 
 
-def _adam(parameters: Iterator[nn.Parameter], learning_rate: float) -> dict[str, torch.optim.Optimizer]:
+def _adam(nets: dict[str, nn.Module], learning_rate: float) -> dict[str, torch.optim.Optimizer]:
+    parameters = [weight for net in nets.values() for weight in net.parameters()]
     return {"model": torch.optim.Adam(parameters, lr=learning_rate, fused=True)}
+
+
+def _moved(x: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
+    return shifted(x, pixels, generator) if pixels else x
 
 
 class MixtureObjective:
@@ -28,34 +33,34 @@ class MixtureObjective:
     """
 
     def __init__(self, model: GMMVAE, labelled: tuple[Tensor, Tensor] | None = None) -> None:
-        self.model, self.recipe, self.labelled = model, model.recipe, labelled
+        self.recipe, self.prior, self.split, self.labelled = model.recipe, model.prior, model.split, labelled
         self.nets: dict[str, nn.Module] = {"encoder": model.encoder, "decoder": model.decoder}
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Adam over encoder and decoder (thesis §4.8.1)."""
-        return _adam(self.model.parameters(), self.recipe.learning_rate)
+        return _adam(self.nets, self.recipe.learning_rate)
 
     def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
         """The one loss of this batch."""
         x, labels = batch
-        training = torch.is_grad_enabled()
-        if self.labelled is None or not training:
-            yield "model", self._supervised(self._moved(x, generator) if training else x, labels, generator)
+        if self.labelled is None:
+            yield "model", self._supervised(_moved(x, self.recipe.shift, generator), labels, generator)
         else:
             yield "model", self._semi_supervised(x, generator)
 
-    def _moved(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        return shifted(x, self.recipe.shift, generator) if self.recipe.shift else x
+    def validation_loss(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
+        """Eq 4.6 of held-out images where they are."""
+        return self._supervised(*batch, generator)
 
     def _coded(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Mean and log-variance of Q(Z|x), a draw from it, and its reconstruction."""
-        mean, log_variance = self.model.split(self.nets["encoder"](x))
+        mean, log_variance = self.split(self.nets["encoder"](x))
         noise = torch.randn(mean.shape, generator=generator, device=mean.device)
         z = mean + (0.5 * log_variance).exp() * noise
         return mean, log_variance, z, self.nets["decoder"](z)
 
     def _supervised(self, x: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        prior = self.model.prior.to(x.device)
+        prior = self.prior.to(x.device)
         code, log_variance, _, reconstruction = self._coded(x, generator)
         goal, alpha = prior.means[labels], self.recipe.alpha
         if self.recipe.learned_variance:
@@ -68,8 +73,8 @@ class MixtureObjective:
         half = len(x) // 2
         rows = torch.randint(len(self.labelled[0]), (half,), generator=generator, device=generator.device).cpu()
         known, labels = (part[rows].to(x.device) for part in self.labelled)
-        both = self._moved(torch.cat([known, x[half:]]), generator)
-        prior, alpha = self.model.prior.to(x.device), self.recipe.alpha
+        both = _moved(torch.cat([known, x[half:]]), self.recipe.shift, generator)
+        prior, alpha = self.prior.to(x.device), self.recipe.alpha
         code, _, z, reconstruction = self._coded(both, generator)
         labelled, unlabelled = slice(half), slice(half, None)
         supervised = supervised_loss(
@@ -79,26 +84,28 @@ class MixtureObjective:
         return 0.5 * (supervised + free)
 
 
-class ClassifierObjective:
+class LabelObjective:
     """Cross-entropy, on images as they are or as an attack on the network of this moment leaves them."""
 
     def __init__(self, model: CNN) -> None:
-        self.model, self.recipe = model, model.recipe
+        self.model, self.recipe = model, model.recipe  # attacks need the plain network, whose passes nobody averages
         self.nets: dict[str, nn.Module] = {"classifier": model}
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Adam."""
-        return _adam(self.model.parameters(), self.recipe.learning_rate)
+        return _adam(self.nets, self.recipe.learning_rate)
 
     def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
         """The one loss of this batch."""
         x, labels = batch
-        net = self.nets["classifier"]
-        if torch.is_grad_enabled() and self.recipe.shift:
-            x = shifted(x, self.recipe.shift, generator)
+        yield "model", self.validation_loss((_moved(x, self.recipe.shift, generator), labels), generator)
+
+    def validation_loss(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
+        """Of held-out images where they are, attacked like training's."""
+        x, labels = batch
         if self.recipe.epsilon:
             x = self._attacked(x, labels, generator)
-        yield "model", F.cross_entropy(net(x), labels)
+        return F.cross_entropy(self.nets["classifier"](x), labels)
 
     def _attacked(self, x: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """The inner maximum of adversarial training (Madry et al., 2018)."""
@@ -114,7 +121,7 @@ class MagNetObjective:
     """Cross-entropy for the classifier, squared error of slightly noisy images for the autoencoder, as one sum."""
 
     def __init__(self, model: MagNet) -> None:
-        self.model, self.recipe = model, model.recipe
+        self.recipe = model.recipe
         self.nets: dict[str, nn.Module] = {
             "classifier": model.classifier,
             "encoder": model.encoder,
@@ -123,16 +130,19 @@ class MagNetObjective:
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Adam."""
-        return _adam(self.model.parameters(), self.recipe.learning_rate)
+        return _adam(self.nets, self.recipe.learning_rate)
 
     def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
         """The one loss of this batch; the networks share no weight, so the sum trains each by itself."""
         x, labels = batch
-        if torch.is_grad_enabled() and self.recipe.shift:
-            x = shifted(x, self.recipe.shift, generator)
+        yield "model", self.validation_loss((_moved(x, self.recipe.shift, generator), labels), generator)
+
+    def validation_loss(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
+        """The same of held-out images where they are."""
+        x, labels = batch
         noisy = x + 0.1 * torch.randn(x.shape, generator=generator, device=x.device)
         rebuilt = self.nets["decoder"](self.nets["encoder"](noisy.clamp(0, 1)))
-        yield "model", F.cross_entropy(self.nets["classifier"](x), labels) + reconstruction_error(x, rebuilt).mean()
+        return F.cross_entropy(self.nets["classifier"](x), labels) + reconstruction_error(x, rebuilt).mean()
 
 
 def few_labels(training: data.ImageData, per_class: int, seed: int) -> tuple[Tensor, Tensor]:

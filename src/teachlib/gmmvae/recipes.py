@@ -158,3 +158,12 @@ def from_dict(values: dict[str, Any]) -> Recipe:
         return Recipe(**values)
     except TypeError:
         raise TeachlibError(f"not a recipe of the GMM-VAE chapter: {values}") from None
+
+
+def load(dataset: str, split: str, *, scale: str | Scale | None = None, limit: int | None = None) -> data.ImageData:
+    """A split at the size that this chapter's networks take; see :func:`image_size`.
+
+    Raises:
+        TeachlibError: as :func:`teachlib.data.load`.
+    """
+    return data.load(dataset, split, size=image_size(dataset, Scale.of(scale)), limit=limit)

@@ -21,16 +21,25 @@ DIMENSION = 64
 class FeatureClassifier(nn.Module):
     """Four convolutions and a linear layer, all with batch norm, to 64 features; then a linear classifier.
 
-    Shapes: (N, 1, 32, 32) in [0, 1] → (N, classes) logits; :meth:`features` → (N, 64).
+    Shapes: (N, channels, size, size) in [0, 1] → (N, classes) logits; :meth:`features` → (N, 64).
+
+    Args:
+        classes: number of classes.
+        channels: of the images.
+        size: side of the images in pixels, a multiple of 8.
+        width: filters of the first convolution.
     """
 
-    def __init__(self, classes: int = 10) -> None:
+    def __init__(self, classes: int = 10, *, channels: int = 1, size: int = 32, width: int = 16) -> None:
         super().__init__()
+        self.channels, self.size = channels, size
+        filters = (channels, width, 2 * width, 4 * width, 4 * width)
         layers: list[nn.Module] = []
-        for before, after, stride in ((1, 16, 1), (16, 32, 2), (32, 64, 2), (64, 64, 2)):
+        for before, after, stride in zip(filters, filters[1:], (1, 2, 2, 2), strict=False):
             layers += [nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
         self.convolutions = nn.Sequential(*layers)
-        self.penultimate = nn.Sequential(nn.Linear(64 * 16, DIMENSION, bias=False), nn.BatchNorm1d(DIMENSION))
+        flat = filters[-1] * (size // 8) ** 2
+        self.penultimate = nn.Sequential(nn.Linear(flat, DIMENSION, bias=False), nn.BatchNorm1d(DIMENSION))
         self.head = nn.Linear(DIMENSION, classes)
 
     def features(self, x: Tensor) -> Tensor:
@@ -76,8 +85,13 @@ def degrade(x: Tensor, generator: torch.Generator) -> Tensor:
     )
 
 
-class ClassifierObjective:
-    """Cross-entropy on degraded copies."""
+class FeatureObjective:
+    """Cross-entropy on degraded copies; in validation too, with noise of its own.
+
+    Args:
+        model: to train.
+        learning_rate: Adam's.
+    """
 
     def __init__(self, model: FeatureClassifier, learning_rate: float = 2e-3) -> None:
         self.nets: dict[str, nn.Module] = {"classifier": model}
@@ -89,9 +103,13 @@ class ClassifierObjective:
 
     def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
         """The one loss of this batch."""
+        yield "classifier", self.validation_loss(batch, generator)
+
+    def validation_loss(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
+        """The same of held-out images."""
         x, labels = batch
         # The batch is in random order, so that the quarters of ``degrade`` are random samples.
-        yield "classifier", F.cross_entropy(self.nets["classifier"](degrade(x, generator)), labels)
+        return F.cross_entropy(self.nets["classifier"](degrade(x, generator)), labels)
 
 
 @lru_cache(maxsize=4)
@@ -103,32 +121,59 @@ def feature_classifier(dataset: str) -> FeatureClassifier:
     """
     name = f"features-{dataset}"
     if name not in zoo.names():
-        raise TeachlibError(f"no feature classifier for '{dataset}' in the zoo; it has: {', '.join(zoo.names())}")
-    tensors, _ = zoo.read(name)
-    model = FeatureClassifier()
+        kept = ", ".join(known for known in zoo.names() if known.startswith("features-"))
+        raise TeachlibError(
+            f"no feature classifier for '{dataset}' in the zoo, which has {kept}; train one: "
+            f"'teachlib train features --dataset {dataset}', or measure with --extractor untrained"
+        )
+    tensors, card = zoo.read(name)
+    # Cards of the first classifiers say nothing of sizes: they are the defaults.
+    sizes = {key: card["recipe"][key] for key in ("channels", "size", "width") if key in card["recipe"]}
+    model = FeatureClassifier(card["recipe"].get("classes", 10), **sizes)
     load_weights(model, part(tensors, "classifier"), source=name)
     return model.eval()
 
 
 @torch.no_grad()
-def classifier_features(dataset: str, images: Tensor, *, batch_size: int = 500) -> Tensor:
-    """Features of 32×32 images by the zoo's classifier of ``dataset``.
-
-    A Fréchet distance between them is called ``FD-<dataset>``, never FID: nobody should compare it with a published
-    number.
+def features_of(model: FeatureClassifier, images: Tensor, *, batch_size: int = 500) -> Tensor:
+    """Features of images, which are resized where the classifier was trained on others.
 
     Args:
-        dataset: whose classifier.
-        images: (N, 1, 32, 32) in [0, 1].
+        model: in evaluation mode.
+        images: (N, C, H, W) in [0, 1], C as the classifier has it.
         batch_size: images at a time.
 
     Returns:
         (N, 64) float32.
 
     Raises:
-        TeachlibError: no such classifier; images of another shape.
+        TeachlibError: images of other channels, or none.
     """
-    if images.shape[1:] != (1, 32, 32):
-        raise TeachlibError(f"images of shape {tuple(images.shape)}; expected (N, 1, 32, 32)")
-    model = feature_classifier(dataset)
-    return torch.cat([model.features(chunk) for chunk in images.split(batch_size)])
+    if images.ndim != 4 or images.shape[1] != model.channels or not len(images):
+        raise TeachlibError(f"images of shape {tuple(images.shape)}; expected (N, {model.channels}, H, W)")
+    side = (model.size, model.size)
+    parts = []
+    for chunk in images.split(batch_size):
+        fits = chunk.shape[2:] == side
+        parts.append(model.features(chunk if fits else F.interpolate(chunk, size=side, mode="bilinear")))
+    return torch.cat(parts)
+
+
+def classifier_features(dataset: str, images: Tensor, *, batch_size: int = 500) -> Tensor:
+    """Features of images by the zoo's classifier of ``dataset``.
+
+    A Fréchet distance between them is called ``FD-<dataset>``, never FID: nobody should compare it with a published
+    number.
+
+    Args:
+        dataset: whose classifier.
+        images: (N, C, H, W) in [0, 1].
+        batch_size: images at a time.
+
+    Returns:
+        (N, 64) float32.
+
+    Raises:
+        TeachlibError: no such classifier; images of other channels.
+    """
+    return features_of(feature_classifier(dataset), images, batch_size=batch_size)

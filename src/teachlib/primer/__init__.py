@@ -1,6 +1,7 @@
 """The density-estimation primer (thesis chapter 2, and §5.2)."""
 
 from teachlib.primer.autoregressive import MADE, MixtureMADE, PixelCNN, Recurrent
+from teachlib.primer.chapter import CHAPTER
 from teachlib.primer.classical import (
     Histogram,
     KernelDensity,
@@ -29,10 +30,12 @@ from teachlib.primer.objective import LossObjective
 from teachlib.primer.pixels import bits_per_dimension, dequantize, from_levels, quantize, to_levels
 from teachlib.primer.recipes import RECIPES, Recipe, recipe
 from teachlib.primer.regression import MixtureDensityNetwork, Regression
-from teachlib.primer.train import from_zoo, open_run, train
 from teachlib.primer.vae import VAE, discretized_logistic_log_prob, kl_to_standard_normal
 
+train, open_run, from_zoo = CHAPTER.train, CHAPTER.open_run, CHAPTER.from_zoo
+
 __all__ = [
+    "CHAPTER",
     "MADE",
     "RECIPES",
     "VAE",

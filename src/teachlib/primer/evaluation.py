@@ -5,16 +5,13 @@ import time
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from teachlib import zoo
 from teachlib.data import ImageData
-from teachlib.metrics import classifier_features, frechet_between, prd, statistics_of
+from teachlib.metrics import Extractor, classifier_features, frechet_between, prd, statistics_of
 from teachlib.primer.images import Bounds, Estimates, Evaluates, abilities
 from teachlib.primer.pixels import bits_per_dimension
 
-FEATURE_SIDE = 32  # pixels a side, as the feature classifiers take them
 BATCH = 500  # images at a time: 10,000 at once would not fit into memory
 
 
@@ -26,8 +23,7 @@ class Evaluation:
         per_image: bits per dimension of each test image, (N,), all of them whatever ``samples`` says; ``None`` where
             the model has no likelihood.
         likelihood: ``exact``, ``density``, ``bound``, ``estimate`` or ``–``, see :func:`abilities`.
-        distance: relative Fréchet distance between samples and test images; this and the next two are NaN where the
-            zoo has no feature classifier for the data set.
+        distance: Fréchet distance between samples and test images; this and the next two are NaN without an extractor.
         precision: F_⅛ of the precision-recall curve.
         recall: F_8 of it.
         parameters: learned numbers, or stored ones of a classical model.
@@ -62,15 +58,9 @@ class Evaluation:
         }
 
 
-def features(dataset: str, images: Tensor) -> Tensor:
-    """Of the data set's classifier, from images of any side: (N, C, H, W) → (N, 64)."""
-    side = (FEATURE_SIDE, FEATURE_SIDE)
-    return classifier_features(dataset, F.interpolate(images, size=side, mode="bilinear", align_corners=False))
-
-
 def sample_distance(drawn: Tensor, real: Tensor, dataset: str = "digits") -> float:
     """Relative Fréchet distance between two sets of images by the data set's classifier."""
-    sides = [statistics_of(features(dataset, images)) for images in (drawn, real)]
+    sides = [statistics_of(classifier_features(dataset, images)) for images in (drawn, real)]
     return frechet_between(sides[0], sides[1], relative=True)
 
 
@@ -88,19 +78,28 @@ def log_prob(model: nn.Module, x: Tensor, generator: torch.Generator, labels: Te
     return model.log_prob_estimate(x, generator) if isinstance(model, Estimates) else None
 
 
-def evaluate(model: nn.Module, test: ImageData, *, seed: int = 0, samples: int = 10_000) -> Evaluation:
+def evaluate(
+    model: nn.Module,
+    test: ImageData,
+    *,
+    seed: int = 0,
+    samples: int = 10_000,
+    conditional: bool = False,
+    extractor: Extractor | None = None,
+) -> Evaluation:
     """Measure one image model of the primer.
 
     Args:
-        model: of :mod:`teachlib.primer.images`, in evaluation mode, on the CPU; a conditional one gets the test
-            images' classes, for its likelihood and for its samples.
+        model: of :mod:`teachlib.primer.images`, in evaluation mode, on the CPU.
         test: images that training never saw.
         seed: of samples, noise and k-means.
         samples: drawn, at most as many as there are test images.
+        conditional: measure p(x | class): the test images' classes are given, for likelihood and samples.
+        extractor: of features; ``None``: no distances are measured.
     """
     count, generator = min(samples, len(test)), torch.Generator().manual_seed(seed)
     x, classes = test[:]
-    labels = classes if getattr(model, "classes", 0) else None
+    labels = classes if conditional else None
     parts = [
         log_prob(model, x[rows], generator, None if labels is None else labels[rows]) for rows in _batches(len(test))
     ]
@@ -113,7 +112,7 @@ def evaluate(model: nn.Module, test: ImageData, *, seed: int = 0, samples: int =
         ]
     )
     milliseconds = 1000 * (time.perf_counter() - started) / count
-    distance, precision, recall = _quality(drawn, x[:count], test.name, seed)
+    distance, precision, recall = _quality(drawn, x[:count], extractor, seed)
     return Evaluation(
         per_image=bits_per_dimension(torch.cat(nats), x[0].numel()) if nats else None,
         likelihood=abilities(model)["evaluate"],
@@ -130,8 +129,9 @@ def _batches(count: int) -> tuple[Tensor, ...]:
     return torch.arange(count).split(BATCH)
 
 
-def _quality(drawn: Tensor, real: Tensor, dataset: str, seed: int) -> tuple[float, float, float]:
-    if f"features-{dataset}" not in zoo.names():
+def _quality(drawn: Tensor, real: Tensor, chosen: Extractor | None, seed: int) -> tuple[float, float, float]:
+    if chosen is None:
         return math.nan, math.nan, math.nan
-    curve = prd(features(dataset, real), features(dataset, drawn), seed=seed)
-    return sample_distance(drawn, real, dataset), curve.f1_8, curve.f8
+    theirs, ours = chosen.features(real), chosen.features(drawn)
+    curve = prd(theirs, ours, seed=seed)
+    return chosen.between(ours, statistics_of(theirs)), curve.f1_8, curve.f8

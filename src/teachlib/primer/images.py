@@ -26,7 +26,7 @@ Shape = tuple[int, int, int]
 
 
 @runtime_checkable
-class Samples(Protocol):
+class Draws(Protocol):
     """Draws new images."""
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
@@ -96,7 +96,7 @@ def abilities(model: object) -> dict[str, str]:
     if likelihood == "exact" and isinstance(model, ImageFlow | _Fitted):
         likelihood = "density"  # of dequantized pixels, exact; of the pixels themselves a bound, by Jensen's inequality
     return {
-        "sample": _yes(model, Samples),
+        "sample": _yes(model, Draws),
         "evaluate": likelihood,
         "infer": _yes(model, Infers),
         "compress": _yes(model, Compresses),

@@ -24,4 +24,8 @@ class LossObjective:
 
     def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
         """The one loss of a batch."""
-        yield "model", self.nets["model"].loss(*batch, generator)  # type: ignore[operator]
+        yield "model", self.validation_loss(batch, generator)
+
+    def validation_loss(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
+        """The model's own loss."""
+        return self.nets["model"].loss(*batch, generator)  # type: ignore[operator]

@@ -63,6 +63,7 @@ class Recipe:
         steps: updates in all.
         learning_rate: Adam's.
         batch_size: images a step, over all devices.
+        conditional: whether p(x | class) is what is learned and measured.
     """
 
     name: str
@@ -74,6 +75,17 @@ class Recipe:
     steps: int = 0
     learning_rate: float = 1e-3
     batch_size: int = 100
+    conditional: bool = False
+
+    @property
+    def plateau_patience(self) -> None:
+        """Learning rates stay as they are."""
+        return None
+
+    @property
+    def label(self) -> str:
+        """What runs and rows are called after."""
+        return f"{self.name}-conditional" if self.conditional else self.name
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for checkpoints and results."""
@@ -114,7 +126,7 @@ def recipe(
         scale: ``ci`` and ``laptop`` have the small sizes, ``paper`` the large ones.
         width: other than the recipe's.
         steps: other than the scale's.
-        conditional: learn p(x | class). Diffusion always does, and hides some classes, so that it can do without.
+        conditional: learn p(x | class). Diffusion then hides a tenth of the classes, so that it can do without.
 
     Raises:
         TeachlibError: unknown recipe, data set or scale; a width or number of steps below one; a model without a
@@ -134,8 +146,7 @@ def recipe(
         raise TeachlibError(f"{name} has no conditional version; these have: {', '.join(_CONDITIONAL)}")
     if conditional and found.classes < 2:
         raise TeachlibError(f"{dataset}: {found.classes} classes; p(x | class) needs two: a folder each")
-    if conditional or name == "primer-diffusion":
-        settings = settings | {"classes": found.classes}
+    settings = settings | ({"classes": found.classes if conditional else 0} if name in _CONDITIONAL else {})
     return Recipe(
         name=name,
         dataset=dataset,
@@ -145,6 +156,7 @@ def recipe(
         model=settings,
         steps=steps or (_CI_STEPS if chosen is Scale.CI else full_steps),
         learning_rate=rate,
+        conditional=conditional,
     )
 
 
@@ -157,6 +169,8 @@ def from_dict(values: dict[str, Any]) -> Recipe:
     if values.get("name") not in _MODELS:
         raise unknown("recipe", str(values.get("name")), RECIPES)
     try:
-        return Recipe(**{**values, "shape": tuple(values["shape"])})
+        # Before recipes said so, all with classes were measured by class, and diffusion had them in any case.
+        classes = 0 if values["name"] == "primer-diffusion" else values["model"].get("classes", 0)
+        return Recipe(**{"conditional": classes > 0, **values, "shape": tuple(values["shape"])})
     except (TypeError, KeyError):
         raise TeachlibError(f"not a recipe of the primer: {values}") from None

@@ -1,5 +1,6 @@
 """Regularized autoencoders and ex-post density estimation (thesis chapter 3)."""
 
+from teachlib.rae.chapter import CHAPTER
 from teachlib.rae.density import (
     ESTIMATORS,
     Density,
@@ -28,11 +29,15 @@ from teachlib.rae.losses import (
 )
 from teachlib.rae.models import Autoencoder, AutoencoderObjective
 from teachlib.rae.penalties import gradient_penalty
-from teachlib.rae.recipes import RECIPES, Recipe, recipe
+from teachlib.rae.recipes import RECIPES, Recipe, load, recipe
 from teachlib.rae.second_stage import SecondStage, fit_second_stage
-from teachlib.rae.train import from_zoo, load, open_run, train
+from teachlib.rae.tables import DISPLAY_NAMES, published
+
+train, open_run, from_zoo = CHAPTER.train, CHAPTER.open_run, CHAPTER.from_zoo
 
 __all__ = [
+    "CHAPTER",
+    "DISPLAY_NAMES",
     "ESTIMATORS",
     "RECIPES",
     "Autoencoder",
@@ -64,6 +69,7 @@ __all__ = [
     "mmd",
     "negative_elbo",
     "open_run",
+    "published",
     "rae_loss",
     "recipe",
     "reconstruction_loss",

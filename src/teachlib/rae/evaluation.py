@@ -1,6 +1,5 @@
 """One row of thesis Tables 3.1 and A.2 for a trained autoencoder (App. A.1.3, A.1.4)."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -12,9 +11,8 @@ from teachlib.errors import require_at_least
 from teachlib.metrics import (
     PRD,
     DensityCoverage,
-    FeatureStatistics,
+    Extractor,
     density_coverage,
-    frechet_between,
     prd,
     statistics_of,
 )
@@ -24,7 +22,6 @@ from teachlib.rae.models import Autoencoder
 from teachlib.rae.recipes import Recipe
 from teachlib.rae.second_stage import Kind, fit_second_stage
 
-Extractor = Callable[[Tensor], Tensor]
 CHUNK = 500
 
 
@@ -70,8 +67,8 @@ class Evaluation:
 
     Attributes:
         distances: ``reconstruction``, ``normal``, ``mixture``, ``interpolation``, and ``floor``, the distance between
-            real validation and test images. Relative Fréchet distances: divided by the total variance of the test
-            set's features, so that 0 is equal and numbers of different extractors can be set side by side.
+            real validation and test images. Fréchet distances, all but FID relative: divided by the total variance of
+            the test set's features, so that numbers of different extractors can be set side by side.
         curves: precision–recall of ``normal`` and ``mixture`` samples against the test set.
         neighbourhoods: density and coverage of the same.
         squared_error: ‖x − x̂‖² of an image, averaged over validation images.
@@ -117,7 +114,7 @@ def evaluate(
         train: training images.
         validation: images that training never saw.
         test: the set to compare with.
-        extractor: images (N, C, H, W) in [0, 1] → features (N, F).
+        extractor: of features; see :func:`teachlib.metrics.extractor`.
         seed: of samples, pairs and k-means.
         count: images a distance at most; the thesis: 10,000.
 
@@ -132,15 +129,17 @@ def evaluate(
     mixture = cast(MixtureDensity, fitted["mixture"])
     originals = validation.first(count)[:][0]
     reconstructions = decode_all(model, held_out)
-    real = extractor(test.first(count)[:][0])
+    extract = extractor.features
+    real = extract(test.first(count)[:][0])
     pairs = held_out[torch.randint(len(held_out), (2, count), generator=generator)]
     middle = spherical(pairs[0], pairs[1], torch.tensor([0.5]))[:, 0]
-    features = {"floor": extractor(originals), "reconstruction": extractor(reconstructions)}
+    features = {"floor": extract(originals), "reconstruction": extract(reconstructions)}
     for kind, density in fitted.items():
-        features[kind] = extractor(decode_all(model, density.sample(count, generator)))
-    features["interpolation"] = extractor(decode_all(model, middle))
+        features[kind] = extract(decode_all(model, density.sample(count, generator)))
+    features["interpolation"] = extract(decode_all(model, middle))
+    against = statistics_of(real)
     return Evaluation(
-        distances=_distances(features, statistics_of(real)),
+        distances={kind: extractor.between(found, against) for kind, found in features.items()},
         curves={kind: prd(real, features[kind], seed=seed) for kind in fitted},
         neighbourhoods={kind: density_coverage(real, features[kind]) for kind in fitted},
         squared_error=(originals - reconstructions).square().flatten(1).sum(1).mean().item(),
@@ -150,7 +149,3 @@ def evaluate(
         },
         samples=count,
     )
-
-
-def _distances(features: dict[str, Tensor], real: FeatureStatistics) -> dict[str, float]:
-    return {kind: frechet_between(statistics_of(f), real, relative=True) for kind, f in features.items()}

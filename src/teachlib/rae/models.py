@@ -94,12 +94,13 @@ class AutoencoderObjective:
     """
 
     def __init__(self, model: Autoencoder) -> None:
-        self.model, self.recipe = model, model.recipe
+        self.recipe, self.split = model.recipe, model.split
         self.nets: dict[str, nn.Module] = {"encoder": model.encoder, "decoder": model.decoder}
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Adam over the whole autoencoder (thesis App. A.1.2)."""
-        return {"autoencoder": torch.optim.Adam(self.model.parameters(), lr=self.recipe.learning_rate, fused=True)}
+        parameters = [weight for net in self.nets.values() for weight in net.parameters()]
+        return {"autoencoder": torch.optim.Adam(parameters, lr=self.recipe.learning_rate, fused=True)}
 
     def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
         """The one loss of this batch."""
@@ -114,13 +115,22 @@ class AutoencoderObjective:
         """
         if self.recipe.stochastic:
             return self._variational_loss(x, generator)
-        return self._deterministic_loss(x, generator)
+        return self._penalized(x, self._encoded(x, generator), generator, self._penalty_now(generator))
+
+    def validation_loss(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
+        """The same of held-out images; a gradient penalty is computed for every batch, whatever training's share."""
+        x, weight = batch[0], self.recipe.gradient_weight
+        if not weight:
+            return self.loss(x, generator)
+        z = self._encoded(x, generator)
+        with torch.enable_grad():  # the penalty is a gradient
+            return self._penalized(x, z.detach().requires_grad_(), generator, weight).detach()
 
     def _variational_loss(self, x: Tensor, generator: torch.Generator) -> Tensor:
         recipe = self.recipe
         outputs = self.nets["encoder"](x)
         if recipe.deviation is None:
-            mean, log_variance = self.model.split(outputs)
+            mean, log_variance = self.split(outputs)
             divergence = kl_divergence(mean, log_variance)
         else:
             mean, log_variance = outputs, torch.full_like(outputs, recipe.deviation).log() * 2
@@ -134,17 +144,12 @@ class AutoencoderObjective:
         assert recipe.kl_weight is not None
         return error + recipe.kl_weight * divergence.mean()
 
-    def _deterministic_loss(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        recipe = self.recipe
-        z = self._encoded(x, generator)
-        weight = recipe.gradient_weight
-        if weight and not z.requires_grad:  # in validation: the penalty needs a graph, and is always computed
-            with torch.enable_grad():
-                return self._penalized(x, z.detach().requires_grad_(), generator, weight).detach()
-        if weight and recipe.gradient_share < 1:
-            now = torch.rand((), generator=generator, device=generator.device).item() < recipe.gradient_share
-            weight = weight / recipe.gradient_share if now else 0.0
-        return self._penalized(x, z, generator, weight)
+    def _penalty_now(self, generator: torch.Generator) -> float:
+        """The weight of this batch's gradient penalty: zero for all but a share of them, which then counts for all."""
+        weight, share = self.recipe.gradient_weight, self.recipe.gradient_share
+        if not weight or share == 1:
+            return weight
+        return weight / share if torch.rand((), generator=generator, device=generator.device).item() < share else 0.0
 
     def _encoded(self, x: Tensor, generator: torch.Generator) -> Tensor:
         edge = self.recipe.input_noise
@@ -155,9 +160,9 @@ class AutoencoderObjective:
 
     def _penalized(self, x: Tensor, z: Tensor, generator: torch.Generator, gradient_weight: float) -> Tensor:
         """Eq 3.11 with the recipe's terms; those of weight zero cost nothing."""
-        recipe, decoder = self.recipe, self.model.decoder
+        recipe, decoder = self.recipe, self.nets["decoder"]
         released = recipe.variant == "released"
-        reconstruction = self.nets["decoder"](z)
+        reconstruction = decoder(z)
         loss = (x - reconstruction).square().mean() if released else reconstruction_loss(x, reconstruction)
         if recipe.beta:
             loss = loss + recipe.beta * (z.square().mean() if released else latent_penalty(z))

@@ -294,3 +294,12 @@ def from_dict(values: dict[str, Any]) -> Recipe:
         return Recipe(**values)
     except TypeError:
         raise TeachlibError(f"not a recipe of the RAE chapter: {values}") from None
+
+
+def load(dataset: str, split: str, *, limit: int | None = None) -> data.ImageData:
+    """A split at the size that this chapter's networks take: 64×64 pixels for CelebA, else 32×32.
+
+    Raises:
+        TeachlibError: as :func:`teachlib.data.load`; images of which the chapter has no network.
+    """
+    return data.load(dataset, split, size=64 if like(dataset) == "celeba" else 32, limit=limit)

@@ -23,29 +23,37 @@ def folder() -> Path:
     return Path(str(files("teachlib.zoo")))
 
 
-def names() -> list[str]:
-    """The models of the zoo, e.g. ``rae-l2-glyphs``."""
-    return sorted(card_file.stem for card_file in folder().glob("*.json"))
+def names(where: Path | None = None) -> list[str]:
+    """The models of the zoo, e.g. ``rae-l2-glyphs``; with ``where``, of a zoo in that folder."""
+    return sorted(card_file.stem for card_file in (where or folder()).glob("*.json"))
 
 
-def card(name: str) -> dict[str, Any]:
+def card(name: str, where: Path | None = None) -> dict[str, Any]:
     """How a model was made and how good it is: recipe, seed, data hash, command, metrics, hash of the weights.
+
+    Args:
+        name: of the model.
+        where: folder of another zoo than the one that ships.
 
     Raises:
         TeachlibError: no such model.
     """
-    if name not in names():
-        raise unknown("zoo model", name, names())
-    return json.loads((folder() / f"{name}.json").read_text())
+    if name not in names(where):
+        raise unknown("zoo model", name, names(where))
+    return json.loads(((where or folder()) / f"{name}.json").read_text())
 
 
-def read(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read(name: str, where: Path | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Weights, as float32, and card of a model.
+
+    Args:
+        name: of the model.
+        where: folder of another zoo than the one that ships.
 
     Raises:
         TeachlibError: no such model, or its file is not the one the card describes.
     """
-    described, file = card(name), folder() / f"{name}.safetensors"
+    described, file = card(name, where), (where or folder()) / f"{name}.safetensors"
     if not file.is_file():
         raise TeachlibError(f"{file}: missing; reinstall teachlib")
     found = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -57,7 +65,7 @@ def read(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}, described
 
 
-def add(name: str, checkpoint: str | Path, description: Mapping[str, Any]) -> Path:
+def add(name: str, checkpoint: str | Path, description: Mapping[str, Any], *, where: Path | None = None) -> Path:
     """Put the weights of a run into the zoo, with a card.
 
     Matrices and kernels become float16; biases and batch-norm statistics stay as they are.
@@ -66,6 +74,7 @@ def add(name: str, checkpoint: str | Path, description: Mapping[str, Any]) -> Pa
         name: of the new model.
         checkpoint: of :func:`teachlib.training.fit`.
         description: for the card: recipe, seed, data hash, command, metrics, device.
+        where: folder of another zoo than the one that ships.
 
     Returns:
         The card's file.
@@ -75,7 +84,7 @@ def add(name: str, checkpoint: str | Path, description: Mapping[str, Any]) -> Pa
     """
     tensors, header = read_checkpoint(checkpoint)
     weights = {key: value.half() if value.ndim > 1 else value for key, value in part(tensors, "model").items()}
-    file = folder() / f"{name}.safetensors"
+    file = (where or folder()) / f"{name}.safetensors"
     write_checkpoint(file, weights, {"step": header["step"]})
     if file.stat().st_size > LARGEST:
         file.unlink()
@@ -86,7 +95,7 @@ def add(name: str, checkpoint: str | Path, description: Mapping[str, Any]) -> Pa
         "parameters": sum(value.numel() for key, value in weights.items() if _is_parameter(key)),
         "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
     }
-    card_file = folder() / f"{name}.json"
+    card_file = file.with_suffix(".json")
     write_atomically(card_file, (json.dumps(written, indent=1, ensure_ascii=False) + "\n").encode())
     return card_file
 

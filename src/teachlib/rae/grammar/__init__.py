@@ -1,6 +1,7 @@
 """Structured objects: autoencoders of expressions and molecules, by their grammars (thesis §3.8.2)."""
 
 from teachlib.rae.grammar.cfg import EXPRESSIONS, SMILES, Grammar, Production
+from teachlib.rae.grammar.chapter import CHAPTER
 from teachlib.rae.grammar.codecs import CharacterCodec, Codec, RuleCodec, majority
 from teachlib.rae.grammar.evaluation import (
     PRIORS,
@@ -23,6 +24,7 @@ from teachlib.rae.grammar.recipes import RECIPES, SequenceRecipe, recipe
 from teachlib.rae.grammar.search import ExactProcess, Field, Found, Surrogate, expected_improvement, propose, search
 from teachlib.rae.grammar.sparse import SparseProcess
 from teachlib.rae.grammar.strings import LANGUAGES, Derivations, Language, StringData, language, load
+from teachlib.rae.grammar.tables import published
 from teachlib.rae.grammar.targets import (
     evaluate_expression,
     expression_score,
@@ -30,9 +32,11 @@ from teachlib.rae.grammar.targets import (
     log_p,
     penalized_log_p,
 )
-from teachlib.rae.grammar.train import from_zoo, open_run, train
+
+train, open_run, from_zoo = CHAPTER.train, CHAPTER.open_run, CHAPTER.from_zoo
 
 __all__ = [
+    "CHAPTER",
     "EXPRESSIONS",
     "LANGUAGES",
     "PRIORS",
@@ -72,6 +76,7 @@ __all__ = [
     "open_run",
     "penalized_log_p",
     "propose",
+    "published",
     "recipe",
     "released_sequence_loss",
     "score",

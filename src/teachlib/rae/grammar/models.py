@@ -125,16 +125,21 @@ class SequenceObjective:
     """
 
     def __init__(self, model: SequenceAutoencoder) -> None:
-        self.model, self.recipe = model, model.recipe
+        self.recipe, self.codec = model.recipe, model.codec
         self.nets: dict[str, nn.Module] = {"encoder": model.encoder, "decoder": model.decoder}
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Adam over the whole autoencoder."""
-        return {"autoencoder": torch.optim.Adam(self.model.parameters(), lr=self.recipe.learning_rate, fused=True)}
+        parameters = [weight for net in self.nets.values() for weight in net.parameters()]
+        return {"autoencoder": torch.optim.Adam(parameters, lr=self.recipe.learning_rate, fused=True)}
 
     def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
         """The one loss of this batch."""
         yield "autoencoder", self.loss(batch[0], generator)
+
+    def validation_loss(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
+        """The same of held-out strings."""
+        return self.loss(batch[0], generator)
 
     def loss(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
         """Eq 3.5 with a log-likelihood, or Eq 3.11 with it, by the recipe.
@@ -146,7 +151,7 @@ class SequenceObjective:
         recipe, outputs = self.recipe, self.nets["encoder"](tokens)
         if not recipe.stochastic:
             loss = self._reconstruction(outputs, tokens) + recipe.beta * latent_penalty(outputs)
-            return loss + recipe.lambda_ * weight_penalty(self.model.decoder.parameters())
+            return loss + recipe.lambda_ * weight_penalty(self.nets["decoder"].parameters())
         if recipe.deviation is None:
             mean, log_variance = outputs.chunk(2, dim=1)
             divergence = kl_divergence(mean, log_variance)
@@ -160,7 +165,7 @@ class SequenceObjective:
         return self._reconstruction(z, tokens) + recipe.kl_weight * divergence.mean()
 
     def _reconstruction(self, z: Tensor, tokens: Tensor) -> Tensor:
-        logits, mask = self.nets["decoder"](z).float(), self.model.codec.mask(tokens)
+        logits, mask = self.nets["decoder"](z).float(), self.codec.mask(tokens)
         if self.recipe.variant == "released":
             return released_sequence_loss(logits, tokens, mask)
         return sequence_loss(logits, tokens, mask).mean()

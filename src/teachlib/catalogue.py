@@ -1,7 +1,16 @@
-"""What data exist: shape, classes, splits, terms, source and hash of each set."""
+"""What data exist: shape, classes, splits, terms, source and hash of each set.
 
+Known without torch, so that a name which does not exist is answered at once.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from teachlib.errors import unknown
+
+FOLDER = "folder:"
+"""What the name of a folder of the reader's own pictures begins with; see :mod:`teachlib.data.folder`."""
 
 
 @dataclass(frozen=True)
@@ -206,3 +215,23 @@ CATALOGUE = {
         ),
     )
 }
+
+
+def is_folder(name: str) -> bool:
+    """Whether a data set's name is that of a folder of pictures."""
+    return name.startswith(FOLDER)
+
+
+def refuse_unknown(name: str, others: Iterable[str] = ()) -> None:
+    """Answer a name that means nothing before anything is imported that could read data.
+
+    Args:
+        name: of the catalogue, a folder's, or one of ``others``.
+        others: names of data sets that belong to single chapters.
+
+    Raises:
+        TeachlibError: none of these, with the nearest name.
+    """
+    known = [*CATALOGUE, *others]
+    if not is_folder(name) and name not in known:
+        raise unknown("dataset", name, known)

@@ -1,0 +1,306 @@
+"""What a chapter offers to everything that chapters share; training and opening, which are the same for all.
+
+A chapter's package has a module ``chapter`` with one :class:`Chapter`, called ``CHAPTER``, and a line in
+:mod:`teachlib.registry`. The command line, the zoo's tool, the tables and the tests know nothing else of it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from teachlib import zoo
+from teachlib.checkpoints import load_weights, part, read_checkpoint
+from teachlib.checks import Exercise
+from teachlib.errors import TeachlibError
+from teachlib.tables import Table
+from teachlib.training import History, Objective, Samples, Schedule, Validates, fit
+
+
+class Recipe(Protocol):
+    """What every recipe has; a chapter's own is a frozen dataclass with more."""
+
+    @property
+    def name(self) -> str:
+        """Of the recipe."""
+        ...
+
+    @property
+    def dataset(self) -> str:
+        """What it is trained on."""
+        ...
+
+    @property
+    def scale(self) -> str:
+        """That its sizes were chosen for."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """Updates in all."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """Samples a step, over all devices."""
+        ...
+
+    @property
+    def plateau_patience(self) -> int | None:
+        """Validations without improvement before learning rates are halved; ``None``: never."""
+        ...
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for checkpoints and results."""
+        ...
+
+
+R = TypeVar("R", bound=Recipe)
+M = TypeVar("M", bound=nn.Module)
+D = TypeVar("D", bound=Samples)
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of ``teachlib train`` that only this chapter's recipes have; its name is an argument of ``recipe``.
+
+    Attributes:
+        help: one sentence.
+        default: decides the kind too: ``False`` makes a switch.
+    """
+
+    help: str
+    default: Any
+
+
+@dataclass(frozen=True)
+class Run(Generic[M]):
+    """One trained model that is to be measured.
+
+    Attributes:
+        model: on the CPU, in evaluation mode.
+        recipe: that it was trained by, as the checkpoint has it.
+        seed: of the training.
+    """
+
+    model: M
+    recipe: Mapping[str, Any]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a chapter says of the seeds of one recipe.
+
+    Attributes:
+        rows: name → number, a row a run, all with the same names.
+        facts: what the numbers rest on: metric, extractor, number of samples, hashes of the data.
+    """
+
+    rows: list[dict[str, float]]
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A model that the zoo ships.
+
+    Attributes:
+        recipe: its name.
+        dataset: that it is trained on, with seed 0 at laptop scale.
+        options: of the recipe.
+    """
+
+    recipe: str
+    dataset: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _name(recipe: Recipe) -> str:
+    return recipe.name
+
+
+def _nothing() -> dict[str, Any]:
+    return {}
+
+
+def _no_page() -> str:
+    return ""
+
+
+def plain_schedule(recipe: Recipe, seed: int, log_every: int) -> Schedule:
+    """Steps, batches and plateaus of a recipe that asks for nothing else."""
+    return Schedule(
+        steps=recipe.steps,
+        batch_size=recipe.batch_size,
+        seed=seed,
+        log_every=log_every,
+        plateau_patience=recipe.plateau_patience,
+    )
+
+
+@dataclass(frozen=True)
+class Chapter(Generic[R, M, D]):
+    """A chapter, to everything that does not belong to one.
+
+    Attributes:
+        key: in the registry and in checkpoints.
+        title: as messages name it, e.g. ``the RAE chapter``.
+        recipes: names of all recipes.
+        table: folder below ``--record`` that measured rows go to.
+        dataset: that recipes are trained on where none is named.
+        recipe: ``recipe(name, dataset, scale=…, width=…, steps=…, **options)`` → the recipe; refuses what it cannot do.
+        from_dict: the recipe that ``as_dict`` wrote.
+        load: recipe, split, limit → data to train on, of at most ``limit`` samples.
+        build: recipe, training data → the untrained model; ``None`` for the data where weights will be filled in.
+        parts: model → its networks, under the names that the objective trains them by.
+        objective: recipe, model, training data, seed → what :func:`teachlib.training.fit` trains.
+        measure: runs, samples at most, extractor → numbers. See ``teachlib evaluate``.
+        extracts: whether ``measure`` takes an extractor.
+        schedule: recipe, seed, steps between lines of the log → how to train.
+        label: what runs and rows of a recipe are called after.
+        options: name → option of ``recipe`` beyond those that every chapter has.
+        exercises: name → exercise, imported when asked for.
+        zoo: what of the chapter ships with the package.
+        tables: name → table.
+        page: the chapter's part of the page that sets the thesis's numbers beside measured ones, as Markdown.
+        commands: name → function with Typer's annotations, added to the command line.
+        data: name → data set that only this chapter reads.
+    """
+
+    key: str
+    title: str
+    recipes: tuple[str, ...]
+    table: str
+    dataset: str
+    recipe: Callable[..., R]
+    from_dict: Callable[[dict[str, Any]], R]
+    load: Callable[[R, str, int | None], D]
+    build: Callable[[R, D | None], M]
+    parts: Callable[[M], dict[str, nn.Module]]
+    objective: Callable[[R, M, D, int], Objective]
+    measure: Callable[[Sequence[Run[M]], int, str | None], Measured]
+    extracts: bool = False
+    schedule: Callable[[R, int, int], Schedule] = plain_schedule
+    label: Callable[[R], str] = _name
+    options: Mapping[str, Option] = field(default_factory=dict)
+    exercises: Callable[[], Mapping[str, Exercise]] = _nothing
+    zoo: tuple[Shipped, ...] = ()
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    page: Callable[[], str] = _no_page
+    commands: Mapping[str, Callable[..., None]] = field(default_factory=dict)
+    data: Mapping[str, "OwnData"] = field(default_factory=dict)
+
+    def train(
+        self,
+        recipe: R,
+        *,
+        seed: int = 0,
+        folder: str | Path | None = None,
+        resume: bool = False,
+        fabric: Fabric | None = None,
+        limit: int | None = None,
+        log_every: int = 50,
+        progress: bool = True,
+    ) -> tuple[M, History]:
+        """Train one recipe from its data set.
+
+        Args:
+            recipe: what to train.
+            seed: of weights, data order and noise.
+            folder: for checkpoint and log; ``None`` writes nothing.
+            resume: continue a run of the same settings.
+            fabric: devices and precision, already launched.
+            limit: only the first so many training samples.
+            log_every: steps between lines of the history.
+            progress: show a bar.
+
+        Returns:
+            The trained model on the CPU in evaluation mode, and the history of its losses.
+
+        Raises:
+            TeachlibError: as :func:`teachlib.training.fit`, and whatever reading the data raises.
+        """
+        training = self.load(recipe, "train", limit)
+        torch.manual_seed(seed)
+        model = self.build(recipe, training)
+        objective = self.objective(recipe, model, training, seed)
+        history = fit(
+            objective,
+            training,
+            self.schedule(recipe, seed, log_every),
+            folder=folder,
+            resume=resume,
+            validation=self.load(recipe, "validation", limit) if isinstance(objective, Validates) else None,
+            fabric=fabric,
+            settings={"chapter": self.key, "recipe": recipe.as_dict(), "limit": limit},
+            progress=progress,
+        )
+        return model.cpu(), history
+
+    def open_run(self, path: str | Path, *, average: bool = False) -> tuple[M, dict[str, Any]]:
+        """The model of a run's folder or checkpoint, on the CPU in evaluation mode, and the checkpoint's header.
+
+        Args:
+            path: of the folder or file.
+            average: the moving average of the weights instead of the weights themselves.
+
+        Raises:
+            TeachlibError: no checkpoint, a damaged one, a pickle, one of another chapter's recipe, or one without an
+                average.
+        """
+        file = checkpoint_file(path)
+        tensors, header = read_checkpoint(file)
+        if header.get("chapter") != self.key:
+            raise TeachlibError(f"{file}: a checkpoint of another recipe, not of {self.title}")
+        weights = part(tensors, "average" if average else "model")
+        if average and not weights:
+            raise TeachlibError(f"{file}: this run kept no average of its weights; leave the average out")
+        return self._filled(header["recipe"], weights, file), header
+
+    def from_zoo(self, name: str, dataset: str | None = None, *, where: Path | None = None) -> M:
+        """The zoo's trained model of a recipe, on the CPU in evaluation mode.
+
+        Args:
+            name: of the recipe.
+            dataset: it was trained on; ``None``: the chapter's own.
+            where: folder of another zoo than the one that ships.
+
+        Raises:
+            TeachlibError: the zoo has no such model, or its file was altered.
+        """
+        name = f"{name}-{dataset or self.dataset}"
+        tensors, card = zoo.read(name, where)
+        return self._filled(card["recipe"], tensors, name)
+
+    def _filled(self, recipe: dict[str, Any], weights: Mapping[str, Tensor], source: str | Path) -> M:
+        model = self.build(self.from_dict(recipe), None)
+        for name, net in self.parts(model).items():
+            load_weights(net, part(weights, name), source=source)
+        return model.eval()
+
+
+@dataclass(frozen=True)
+class OwnData:
+    """A data set that only one chapter reads.
+
+    Attributes:
+        title: one line for people.
+        splits: split → number of samples.
+        source: where it comes from.
+        check: read a split, refuse what is missing or altered, and say in a line what is there.
+    """
+
+    title: str
+    splits: Mapping[str, int]
+    source: str
+    check: Callable[[str], str]
+
+
+def checkpoint_file(path: str | Path) -> Path:
+    """The checkpoint of a run's folder; a file is taken as it is."""
+    return Path(path) / "checkpoint.safetensors" if Path(path).is_dir() else Path(path)

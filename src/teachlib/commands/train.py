@@ -1,0 +1,130 @@
+"""``teachlib train``."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from teachlib import data
+from teachlib.errors import TeachlibError
+from teachlib.registry import chapter_of_recipe
+from teachlib.scale import machine
+from teachlib.training import make_fabric
+
+PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")  # weights stay float32: densities need their digits
+
+
+def run(
+    name: str,
+    dataset: str | None,
+    *,
+    scale: str | None,
+    seed: int,
+    out: Path | None,
+    resume: bool,
+    devices: int,
+    precision: str,
+    width: int | None,
+    steps: int | None,
+    size: int | None,
+    grey: bool,
+    logger: str | None,
+    own: dict[str, Any],
+) -> None:
+    """Train a recipe; the command's options one by one.
+
+    Args:
+        name: of the recipe.
+        dataset: ``None``: the chapter's own.
+        scale: of the recipe.
+        seed: of weights, data order and noise.
+        out: folder of the run; ``None``: below ``runs/``.
+        resume: go on with the run that is there.
+        devices: processes.
+        precision: of :data:`PRECISIONS`.
+        width: of the networks.
+        steps: updates in all.
+        size: side of a folder's pictures.
+        grey: a folder's pictures in one channel.
+        logger: besides the log file.
+        own: the chapter's own options.
+
+    Raises:
+        TeachlibError: whatever is wrong with them.
+    """
+    chapter = chapter_of_recipe(name)
+    pictures = _pictures(dataset or chapter.dataset, size, grey)
+    chosen = chapter.recipe(name, pictures, scale=scale, width=width, steps=steps, **own)
+    folder = out.expanduser() if out else Path("runs") / f"{data.short_name(pictures)}-{chapter.label(chosen)}-{seed}"
+    fabric = _launched(devices, precision, logger, folder)
+    if resume and not folder.exists() and fabric.is_global_zero:
+        print(f"nothing to resume in {folder}; starting anew")
+    if fabric.is_global_zero:
+        print(f"{name} on {pictures}, scale {chosen.scale}, {chosen.steps} steps · {machine(fabric.device)}")
+    started = time.perf_counter()
+    try:
+        _, history = chapter.train(chosen, seed=seed, folder=folder, resume=resume, fabric=fabric)
+    except KeyboardInterrupt:  # before typer turns it into a silent exit
+        raise TeachlibError(f"stopped; go on from the last checkpoint with --resume --out {folder}") from None
+    if fabric.is_global_zero:
+        last = history.lines[-1] if history.lines else {}
+        losses = ", ".join(f"{name} {value:.4g}" for name, value in last.items() if name != "step")
+        print(f"done in {time.perf_counter() - started:.0f} s: {losses}\n{folder / 'checkpoint.safetensors'}")
+
+
+def _pictures(dataset: str, size: int | None, grey: bool) -> str:
+    """The data set's name with the options that only a folder of pictures has."""
+    if data.is_folder(dataset):
+        return data.folder_name(dataset, size=size, grey=grey)
+    if size is not None or grey:
+        raise TeachlibError(
+            f"{'--grey' if grey else '--size'} is for --dataset folder:PATH; leave it out for {dataset}"
+        )
+    return dataset
+
+
+def _launched(devices: int, precision: str, logger: str | None, folder: Path) -> Fabric:
+    if precision not in PRECISIONS:
+        raise TeachlibError(f"precision '{precision}'; expected one of {', '.join(PRECISIONS)}")
+    if torch.cuda.is_available() and devices > torch.cuda.device_count():
+        raise TeachlibError(f"--devices {devices}, but this machine has {torch.cuda.device_count()} GPUs")
+    fabric = make_fabric(devices=devices, precision=precision, loggers=_loggers(logger, folder))
+    if "LT_CLI_USED" not in os.environ:  # under 'fabric run' the processes exist already
+        fabric.launch()
+    return fabric
+
+
+def _loggers(name: str | None, folder: Path) -> list[Any]:
+    if name is None:
+        return []
+    try:
+        if name == "tensorboard":
+            from lightning_fabric.loggers import TensorBoardLogger
+
+            return [TensorBoardLogger(folder)]
+        if name == "wandb":
+            import wandb  # type: ignore[import-not-found, unused-ignore]
+
+            wandb.init(dir=folder)
+            return [_WandbLogger(wandb)]
+    except ModuleNotFoundError as error:
+        raise TeachlibError(
+            f"--logger {name} needs a package that is missing: pip install {error.name or name}"
+        ) from None
+    raise TeachlibError(f"unknown logger '{name}'; known: tensorboard, wandb")
+
+
+class _WandbLogger:
+    """The two methods of a Fabric logger that the loop uses."""
+
+    def __init__(self, wandb: Any) -> None:
+        self.wandb = wandb
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        self.wandb.log(metrics, step=step)
+
+    def finalize(self, status: str) -> None:
+        self.wandb.finish(exit_code=0 if status == "success" else 1)

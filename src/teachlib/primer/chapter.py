@@ -1,0 +1,98 @@
+"""The primer, to everything that chapters share."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from torch import nn
+from tqdm import tqdm
+
+from teachlib import data, zoo
+from teachlib.chapter import Chapter, Measured, Option, Run, Shipped
+from teachlib.checks import Exercise
+from teachlib.metrics.extractors import extractor as find_extractor
+from teachlib.primer.evaluation import evaluate
+from teachlib.primer.images import ImageGAN
+from teachlib.primer.recipes import RECIPES, Recipe, from_dict, recipe
+from teachlib.tables import Table
+from teachlib.training import Objective
+
+
+def _load(recipe: Recipe, split: str, limit: int | None) -> data.ImageData:
+    return data.load(recipe.dataset, split, limit=limit)
+
+
+def _build(recipe: Recipe, training: data.ImageData | None) -> nn.Module:
+    return recipe.build(training)
+
+
+def _parts(model: nn.Module) -> dict[str, nn.Module]:
+    return dict(model.game.nets) if isinstance(model, ImageGAN) else {"model": model}
+
+
+def _objective(recipe: Recipe, model: nn.Module, training: data.ImageData, seed: int) -> Objective:
+    return recipe.objective(model)
+
+
+def _measure(runs: Sequence[Run[nn.Module]], samples: int, extractor: str | None) -> Measured:
+    """Bits, distances and costs of image models."""
+    chosen = from_dict(dict(runs[0].recipe))
+    test = data.load(chosen.dataset, "test")
+    at_hand = extractor is not None or f"features-{chosen.dataset}" in zoo.names()
+    features = find_extractor(extractor, chosen.dataset) if at_hand else None
+    rows = []
+    for run in tqdm(runs, unit="run", desc="measuring", leave=False):
+        measured = evaluate(
+            run.model, test, seed=run.seed, samples=samples, conditional=chosen.conditional, extractor=features
+        )
+        numbers = {name: value for name, value in measured.row().items() if isinstance(value, int | float)}
+        rows.append({name: value for name, value in numbers.items() if not math.isnan(value)})
+    if features is None:
+        print(f"no feature classifier for {chosen.dataset} in the zoo, so no distances; --extractor untrained has some")
+    print(f"likelihood: {measured.likelihood}")
+    return Measured(
+        rows,
+        {
+            "likelihood": measured.likelihood,
+            "conditional": chosen.conditional,
+            "metric": "bits per dimension of the test set" + (f"; {features.says}" if features else ""),
+            "extractor": features.name if features else None,
+            "samples": min(samples, len(test)),
+            "data_sha256": {"test": test.sha256},
+        },
+    )
+
+
+def _exercises() -> Mapping[str, Exercise]:
+    from teachlib.primer.exercises import EXERCISES
+
+    return EXERCISES
+
+
+CHAPTER: Chapter[Recipe, nn.Module, data.ImageData] = Chapter(
+    key="primer",
+    title="the primer",
+    recipes=RECIPES,
+    table="primer",
+    dataset="digits",
+    recipe=recipe,
+    from_dict=from_dict,
+    load=_load,
+    build=_build,
+    parts=_parts,
+    objective=_objective,
+    measure=_measure,
+    extracts=True,
+    label=lambda recipe: recipe.label,
+    options={"conditional": Option("Learn p(x | class).", False)},
+    exercises=_exercises,
+    zoo=tuple(Shipped(name, "digits", {"conditional": True} if name == "primer-diffusion" else {}) for name in RECIPES),
+    tables={
+        "primer": Table(
+            title="Image models of the primer",
+            folder="primer",
+            rows={label: label for name in RECIPES for label in (name, f"{name}-conditional")},
+            columns=("bits", "FD", "precision", "recall"),
+            dataset="digits",
+        )
+    },
+)

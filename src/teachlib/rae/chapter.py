@@ -1,0 +1,99 @@
+"""The chapter of regularized autoencoders, to everything that chapters share."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from teachlib.chapter import Chapter, Measured, Option, Run, Shipped
+from teachlib.checks import Exercise
+from teachlib.data import ImageData
+from teachlib.metrics.extractors import extractor as find_extractor
+from teachlib.rae.evaluation import evaluate
+from teachlib.rae.models import Autoencoder, AutoencoderObjective
+from teachlib.rae.recipes import RECIPES, Recipe, from_dict, load, recipe
+from teachlib.rae.tables import TABLES, page
+from teachlib.scale import best_device
+from teachlib.training import Objective
+
+_SETS = 6  # whose features are taken a run: test and validation images, and four kinds of generated ones
+_ON_MNIST = ("vae", "wae", "rae", "rae-l2", "rae-gp", "rae-sn", "ae")
+
+
+def _load(recipe: Recipe, split: str, limit: int | None) -> ImageData:
+    return load(recipe.dataset, split, limit=limit)
+
+
+def _build(recipe: Recipe, training: ImageData | None) -> Autoencoder:
+    return Autoencoder(recipe)
+
+
+def _parts(model: Autoencoder) -> dict[str, nn.Module]:
+    return {"encoder": model.encoder, "decoder": model.decoder}
+
+
+def _objective(recipe: Recipe, model: Autoencoder, training: ImageData, seed: int) -> Objective:
+    return AutoencoderObjective(model)
+
+
+def _measure(runs: Sequence[Run[Autoencoder]], samples: int, extractor: str | None) -> Measured:
+    """Reconstructions, samples and interpolations."""
+    dataset = runs[0].model.recipe.dataset
+    chosen = find_extractor(extractor, dataset)
+    splits = {split: load(dataset, split) for split in ("train", "validation", "test")}
+    chosen.features(splits["test"][:2][0])  # where it takes no such images, before minutes of encoding
+    rows = []
+    with tqdm(total=_SETS * len(runs), unit="set", desc="features", leave=False) as bar:
+
+        def counted(images: Tensor) -> Tensor:
+            features = chosen.features(images)
+            bar.update()
+            return features
+
+        counting = replace(chosen, features=counted)
+        for run in runs:
+            measured = evaluate(run.model.to(best_device()), **splits, extractor=counting, seed=run.seed, count=samples)
+            rows.append(measured.row())
+            listed = ", ".join(f"{name} {value:.4g}" for name, value in measured.distances.items())
+            bar.write(f"seed {run.seed}: {listed}")
+    return Measured(
+        rows,
+        {
+            "metric": chosen.says,
+            "extractor": chosen.name,
+            "samples": min(samples, len(splits["test"])),
+            "data_sha256": {split: loaded.sha256 for split, loaded in splits.items()},
+        },
+    )
+
+
+def _exercises() -> Mapping[str, Exercise]:
+    from teachlib.rae.exercises import EXERCISES
+
+    return EXERCISES
+
+
+CHAPTER: Chapter[Recipe, Autoencoder, ImageData] = Chapter(
+    key="rae",
+    title="the RAE chapter",
+    recipes=RECIPES,
+    table="3.1",
+    dataset="glyphs",
+    recipe=recipe,
+    from_dict=from_dict,
+    load=_load,
+    build=_build,
+    parts=_parts,
+    objective=_objective,
+    measure=_measure,
+    extracts=True,
+    options={"variant": Option("thesis, or released: as the authors' code has it.", "thesis")},
+    exercises=_exercises,
+    zoo=(
+        *(Shipped(name, "glyphs") for name in RECIPES),
+        *(Shipped(name, "mnist") for name in _ON_MNIST),
+    ),
+    tables=TABLES,
+    page=page,
+)

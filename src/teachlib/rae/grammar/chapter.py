@@ -1,0 +1,94 @@
+"""Structured objects, to everything that chapters share."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from torch import nn
+from tqdm import tqdm
+
+from teachlib.chapter import Chapter, Measured, Option, OwnData, Run, Shipped
+from teachlib.checks import Exercise
+from teachlib.rae.grammar.evaluation import evaluate
+from teachlib.rae.grammar.models import SequenceAutoencoder, SequenceObjective
+from teachlib.rae.grammar.recipes import RECIPES, SequenceRecipe, from_dict, recipe
+from teachlib.rae.grammar.strings import LANGUAGES, StringData, language, load
+from teachlib.rae.grammar.tables import TABLES, page
+from teachlib.training import Objective
+
+_STRINGS = 1_000  # at most, that are given back, and drawn from each prior
+_KNOWN = 500  # training strings that a search starts from
+
+
+def _load(recipe: SequenceRecipe, split: str, limit: int | None) -> StringData:
+    most = recipe.samples if split == "train" else max(100, recipe.samples // 10)
+    strings = load(recipe.dataset, split, limit=most if limit is None else min(limit, most))
+    return StringData(language(recipe.dataset).codec(rules=recipe.rules).encode(strings))
+
+
+def _build(recipe: SequenceRecipe, training: StringData | None) -> SequenceAutoencoder:
+    return SequenceAutoencoder(recipe)
+
+
+def _parts(model: SequenceAutoencoder) -> dict[str, nn.Module]:
+    return {"encoder": model.encoder, "decoder": model.decoder}
+
+
+def _objective(recipe: SequenceRecipe, model: SequenceAutoencoder, training: StringData, seed: int) -> Objective:
+    return SequenceObjective(model)
+
+
+def _measure(runs: Sequence[Run[SequenceAutoencoder]], samples: int, extractor: str | None) -> Measured:
+    """What models of strings give back, write, and are found to hold by a search."""
+    rows, count = [], min(samples, _STRINGS)
+    trials = 5 if samples >= _KNOWN else 1
+    for run in tqdm(runs, unit="run", desc="measuring", leave=False):
+        written = evaluate(run.model, seed=run.seed, count=count, known=min(samples, _KNOWN), trials=trials)
+        rows.append(written.row())
+        print(*(f"{value:7.3f}  {text}" for text, value in written.best), sep="\n")
+    names = set.intersection(*(set(row) for row in rows))  # a search that found little has no third best
+    return Measured(
+        [{name: row[name] for name in row if name in names} for row in rows],
+        {
+            "metric": "shares of strings; mean and spread over five searches, lower scores are better",
+            "samples": count,
+            "language": language(runs[0].model.recipe.dataset).source,
+        },
+    )
+
+
+def _check(name: str, split: str) -> str:
+    return f"{name} {split}: {len(load(name, split))} strings"
+
+
+def _exercises() -> Mapping[str, Exercise]:
+    from teachlib.rae.grammar.exercises import EXERCISES
+
+    return EXERCISES
+
+
+CHAPTER: Chapter[SequenceRecipe, SequenceAutoencoder, StringData] = Chapter(
+    key="rae.grammar",
+    title="structured objects",
+    recipes=RECIPES,
+    table="3.3",
+    dataset="expressions",
+    recipe=recipe,
+    from_dict=from_dict,
+    load=_load,
+    build=_build,
+    parts=_parts,
+    objective=_objective,
+    measure=_measure,
+    options={"variant": Option("thesis, or released: as the published code of GVAE and CVAE has it.", "thesis")},
+    exercises=_exercises,
+    zoo=tuple(
+        Shipped(name, "expressions", {"variant": variant})
+        for name, variant in (("grae", "thesis"), ("gcvvae", "thesis"), ("gvae", "released"), ("cvae", "released"))
+    ),
+    tables=TABLES,
+    page=page,
+    data={
+        name: OwnData(known.title, known.splits, known.source, partial(_check, name))
+        for name, known in LANGUAGES.items()
+    },
+)
