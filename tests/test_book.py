@@ -434,8 +434,12 @@ def test_thesis_map_wants_quoted_numbers(tmp_path: Path) -> None:
 
 def test_library_reference_names_every_public_module() -> None:
     text = pages.library_reference()
-    modules = [path.stem for path in (ROOT / "src" / "teachlib").glob("[a-z]*.py")]
+    source = ROOT / "src" / "teachlib"
+    modules = [path.stem for path in source.glob("[a-z]*.py")]
+    modules += [init.parent.name for init in source.glob("[a-z]*/__init__.py") if pages.exports(init)]
+    assert {"figures", "data", "scale"} <= set(modules)
     assert all(f".. automodule:: teachlib.{name}\n" in text for name in modules)
+    assert ".. automodule:: teachlib.figures." not in text, "what a package offers is described once"
 
 
 def test_notebooks_are_in_their_committed_form() -> None:

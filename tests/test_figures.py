@@ -111,7 +111,7 @@ def test_figure_of_another_style_is_made_readable() -> None:
 
 def test_show_displays_html_and_text(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[Any] = []
-    monkeypatch.setattr(figures, "display", lambda data, raw: shown.append((data, raw)))
+    monkeypatch.setattr(figures.showing, "display", lambda data, raw: shown.append((data, raw)))
     figures.show(line(), alt="a curve")
     ((data, raw),) = shown
     assert raw
@@ -422,7 +422,7 @@ def test_an_explorer_shows_a_live_picture_and_its_twin(monkeypatch: pytest.Monke
         asked.append(value)
         return torch.full((4, 8), value)
 
-    monkeypatch.setattr(figures, "display", shown.append)
+    monkeypatch.setattr(figures.sliders, "display", shown.append)
     figures.explorer(draw, [0.0, 0.5, 1.0], label="v", caption=lambda v: f"value {v:.1f}", alt="a field")
     live, twin = shown
     picture = live.children[2]

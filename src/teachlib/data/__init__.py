@@ -184,10 +184,10 @@ def load(
     require_at_least(1, limit=limit)
     if is_folder(name):
         return _pictures(name, split, size, data_root(root)).first(limit)
-    found = entry(name)
-    if split not in found.splits:
-        raise unknown(f"split of {name}", split, found.splits)
-    if download and not found.embedded:
+    dataset = entry(name)
+    if split not in dataset.splits:
+        raise unknown(f"split of {name}", split, dataset.splits)
+    if download and not dataset.embedded:
         get(name, root=root)
     readers: dict[str, Callable[[], ImageData]] = {
         "digits": lambda: _digits(split),
@@ -200,7 +200,7 @@ def load(
         "cifar-10": lambda: _cifar(name, split, data_root(root)),
         "celeba": lambda: _celeba(name, split, data_root(root)),
     }
-    data = readers[name]() if name in readers else _idx_data(found, split, data_root(root))
+    data = readers[name]() if name in readers else _idx_data(dataset, split, data_root(root))
     return _resized(data.first(limit), size)
 
 
@@ -211,17 +211,17 @@ def _pictures(name: str, split: str, size: int | None, root: Path) -> ImageData:
     return ImageData(folder.short_name(name), split, images, labels)
 
 
-def _through_cache(found: Entry, split: str, files: list[Path], read: Callable[[Path], "Parts"]) -> ImageData:
+def _through_cache(dataset: Entry, split: str, files: list[Path], read: Callable[[Path], "Parts"]) -> ImageData:
     """A split of a large set, read and checked once, and from then on mapped from the cache.
 
     Args:
-        found: the set.
+        dataset: the set.
         split: which.
         files: that it is made from; when one of them is replaced, it is read again.
         read: gives images, labels and factors; images may be a file's bytes that it made in the folder given.
     """
     looks = [(file.name, file.stat().st_size, file.stat().st_mtime_ns, file.stat().st_ctime_ns) for file in files]
-    asked = json.dumps([found.name, split, found.shape, looks, [found.hashes[n] for n in sorted(found.hashes)]])
+    asked = json.dumps([dataset.name, split, dataset.shape, looks, [dataset.hashes[n] for n in sorted(dataset.hashes)]])
 
     def make(place: Path) -> dict[str, Any]:
         images, labels, factors = read(place)
@@ -231,10 +231,10 @@ def _through_cache(found: Entry, split: str, files: list[Path], read: Callable[[
         return {"shape": list(images.shape)}
 
     key = hashlib.sha256(asked.encode()).hexdigest()[:32]
-    place = cache.entry_folder(f"{found.name}-{split}-{key}", make)
+    place = cache.entry_folder(f"{dataset.name}-{split}-{key}", make)
     tensors, _ = read_checkpoint(place / "labels.safetensors")
     images = cache.mapped(place / "pixels", tuple(cache.facts_of(place)["shape"]))
-    return ImageData(found.name, split, images, tensors.pop("labels"), tensors)
+    return ImageData(dataset.name, split, images, tensors.pop("labels"), tensors)
 
 
 Parts = tuple[Tensor, Tensor, dict[str, Tensor]]
@@ -281,43 +281,43 @@ def _turntable(split: str) -> ImageData:
 
 @lru_cache(maxsize=3)
 def _coil(name: str, split: str, root: Path) -> ImageData:
-    found = CATALOGUE[name]
-    (archive,) = _files(found, root)
-    return _poses(name, coil.read_archive(archive, found.classes, found.shape[0], found.hashes), split)
+    dataset = CATALOGUE[name]
+    (archive,) = _files(dataset, root)
+    return _poses(name, coil.read_archive(archive, dataset.classes, dataset.shape[0], dataset.hashes), split)
 
 
 def _svhn(name: str, split: str, root: Path) -> ImageData:
     """Validation is the end of the training file."""
-    found = CATALOGUE[name]
-    (file,) = _files(found, root, "test" if split == "test" else "train")
-    cut = found.splits["train"]
+    dataset = CATALOGUE[name]
+    (file,) = _files(dataset, root, "test" if split == "test" else "train")
+    cut = dataset.splits["train"]
     rows = {"train": slice(cut), "validation": slice(cut, None), "test": slice(None)}[split]
 
     def read(_: Path) -> Parts:
-        images, labels = svhn.read_part(file, found.hashes)
+        images, labels = svhn.read_part(file, dataset.hashes)
         return images[rows], labels[rows], {}
 
-    return _through_cache(found, split, [file], read)
+    return _through_cache(dataset, split, [file], read)
 
 
-def _idx_data(found: Entry, split: str, root: Path) -> ImageData:
+def _idx_data(dataset: Entry, split: str, root: Path) -> ImageData:
     part = "t10k" if split == "test" else "train"
-    images, labels = _read_idx(found.name, part, root)
-    cut = found.splits["train"]
+    images, labels = _read_idx(dataset.name, part, root)
+    cut = dataset.splits["train"]
     rows = {"train": slice(cut), "validation": slice(cut, None), "test": slice(None)}[split]
     padded = F.pad(images[rows][:, None], (2, 2, 2, 2))
-    return ImageData(found.name, split, padded, labels[rows])
+    return ImageData(dataset.name, split, padded, labels[rows])
 
 
-def _files(found: Entry, root: Path, start: str = "") -> list[Path]:
+def _files(dataset: Entry, root: Path, start: str = "") -> list[Path]:
     """The data set's files whose names begin with ``start``, all of which must be there."""
-    folder = root / (found.folder or "")
-    names = [name for name in found.hashes if name.startswith(start)]
+    folder = root / (dataset.folder or "")
+    names = [name for name in dataset.hashes if name.startswith(start)]
     files = [find(folder, name) for name in names]
     for name, file in zip(names, files, strict=True):
         if file is None:
             raise TeachlibError(
-                f"{found.name}: missing {folder / name}(.gz); run 'teachlib data get {found.name}', "
+                f"{dataset.name}: missing {folder / name}(.gz); run 'teachlib data get {dataset.name}', "
                 "or set TEACHLIB_DATA to the folder that holds it"
             )
     return [file for file in files if file is not None]
@@ -325,41 +325,41 @@ def _files(found: Entry, root: Path, start: str = "") -> list[Path]:
 
 @lru_cache(maxsize=4)
 def _read_idx(name: str, part: str, root: Path) -> tuple[Tensor, Tensor]:
-    found = CATALOGUE[name]
-    images_file, labels_file = _files(found, root, part)
-    return idx.read_pair(images_file, labels_file, found.hashes)
+    dataset = CATALOGUE[name]
+    images_file, labels_file = _files(dataset, root, part)
+    return idx.read_pair(images_file, labels_file, dataset.hashes)
 
 
 def _cifar(name: str, split: str, root: Path) -> ImageData:
     """Validation is the fifth of the five training files."""
-    found = CATALOGUE[name]
+    dataset = CATALOGUE[name]
     names = {"train": "data_batch", "validation": "data_batch_5", "test": "test_batch"}
-    files = _files(found, root, names[split])
+    files = _files(dataset, root, names[split])
     files = files[:4] if split == "train" else files
 
     def read(_: Path) -> Parts:
-        images, labels = zip(*(cifar.read_batch(file, found.hashes) for file in files), strict=True)
+        images, labels = zip(*(cifar.read_batch(file, dataset.hashes) for file in files), strict=True)
         return torch.cat(images), torch.cat(labels), {}
 
-    return _through_cache(found, split, files, read)
+    return _through_cache(dataset, split, files, read)
 
 
 def _celeba(name: str, split: str, root: Path) -> ImageData:
-    found = CATALOGUE[name]
-    files = _files(found, root)
+    dataset = CATALOGUE[name]
+    files = _files(dataset, root)
 
     def read(place: Path) -> Parts:
         for file in files:
-            check_hash_of_file(file, found.hashes)
+            check_hash_of_file(file, dataset.hashes)
         return celeba.read_split(files, split, place / "pixels")
 
-    return _through_cache(found, split, files, read)
+    return _through_cache(dataset, split, files, read)
 
 
 def present(name: str, *, root: str | Path | None = None) -> bool:
     """Whether all files of a data set are there; they are not read."""
-    found = entry(name)
-    return found.folder is None or all(find(data_root(root) / found.folder, file) for file in found.hashes)
+    dataset = entry(name)
+    return dataset.folder is None or all(find(data_root(root) / dataset.folder, file) for file in dataset.hashes)
 
 
 def check(name: str, *, root: str | Path | None = None) -> list[str]:
@@ -368,12 +368,12 @@ def check(name: str, *, root: str | Path | None = None) -> list[str]:
     Raises:
         TeachlibError: a file is missing, truncated, altered or of another format.
     """
-    found = entry(name)
+    dataset = entry(name)
     lines = []
-    for split in found.splits:
+    for split in dataset.splits:
         data = load(name, split, root=root)
         line = f"{name} {split}: {len(data)} images {'×'.join(map(str, data.shape))}, sha256 {data.sha256[:12]}…"
-        if found.embedded and data.sha256 != found.hashes[split]:
+        if dataset.embedded and data.sha256 != dataset.hashes[split]:
             line += " (differs from the locked versions': another scikit-learn, Pillow or matplotlib draws it)"
         lines.append(line)
     return lines
@@ -396,10 +396,10 @@ def get(name: str, *, root: str | Path | None = None) -> Path:
     Raises:
         TeachlibError: unknown name; no network; the download is not what it should be; the folder is not writable.
     """
-    found, target = entry(name), data_root(root)
-    if found.folder is None:
+    dataset, target = entry(name), data_root(root)
+    if dataset.folder is None:
         return target  # embedded: nothing to fetch
-    folder = target / found.folder
+    folder = target / dataset.folder
     if _sound(name, target):
         return folder
     try:
@@ -408,8 +408,8 @@ def get(name: str, *, root: str | Path | None = None) -> Path:
             _download(name, staging)
             check(name, root=staging)
             folder.mkdir(parents=True, exist_ok=True)
-            for file in found.hashes:
-                fetched = find(Path(staging) / found.folder, file)
+            for file in dataset.hashes:
+                fetched = find(Path(staging) / dataset.folder, file)
                 assert fetched is not None  # check() has just read it
                 fetched.replace(folder / fetched.name)
     except (urllib.error.URLError, ConnectionError, TimeoutError, RuntimeError) as error:

@@ -61,12 +61,12 @@ def _lines(file: Path) -> list[list[str]]:
 
 
 def _partition(file: Path) -> list[tuple[str, int]]:
-    found = []
+    rows = []
     for number, words in enumerate(_lines(file), 1):
         if len(words) != 2 or words[1] not in ("0", "1", "2"):
             raise TeachlibError(f"{file}: line {number}: expected a picture's name and 0, 1 or 2; get the file again")
-        found.append((words[0], int(words[1])))
-    return found
+        rows.append((words[0], int(words[1])))
+    return rows
 
 
 def _attributes(file: Path) -> tuple[list[str], dict[str, list[int]]]:

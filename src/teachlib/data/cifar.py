@@ -33,8 +33,8 @@ def read_batch(file: Path, hashes: Mapping[str, str]) -> tuple[Tensor, Tensor]:
         raise TeachlibError(f"{file}: no CIFAR-10 batch: expected a dictionary with 'data' and 'labels'")
     pixels, labels = batch[b"data"], batch[b"labels"]
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != (3 * SIDE**2,):
-        found = f"{pixels.dtype} {pixels.shape}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
-        raise TeachlibError(f"{file}: 'data' is {found}, expected uint8 of (N, {3 * SIDE**2}): pictures of 3×32×32")
+        kind = f"{pixels.dtype} {pixels.shape}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
+        raise TeachlibError(f"{file}: 'data' is {kind}, expected uint8 of (N, {3 * SIDE**2}): pictures of 3×32×32")
     if len(labels) != len(pixels):
         raise TeachlibError(f"{file}: {len(labels)} labels for {len(pixels)} images; the file is damaged: get it again")
     return torch.from_numpy(pixels.copy()).view(-1, 3, SIDE, SIDE), torch.tensor(labels, dtype=torch.long)

@@ -53,10 +53,10 @@ def read_archive(file: Path, objects: int, channels: int, hashes: Mapping[str, s
                     pictures[number, pose] = _picture(archive.read(name), f"{file}: {name}", channels)
     except (zipfile.BadZipFile, OSError) as error:
         raise TeachlibError(f"{file}: truncated, or no zip archive ({error}); get it again") from None
-    found, expected = hashlib.sha256(pictures.tobytes()).hexdigest(), hashes[file.name]
-    if expected and found != expected:
+    digest, expected = hashlib.sha256(pictures.tobytes()).hexdigest(), hashes[file.name]
+    if expected and digest != expected:
         raise TeachlibError(
-            f"{file}: wrong hash: pixels have sha256 {found[:12]}…, expected {expected[:12]}…; get it again"
+            f"{file}: wrong hash: pixels have sha256 {digest[:12]}…, expected {expected[:12]}…; get it again"
         )
     return torch.from_numpy(pictures).permute(0, 1, 4, 2, 3).contiguous()
 

@@ -97,7 +97,7 @@ def _banana() -> PlaneDensity:
     return PlaneDensity("banana", 15.0, sample, log_prob)
 
 
-DENSITIES = {found.name: found for found in (_ring(), _moons(), _spiral(), _banana())}
+DENSITIES = {plane.name: plane for plane in (_ring(), _moons(), _spiral(), _banana())}
 
 
 def density(name: str) -> PlaneDensity:

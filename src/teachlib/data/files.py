@@ -62,10 +62,10 @@ def _kind(file: Path, hashes: Mapping[str, str]) -> str:
     return "md5" if len(hashes[file.name.removesuffix(".gz")]) == 32 else "sha256"
 
 
-def _refuse_other(file: Path, hashes: Mapping[str, str], found: str) -> None:
+def _refuse_other(file: Path, hashes: Mapping[str, str], hexdigest: str) -> None:
     expected, kind = hashes[file.name.removesuffix(".gz")], _kind(file, hashes)
-    if found != expected:
+    if hexdigest != expected:
         raise TeachlibError(
-            f"{file}: wrong hash: contents have {kind} {found[:12]}…, expected {expected[:12]}…; "
+            f"{file}: wrong hash: contents have {kind} {hexdigest[:12]}…, expected {expected[:12]}…; "
             "the file was altered or is another one: get it again"
         )

@@ -130,8 +130,8 @@ Reader = Callable[[str], bytes]
 def _opened(path: Path) -> Iterator[tuple[dict[str, tuple[int, ...]], Reader]]:
     """Names and signatures of all files, and a function that reads one."""
     if path.is_dir():
-        found = {name: _signature(path / name) for name in _walk(path)}
-        yield found, lambda name: (path / name).read_bytes()
+        signatures = {name: _signature(path / name) for name in _walk(path)}
+        yield signatures, lambda name: (path / name).read_bytes()
         return
     try:
         with zipfile.ZipFile(path) as archive:
@@ -151,10 +151,10 @@ def _opened(path: Path) -> Iterator[tuple[dict[str, tuple[int, ...]], Reader]]:
 
 def _signature(file: Path) -> tuple[int, ...]:
     try:
-        found = file.stat()
+        status = file.stat()
     except OSError:  # a link to nothing: reading it will say so
         return (0, 0, 0)
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _walk(root: Path) -> Iterator[str]:
@@ -266,14 +266,14 @@ def _in_threads(work: Callable[[int], None], count: int, what: str) -> None:
 # ------------------------------------------------------------------------------------------------------ the cache
 
 
-def _digests(path: Path, found: dict[str, tuple[int, ...]], names: Sequence[str], read: Reader) -> dict[str, str]:
+def _digests(path: Path, signatures: dict[str, tuple[int, ...]], names: Sequence[str], read: Reader) -> dict[str, str]:
     """sha256 of each file; files that look untouched since the last time are not read again."""
     note = cache.notes(f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:24]}.json")
     known = note.read()
     digests, missing = {}, []
     for name in names:
         signature, digest = known.get(name, (None, ""))
-        if signature == list(found[name]):
+        if signature == list(signatures[name]):
             digests[name] = digest
         else:
             missing.append(name)
@@ -286,7 +286,7 @@ def _digests(path: Path, found: dict[str, tuple[int, ...]], names: Sequence[str]
 
     _in_threads(take, len(missing), "reading")
     if missing:
-        note.write({name: [list(found[name]), digests[name]] for name in names})
+        note.write({name: [list(signatures[name]), digests[name]] for name in names})
     return digests
 
 
@@ -380,26 +380,26 @@ def _prepared(name: str, root: Path, here: Path) -> Prepared:
     request = parse(name)
     path = _located(request, root)
     try:
-        with _opened(path) as (found, read):
-            return _cached(request, path, found, read)
+        with _opened(path) as (signatures, read):
+            return _cached(request, path, signatures, read)
     except OSError as error:
         raise TeachlibError(f"{path}: cannot be read ({error.strerror or error}); check its permissions") from None
 
 
-def _cached(request: Request, path: Path, found: dict[str, tuple[int, ...]], read: Reader) -> Prepared:
-    names = sorted(name for name in found if _is_picture(name))
+def _cached(request: Request, path: Path, signatures: dict[str, tuple[int, ...]], read: Reader) -> Prepared:
+    names = sorted(name for name in signatures if _is_picture(name))
     if not names:
-        raise TeachlibError(f"{path}: no pictures ({', '.join(sorted(SUFFIXES))}) among {len(found)} files")
+        raise TeachlibError(f"{path}: no pictures ({', '.join(sorted(SUFFIXES))}) among {len(signatures)} files")
     places = _sorted_out(names, str(path))
-    pictures = [Picture(name, *places[name], found[name]) for name in names]
-    digests = _digests(path, found, names, read)
+    pictures = [Picture(name, *places[name], signatures[name]) for name in names]
+    digests = _digests(path, signatures, names, read)
     size = request.size or _usual_size(names, read)
     shape = (1 if request.grey else 3, size, size)
     contents = [(name, digests[name]) for name in names]
     key = hashlib.sha256(json.dumps([_MADE_BY, shape, contents]).encode()).hexdigest()[:32]
     folder = cache.entry_folder(key, _make(path, pictures, digests, read, shape))
     facts = cache.facts_of(folder)
-    others = len(found) - len(names)
+    others = len(signatures) - len(names)
     prepared = Prepared(folder, shape, tuple(facts["classes"]), facts["counts"], _line(request, facts, shape, others))
     if os.environ.get("LOCAL_RANK", "0") == "0":
         print(prepared.line, file=sys.stderr)
@@ -427,13 +427,13 @@ def described(name: str, root: Path) -> Entry:
     Raises:
         TeachlibError: as :func:`prepare`.
     """
-    found = prepare(name, root)
+    prepared = prepare(name, root)
     return Entry(
         name=parse(name).name,
         title=f"pictures of {parse(name).path}",
-        shape=found.shape,
-        classes=len(found.classes),
-        splits=dict(found.counts),
+        shape=prepared.shape,
+        classes=len(prepared.classes),
+        splits=dict(prepared.counts),
         terms="yours",
         source=parse(name).path,
         folder=Path(parse(name).path),
@@ -447,14 +447,14 @@ def read_split(name: str, split: str, root: Path) -> tuple[Tensor, Tensor]:
     Raises:
         TeachlibError: as :func:`prepare`, or no picture in this split.
     """
-    found = prepare(name, root)
-    if not found.counts[split]:
+    prepared = prepare(name, root)
+    if not prepared.counts[split]:
         raise TeachlibError(
-            f"{name}: none of its {sum(found.counts.values())} pictures falls into '{split}'; add pictures, or sort "
+            f"{name}: none of its {sum(prepared.counts.values())} pictures falls into '{split}'; add pictures, or sort "
             "them into folders train, validation and test"
         )
-    before = sum(found.counts[other] for other in SPLITS[: SPLITS.index(split)])
-    count, pixels = found.counts[split], int(np.prod(found.shape))
-    images = cache.mapped(found.folder / "pixels", (count, *found.shape), skip=before * pixels)
-    labels = np.fromfile(found.folder / "labels", "<i8", count=count, offset=8 * before)
+    before = sum(prepared.counts[other] for other in SPLITS[: SPLITS.index(split)])
+    count, pixels = prepared.counts[split], int(np.prod(prepared.shape))
+    images = cache.mapped(prepared.folder / "pixels", (count, *prepared.shape), skip=before * pixels)
+    labels = np.fromfile(prepared.folder / "labels", "<i8", count=count, offset=8 * before)
     return images, torch.from_numpy(labels.astype(np.int64))

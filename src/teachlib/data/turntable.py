@@ -98,9 +98,9 @@ def render(solids: list[Solid], angles: Tensor) -> Tensor:
     depth = torch.full(origin.shape[:-1], _FAR)
     colour, normal = torch.zeros_like(origin), torch.zeros_like(origin)
     for solid in solids:
-        found, outward = _meet(solid, origin, direction)
-        nearer = found < depth
-        depth = torch.where(nearer, found, depth)
+        distance, outward = _meet(solid, origin, direction)
+        nearer = distance < depth
+        depth = torch.where(nearer, distance, depth)
         colour = torch.where(nearer[..., None], torch.tensor(solid.colour), colour)
         normal = torch.where(nearer[..., None], outward, normal)
     light = F.normalize(torch.tensor([0.3, -0.5, 1.0]), dim=0)  # stays with the camera, as COIL's lamps did

@@ -82,5 +82,5 @@ def nearest(queries: Tensor, candidates: Tensor, *, k: int = 1) -> tuple[Tensor,
     flat = candidates.flatten(1).float()
     # Distances by a product of matrices would lose their digits, and with them a copy's distance of zero.
     plain = partial(torch.cdist, compute_mode="donot_use_mm_for_euclid_dist")
-    found = [plain(part.flatten(1).float(), flat).topk(k, largest=False) for part in queries.split(256)]
-    return torch.cat([part.indices for part in found]), torch.cat([part.values for part in found])
+    neighbours = [plain(part.flatten(1).float(), flat).topk(k, largest=False) for part in queries.split(256)]
+    return torch.cat([part.indices for part in neighbours]), torch.cat([part.values for part in neighbours])

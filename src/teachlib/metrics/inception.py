@@ -51,10 +51,10 @@ def read_checked(file: Path, sha256: str = SHA256) -> bytes:
             f"and put it there, or set TEACHLIB_INCEPTION to it; {INSTEAD}"
         )
     content = file.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if not found.startswith(sha256):
+    digest = hashlib.sha256(content).hexdigest()
+    if not digest.startswith(sha256):
         raise TeachlibError(
-            f"{file}: not the Inception weights, so it was not opened (sha256 {found[:8]}…, expected {sha256}…); "
+            f"{file}: not the Inception weights, so it was not opened (sha256 {digest[:8]}…, expected {sha256}…); "
             f"get {FILE} from the releases of pytorch-fid on GitHub again; {INSTEAD}"
         )
     return content

@@ -52,9 +52,9 @@ class _Block(nn.Module):
         self.skip = nn.Conv2d(before, after, 1) if before != after else nn.Identity()
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        found = self.conv_1(F.silu(self.norm_1(x)))
+        features = self.conv_1(F.silu(self.norm_1(x)))
         scale, shift = self.condition(condition)[..., None, None].chunk(2, 1)
-        return self.skip(x) + self.conv_2(F.silu(self.norm_2(found) * (1 + scale) + shift))
+        return self.skip(x) + self.conv_2(F.silu(self.norm_2(features) * (1 + scale) + shift))
 
 
 class ImageDenoiser(nn.Module):
