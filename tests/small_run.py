@@ -33,7 +33,9 @@ class Denoiser:
         time.sleep(self.delay)
         return {"denoise": torch.optim.Adam(self.nets["net"].parameters(), lr=1e-2)}
 
-    def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+    def updates(
+        self, batch: tuple[Tensor, Tensor], generator: torch.Generator, step: int
+    ) -> Iterator[tuple[str, Tensor]]:
         yield "denoise", self.validation_loss(batch, generator)
 
     def validation_loss(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
@@ -53,7 +55,7 @@ def resume(folder: Path) -> None:
     random.seed(0)
     np.random.seed(0)
     plan = Schedule(
-        steps=400, batch_size=20, seed=3, checkpoint_every=7, log_every=5, plateau_patience=1, ema=0.9
+        steps=400, batch_size=20, seed=3, checkpoint_every=7, log_every=5, plateau_patience=1, ema_half_life=0.2
     )  # fmt: skip
     fit(Denoiser(), images(), plan, folder=folder, resume=True, validation=images(40), progress=False)
 

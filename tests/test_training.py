@@ -126,8 +126,8 @@ def test_nan_stops_and_names_step_and_checkpoint(tmp_path: Path) -> None:
     objective, data = Denoiser(), images()
     plain = objective.updates
 
-    def poisoned(batch, generator):
-        for name, loss in plain(batch, generator):
+    def poisoned(batch, generator, step):
+        for name, loss in plain(batch, generator, step):
             poisoned.calls += 1
             yield name, loss * (float("nan") if poisoned.calls == 13 else 1.0)
 
@@ -177,11 +177,14 @@ def test_unwritable_folder_is_found_before_training(tmp_path: Path) -> None:
 
 def test_average_follows_the_weights(tmp_path: Path) -> None:
     objective, data = Denoiser(), images()
-    fit(objective, data, Schedule(steps=1, batch_size=20, ema=0.75), folder=tmp_path, progress=False)
+    half_life = Schedule(steps=1, batch_size=20, ema_half_life=0.04, ema_ramp=0)  # 40 samples: two steps
+    fit(objective, data, half_life, folder=tmp_path, progress=False)
     tensors, _ = read_checkpoint(tmp_path / "checkpoint.safetensors")
-    start = Denoiser().nets["net"].state_dict()
-    expected = 0.75 * start["1.weight"] + 0.25 * tensors["model.net.1.weight"]
+    start, kept = Denoiser().nets["net"].state_dict(), 0.5**0.5
+    expected = kept * start["1.weight"] + (1 - kept) * tensors["model.net.1.weight"]
     torch.testing.assert_close(tensors["average.net.1.weight"], expected)
+    for buffer in ("running_mean", "running_var", "num_batches_tracked"):
+        assert torch.equal(tensors[f"average.net.2.{buffer}"], tensors[f"model.net.2.{buffer}"])
 
 
 def test_learning_rate_halves_on_a_plateau() -> None:
@@ -193,7 +196,7 @@ def test_learning_rate_halves_on_a_plateau() -> None:
         def optimizers(self):
             return {"stuck": self.optimizer}
 
-        def updates(self, batch, generator):
+        def updates(self, batch, generator, step):
             yield "stuck", self.validation_loss(batch, generator)
 
         def validation_loss(self, batch, generator):

@@ -20,9 +20,11 @@ class Poisoned(Denoiser):
         super().__init__()
         self.left = at if rank == 1 else -1
 
-    def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+    def updates(
+        self, batch: tuple[Tensor, Tensor], generator: torch.Generator, step: int
+    ) -> Iterator[tuple[str, Tensor]]:
         self.left -= 1
-        for name, loss in super().updates(batch, generator):
+        for name, loss in super().updates(batch, generator, step):
             yield name, loss * (float("nan") if self.left == 0 else 1.0)
 
 
@@ -44,7 +46,7 @@ def main(what: str, folder: Path) -> None:
     try:
         fit(objective, data, plan, folder=folder, resume=True, validation=held_out, fabric=fabric, progress=False)
     except TeachlibError as error:
-        print(f"{rank}: {error}")
+        print(f"{rank}: {error}", flush=True)
         sys.exit(1)
     write_checkpoint(folder / f"{rank}.safetensors", objective.nets["net"].state_dict(), {})
 

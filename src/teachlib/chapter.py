@@ -18,7 +18,7 @@ from teachlib.checkpoints import load_weights, part, read_checkpoint
 from teachlib.checks import Exercise
 from teachlib.errors import TeachlibError
 from teachlib.tables import Table
-from teachlib.training import History, Objective, Samples, Schedule, Validates, fit
+from teachlib.training import History, Objective, Samples, Schedule, Validates, Watch, fit
 
 
 class Recipe(Protocol):
@@ -205,6 +205,8 @@ class Chapter(Generic[R, M, D]):
         fabric: Fabric | None = None,
         limit: int | None = None,
         log_every: int = 50,
+        watch: Watch | None = None,
+        compiler: str | None = None,
         progress: bool = True,
     ) -> tuple[M, History]:
         """Train one recipe from its data set.
@@ -217,6 +219,8 @@ class Chapter(Generic[R, M, D]):
             fabric: devices and precision, already launched.
             limit: only the first so many training samples.
             log_every: steps between lines of the history.
+            watch: a look at the run every so many steps.
+            compiler: backend of ``torch.compile``; ``None``: networks as they are.
             progress: show a bar.
 
         Returns:
@@ -238,6 +242,8 @@ class Chapter(Generic[R, M, D]):
             validation=self.load(recipe, "validation", limit) if isinstance(objective, Validates) else None,
             fabric=fabric,
             settings={"chapter": self.key, "recipe": recipe.as_dict(), "limit": limit},
+            watch=watch,
+            compiler=compiler,
             progress=progress,
         )
         return model.cpu(), history

@@ -52,7 +52,7 @@ def test_fit_alternates_two_updates() -> None:
 
 def test_discriminator_update_leaves_the_generator_alone() -> None:
     objective = DCGANObjective(latent=8, width=4)
-    updates = objective.updates((torch.rand(4, 1, 32, 32), torch.zeros(4)), torch.Generator().manual_seed(0))
+    updates = objective.updates((torch.rand(4, 1, 32, 32), torch.zeros(4)), torch.Generator().manual_seed(0), 0)
     name, loss = next(updates)
     loss.backward()
     assert name == "discriminator"
@@ -134,5 +134,5 @@ def test_a_conditional_game_uses_its_labels() -> None:
         draws = [game.sample(6, torch.Generator().manual_seed(0), labels) for labels in (a, b)]
         assert draws[0].shape == x.shape
         assert not torch.allclose(*draws)
-        names = [name for name, _ in game.updates((x, a), torch.Generator().manual_seed(0))]
+        names = [name for name, _ in game.updates((x, a), torch.Generator().manual_seed(0), 0)]
         assert names == ["discriminator", "generator"]

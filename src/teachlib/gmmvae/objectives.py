@@ -40,7 +40,9 @@ class MixtureObjective:
         """Adam over encoder and decoder (thesis §4.8.1)."""
         return _adam(self.nets, self.recipe.learning_rate)
 
-    def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+    def updates(
+        self, batch: tuple[Tensor, Tensor], generator: torch.Generator, step: int
+    ) -> Iterator[tuple[str, Tensor]]:
         """The one loss of this batch."""
         x, labels = batch
         if self.labelled is None:
@@ -95,7 +97,9 @@ class LabelObjective:
         """Adam."""
         return _adam(self.nets, self.recipe.learning_rate)
 
-    def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+    def updates(
+        self, batch: tuple[Tensor, Tensor], generator: torch.Generator, step: int
+    ) -> Iterator[tuple[str, Tensor]]:
         """The one loss of this batch."""
         x, labels = batch
         yield "model", self.validation_loss((_moved(x, self.recipe.shift, generator), labels), generator)
@@ -132,7 +136,9 @@ class MagNetObjective:
         """Adam."""
         return _adam(self.nets, self.recipe.learning_rate)
 
-    def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+    def updates(
+        self, batch: tuple[Tensor, Tensor], generator: torch.Generator, step: int
+    ) -> Iterator[tuple[str, Tensor]]:
         """The one loss of this batch; the networks share no weight, so the sum trains each by itself."""
         x, labels = batch
         yield "model", self.validation_loss((_moved(x, self.recipe.shift, generator), labels), generator)

@@ -101,7 +101,9 @@ class FeatureObjective:
         """Adam."""
         return {"classifier": torch.optim.Adam(self.nets["classifier"].parameters(), lr=self.learning_rate)}
 
-    def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+    def updates(
+        self, batch: tuple[Tensor, Tensor], generator: torch.Generator, step: int
+    ) -> Iterator[tuple[str, Tensor]]:
         """The one loss of this batch."""
         yield "classifier", self.validation_loss(batch, generator)
 

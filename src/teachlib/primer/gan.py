@@ -82,7 +82,9 @@ class Game:
             x = torch.cat([x, hot.view(*hot.shape, *[1] * (x.ndim - 2)).expand(-1, -1, *x.shape[2:])], 1)
         return self.nets["discriminator"](x).flatten()
 
-    def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+    def updates(
+        self, batch: tuple[Tensor, Tensor], generator: torch.Generator, step: int
+    ) -> Iterator[tuple[str, Tensor]]:
         """The discriminator's loss; after its step, the generator's against the better discriminator."""
         x, labels = batch
         z = noise.normal((len(x), self.latent), generator, x.device)

@@ -22,7 +22,9 @@ class LossObjective:
         """The one optimizer."""
         return {"model": torch.optim.Adam(self.nets["model"].parameters(), lr=self.learning_rate, fused=True)}
 
-    def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+    def updates(
+        self, batch: tuple[Tensor, Tensor], generator: torch.Generator, step: int
+    ) -> Iterator[tuple[str, Tensor]]:
         """The one loss of a batch."""
         yield "model", self.validation_loss(batch, generator)
 

@@ -96,13 +96,16 @@ class AutoencoderObjective:
     def __init__(self, model: Autoencoder) -> None:
         self.recipe, self.split = model.recipe, model.split
         self.nets: dict[str, nn.Module] = {"encoder": model.encoder, "decoder": model.decoder}
+        self.differentiated_twice = ("decoder",) if self.recipe.gradient_weight else ()
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Adam over the whole autoencoder (thesis App. A.1.2)."""
         parameters = [weight for net in self.nets.values() for weight in net.parameters()]
         return {"autoencoder": torch.optim.Adam(parameters, lr=self.recipe.learning_rate, fused=True)}
 
-    def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+    def updates(
+        self, batch: tuple[Tensor, Tensor], generator: torch.Generator, step: int
+    ) -> Iterator[tuple[str, Tensor]]:
         """The one loss of this batch."""
         yield "autoencoder", self.loss(batch[0], generator)
 

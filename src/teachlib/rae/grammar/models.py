@@ -133,7 +133,9 @@ class SequenceObjective:
         parameters = [weight for net in self.nets.values() for weight in net.parameters()]
         return {"autoencoder": torch.optim.Adam(parameters, lr=self.recipe.learning_rate, fused=True)}
 
-    def updates(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+    def updates(
+        self, batch: tuple[Tensor, Tensor], generator: torch.Generator, step: int
+    ) -> Iterator[tuple[str, Tensor]]:
         """The one loss of this batch."""
         yield "autoencoder", self.loss(batch[0], generator)
 
