@@ -13,14 +13,19 @@ from teachlib.checks import (
     ClaimFailed,
     Disagreement,
     Exercise,
-    WrongAnswer,
+    Unfit,
     above,
     agree,
     at_least,
     below,
     between,
+    by_name,
+    calls,
+    exercise,
     expect,
     near,
+    seeded,
+    with_gradient,
 )
 
 # ------------------------------------------------------------------------------------------------------ twins
@@ -121,34 +126,34 @@ def test_marked_claim_that_holds_fails() -> None:
 SHARED = torch.tensor([1.0, 2.0, 3.0])
 
 
-def exercise() -> Exercise:
-    return Exercise(
-        name="squares",
-        task="Write squares(x), each entry squared.",
-        observe=lambda answer: {"small": answer(SHARED), "large": answer(100 * SHARED)},
-        solution=lambda x: x * x,
-        wrong={"doubled": WrongAnswer(lambda x: 2 * x, "this doubles")},
+def squares() -> Exercise:
+    return exercise(
+        "squares",
+        "Write squares(x), each entry squared.",
+        lambda x: x * x,
+        calls({"small": (SHARED,), "large": (100 * SHARED,)}),
+        wrong={"doubled": (lambda x: 2 * x, "this doubles")},
         tolerance=1e-3,
     )
 
 
 def test_right_answer_gets_the_point() -> None:
-    verdict = exercise().check(lambda x: x**2)
+    verdict = squares().check(lambda x: x**2)
     assert (verdict.points, verdict.message) == (1, "correct")
     assert str(verdict) == "✓ squares: correct (1/1)"
 
 
 @pytest.mark.parametrize("answer", [None, ..., lambda x: None, lambda x: ...])
 def test_empty_answers(answer: Any) -> None:
-    assert exercise().check(answer).message == "nothing returned yet"
-    assert exercise().check(answer).points == 0
+    assert squares().check(answer).message == "nothing returned yet"
+    assert squares().check(answer).points == 0
 
 
 def test_stub_that_raises_is_an_empty_answer() -> None:
     def stub(x: Tensor) -> Tensor:
         raise NotImplementedError
 
-    assert exercise().check(stub).message == "nothing returned yet"
+    assert squares().check(stub).message == "nothing returned yet"
 
 
 def test_an_answer_that_switches_gradients_off_harms_no_later_one() -> None:
@@ -180,7 +185,7 @@ def in_double(x: Tensor) -> Tensor:
 
 
 def test_an_answer_that_switches_the_default_type_harms_no_later_check() -> None:
-    assert exercise().check(in_double).points == 1
+    assert squares().check(in_double).points == 1
     assert torch.get_default_dtype() == torch.float32
 
 
@@ -206,24 +211,24 @@ def leave(x: Tensor) -> Tensor:
     ],
 )
 def test_verdict_on_other_answers(answer: Any, message: str) -> None:
-    verdict = exercise().check(answer)
+    verdict = squares().check(answer)
     assert verdict.points == 0
     assert verdict.message == message or (message.endswith(": ") and verdict.message.startswith(message))
 
 
 def test_tolerance_is_relative_for_large_values() -> None:
-    assert exercise().check(lambda x: x**2 + (x > 50)).points == 1
-    assert exercise().check(lambda x: x**2 + 20 * (x > 50)).points == 0
+    assert squares().check(lambda x: x**2 + (x > 50)).points == 1
+    assert squares().check(lambda x: x**2 + 20 * (x > 50)).points == 0
 
 
 def test_mistake_on_one_quantity_only_is_not_the_named_one() -> None:
-    verdict = exercise().check(lambda x: 2 * x if x.max() < 50 else x)
+    verdict = squares().check(lambda x: 2 * x if x.max() < 50 else x)
     assert verdict.points == 0
     assert verdict.message == "small at [0]: expected 1, found 2"
 
 
 def test_answer_that_changes_its_inputs_is_judged_on_what_it_returns() -> None:
-    checked = exercise()
+    checked = squares()
     assert checked.check(lambda x: x.mul_(x)).points == 1
     assert SHARED.tolist() == [1, 2, 3]
     assert checked.check(lambda x: x**2).points == 1
@@ -233,7 +238,30 @@ def test_verdict_shows_no_markup_of_the_student() -> None:
     def answer(x: Tensor) -> Tensor:
         raise ValueError("<script>alert(1)</script>\n\n# `x_1` *and* so on" + "!" * 1000)
 
-    shown = exercise().check(answer)._repr_markdown_()
+    shown = squares().check(answer)._repr_markdown_()
     assert "<script>" not in shown
     assert not {"`", "\n", "_"} & set(shown)
     assert len(shown) < 500
+
+
+def test_a_value_is_looked_at_with_its_gradient_to_each_tensor() -> None:
+    x, unused = torch.tensor([1.0, 2.0], requires_grad=True), torch.ones(1, requires_grad=True)
+    seen = with_gradient("square", (x, [unused]), to=(unused, x), called="slope")(lambda x, others: x**2)
+    assert {name: value.tolist() for name, value in seen.items()} == {"square": [1, 4], "slope": [0, 2, 4]}
+
+
+@pytest.mark.parametrize("answer", [lambda x: x.detach(), lambda x: x.tolist(), lambda x: torch.ones(2)])
+def test_a_value_without_a_gradient_is_unfit(answer: Any) -> None:
+    x = torch.ones(2, requires_grad=True)
+    with pytest.raises(Unfit):
+        with_gradient("loss", (x,), to=(x,))(answer)
+
+
+def test_exercises_by_name_keep_their_order() -> None:
+    first, second = (exercise(name, "Write it.", abs, calls({}), wrong={}) for name in ("b", "a"))
+    assert list(by_name(first, second).items()) == [("b", first), ("a", second)]
+
+
+def test_a_seed_is_the_start_of_one_sequence() -> None:
+    assert torch.equal(torch.rand(3, generator=seeded(1)), torch.rand(3, generator=seeded(1)))
+    assert not torch.equal(torch.rand(3, generator=seeded(1)), torch.rand(3, generator=seeded(2)))

@@ -1,61 +1,51 @@
-"""Exercises on structured objects: each with its solution and the mistakes that its checker knows by name."""
-
-from collections.abc import Callable
-from typing import Any
+"""Exercises of the notebook on grammars: each with its solution and the mistakes that its checker knows by name."""
 
 import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from teachlib.checks import Exercise, WrongAnswer
+from teachlib.checks import Exercise, by_name, calls, exercise, seeded
 from teachlib.rae.grammar.models import sequence_loss
-
-Answer = Callable[..., Any]
-
 
 # ---------------------------------------------------------------------------------------------------- masked_nats
 
-
-def _observe_nats(answer: Answer) -> dict[str, Any]:
-    logits = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0))
-    tokens = torch.tensor([[0, 2, 4, 4], [1, 3, 3, 4], [0, 0, 2, 4]])
-    mask = torch.zeros(3, 4, 5, dtype=torch.bool)
-    mask[:, 0, :2] = mask[:, 1, :4] = mask[:, 2, 2:] = mask[:, 3, 4] = True
-    mask.scatter_(2, tokens[..., None], True)
-    return {"nats of each sequence": answer(logits, tokens, mask)}
+_LOGITS = torch.randn(3, 4, 5, generator=seeded(0))
+_TOKENS = torch.tensor([[0, 2, 4, 4], [1, 3, 3, 4], [0, 0, 2, 4]])
+_MASK = torch.zeros(3, 4, 5, dtype=torch.bool)
+_MASK[:, 0, :2] = _MASK[:, 1, :4] = _MASK[:, 2, 2:] = _MASK[:, 3, 4] = True
+_MASK.scatter_(2, _TOKENS[..., None], True)
 
 
 def _chosen(log_probability: Tensor, tokens: Tensor) -> Tensor:
     return log_probability.gather(2, tokens[..., None])[..., 0]
 
 
-masked_nats = Exercise(
-    name="masked_nats",
-    task=(
-        "Write masked_nats(logits, tokens, mask), (N, T, R), (N, T) and (N, T, R): −log P of each sequence, (N,), a "
-        "softmax over the open choices at each step."
-    ),
-    observe=_observe_nats,
-    solution=sequence_loss,
+masked_nats = exercise(
+    "masked_nats",
+    "Write masked_nats(logits, tokens, mask), (N, T, R), (N, T) and (N, T, R): −log P of each sequence, (N,), a "
+    "softmax over the open choices at each step.",
+    sequence_loss,
+    calls({"nats of each sequence": (_LOGITS, _TOKENS, _MASK)}),
     wrong={
-        "no_mask": WrongAnswer(
+        "no_mask": (
             lambda logits, tokens, mask: sequence_loss(logits, tokens),
             "probability is lost to rules that are closed here: the mask must come before the softmax",
         ),
-        "not_normalized": WrongAnswer(
+        "not_normalized": (
             lambda logits, tokens, mask: -_chosen(logits, tokens).sum(1),
             "these are the chosen scores themselves; scores become log-probabilities by subtracting their logsumexp",
         ),
-        "zero_score": WrongAnswer(
+        "zero_score": (
             lambda logits, tokens, mask: sequence_loss(logits * mask, tokens),
             "a masked score of 0 is a choice like any other, e⁰ = 1; it must be −∞",
         ),
-        "mean_over_steps": WrongAnswer(
+        "mean_over_steps": (
             lambda logits, tokens, mask: sequence_loss(logits, tokens, mask) / tokens.shape[1],
             "the steps are averaged; the probability of a sequence is their product, so sum the logarithms",
         ),
-        "sign": WrongAnswer(
-            lambda logits, tokens, mask: -sequence_loss(logits, tokens, mask), "the sign is flipped: nats are positive"
+        "sign": (
+            lambda logits, tokens, mask: -sequence_loss(logits, tokens, mask),
+            "the sign is flipped: nats are positive",
         ),
     },
 )
@@ -63,40 +53,35 @@ masked_nats = Exercise(
 
 # ---------------------------------------------------------------------------------------------------- noise_share
 
-
-def _observe_share(answer: Answer) -> dict[str, Any]:
-    generator = torch.Generator().manual_seed(1)
-    mean = torch.randn(50, 3, generator=generator) * torch.tensor([0.5, 1.0, 2.0])
-    log_variance = torch.randn(50, 3, generator=generator) - 1
-    return {"honest": answer(mean, log_variance, 1.0), "published": answer(mean, log_variance, 0.01)}
+_DRAWS = seeded(1)
+_MEANS = torch.randn(50, 3, generator=_DRAWS) * torch.tensor([0.5, 1.0, 2.0])
+_LOG_VARIANCES = torch.randn(50, 3, generator=_DRAWS) - 1
 
 
 def _share(noise: Tensor, mean: Tensor) -> Tensor:
     return noise / (noise + mean.var(0, correction=0))
 
 
-noise_share = Exercise(
-    name="noise_share",
-    task=(
-        "Write noise_share(mean, log_variance, noise), (N, d), (N, d) and the deviation of ε: for each dimension the "
-        "share, (d,), of the variance of z = mean + exp(½·log_variance)·ε, over samples and noise, that is noise."
-    ),
-    observe=_observe_share,
-    solution=lambda mean, log_variance, noise: _share(noise**2 * log_variance.exp().mean(0), mean),
+noise_share = exercise(
+    "noise_share",
+    "Write noise_share(mean, log_variance, noise), (N, d), (N, d) and the deviation of ε: for each dimension the "
+    "share, (d,), of the variance of z = mean + exp(½·log_variance)·ε, over samples and noise, that is noise.",
+    lambda mean, log_variance, noise: _share(noise**2 * log_variance.exp().mean(0), mean),
+    calls({"honest": (_MEANS, _LOG_VARIANCES, 1.0), "published": (_MEANS, _LOG_VARIANCES, 0.01)}),
     wrong={
-        "noise_not_squared": WrongAnswer(
+        "noise_not_squared": (
             lambda mean, log_variance, noise: _share(noise * log_variance.exp().mean(0), mean),
             "a deviation of ε multiplies the variance by its square",
         ),
-        "deviation": WrongAnswer(
+        "deviation": (
             lambda mean, log_variance, noise: _share(noise**2 * (0.5 * log_variance).exp().mean(0), mean),
             "exp(½·log_variance) is the deviation; variances add, deviations do not",
         ),
-        "exp_of_mean": WrongAnswer(
+        "exp_of_mean": (
             lambda mean, log_variance, noise: _share(noise**2 * log_variance.mean(0).exp(), mean),
             "the log-variances are averaged; average the variances",
         ),
-        "ratio": WrongAnswer(
+        "ratio": (
             lambda mean, log_variance, noise: noise**2 * log_variance.exp().mean(0) / mean.var(0, correction=0),
             "this is noise over signal; the share is noise over both together",
         ),
@@ -107,10 +92,7 @@ noise_share = Exercise(
 
 # ------------------------------------------------------------------------------------------- expected_improvement
 
-
-def _observe_improvement(answer: Answer) -> dict[str, Any]:
-    mean, deviation = torch.tensor([0.2, 1.0, -0.5, 2.0]), torch.tensor([0.5, 1.5, 0.1, 0.3])
-    return {"improvement": answer(mean, deviation, 0.4)}
+_MEAN, _DEVIATION = torch.tensor([0.2, 1.0, -0.5, 2.0]), torch.tensor([0.5, 1.5, 0.1, 0.3])
 
 
 def _improvement(mean: Tensor, deviation: Tensor, best: float) -> Tensor:
@@ -118,37 +100,34 @@ def _improvement(mean: Tensor, deviation: Tensor, best: float) -> Tensor:
     return deviation * (gain * normal.cdf(gain) + normal.log_prob(gain).exp())
 
 
-expected_improvement = Exercise(
-    name="expected_improvement",
-    task=(
-        "Write expected_improvement(mean, deviation, best), (N,), (N,) and a number: E max(best − f, 0) for "
-        "f ~ N(mean, deviation²), when lower is better."
-    ),
-    observe=_observe_improvement,
-    solution=_improvement,
+expected_improvement = exercise(
+    "expected_improvement",
+    "Write expected_improvement(mean, deviation, best), (N,), (N,) and a number: E max(best − f, 0) for "
+    "f ~ N(mean, deviation²), when lower is better.",
+    _improvement,
+    calls({"improvement": (_MEAN, _DEVIATION, 0.4)}),
     wrong={
-        "higher_is_better": WrongAnswer(
+        "higher_is_better": (
             lambda mean, deviation, best: _improvement(-mean, deviation, -best),
             "this improves upwards, E max(f − best, 0); here lower is better",
         ),
-        "of_the_mean": WrongAnswer(
+        "of_the_mean": (
             lambda mean, deviation, best: (best - mean).clamp_min(0),
             "this is the improvement of the mean; an uncertain place improves on average even where its mean does not",
         ),
-        "probability": WrongAnswer(
+        "probability": (
             lambda mean, deviation, best: Normal(0.0, 1.0).cdf((best - mean) / deviation),
             "this is the probability of an improvement; how large it is counts too",
         ),
-        "density_missing": WrongAnswer(
+        "density_missing": (
             lambda mean, deviation, best: (best - mean) * Normal(0.0, 1.0).cdf((best - mean) / deviation),
             "the second term, deviation times the normal density of the gain, is missing",
         ),
-        "not_scaled": WrongAnswer(
+        "not_scaled": (
             lambda mean, deviation, best: _improvement(mean, deviation, best) / deviation,
             "the result is in units of the deviation; multiply by it",
         ),
     },
 )
 
-
-EXERCISES = {exercise.name: exercise for exercise in (masked_nats, noise_share, expected_improvement)}
+EXERCISES: dict[str, Exercise] = by_name(masked_nats, noise_share, expected_improvement)
