@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from teachlib.data import ImageData
+from teachlib.data import ImageData, PointData
+from teachlib.primer import plane_game
 from teachlib.training import Schedule, fit, make_fabric
 
 
@@ -60,15 +61,28 @@ def resume(folder: Path) -> None:
     fit(Denoiser(), images(), plan, folder=folder, resume=True, validation=images(40), progress=False)
 
 
-if __name__ == "__main__":  # small_run.py DEVICES FOLDER: the same global batch in one process or in several
+def main(what: str, folder: str) -> None:
+    """``1`` or ``2``: the same global batch in one process or in several; ``game-``: of two networks that play."""
     torch.set_num_threads(1)
-    fabric = make_fabric(devices=int(sys.argv[1]), accelerator="cpu")
+    fabric = make_fabric(devices=int(what[-1]), accelerator="cpu")
     fabric.launch()
+    if what.startswith("game"):
+        torch.manual_seed(0)
+        game, points = plane_game(), PointData(torch.randn(200, 2, generator=torch.Generator().manual_seed(0)), *_NONE)
+        # Each process draws noise of its own, so only games of few steps stay close.
+        fit(game, points, Schedule(steps=2, batch_size=200), folder=folder, fabric=fabric, progress=False)
+        return
     fit(
         Denoiser(norm=False, delay=0.5 * fabric.global_rank),  # the first process writes before the second looks
         images(),
         Schedule(steps=40, batch_size=20),
-        folder=sys.argv[2],
+        folder=folder,
         fabric=fabric,
         progress=False,
     )
+
+
+_NONE = (torch.zeros(200, dtype=torch.long),)
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

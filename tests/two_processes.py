@@ -47,6 +47,7 @@ def main(what: str, folder: Path) -> None:
         fit(objective, data, plan, folder=folder, resume=True, validation=held_out, fabric=fabric, progress=False)
     except TeachlibError as error:
         print(f"{rank}: {error}", flush=True)
+        fabric.barrier()  # who ends first takes the other with it
         sys.exit(1)
     write_checkpoint(folder / f"{rank}.safetensors", objective.nets["net"].state_dict(), {})
 

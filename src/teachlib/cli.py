@@ -78,7 +78,7 @@ zoo_app = typer.Typer(no_args_is_help=True, help="The small trained models that 
 app.add_typer(data_app, name="data")
 app.add_typer(zoo_app, name="zoo")
 
-_STATED = {"--resume", "--grey", "--help"}  # options of train that no word follows
+_STATED = {"--resume", "--grey", "--tf32", "--compile", "--help"}  # options of train that no word follows
 
 
 def _asked(words: Sequence[str]) -> tuple[str | None, str | None]:
@@ -154,8 +154,11 @@ def train(
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of weights, data order and noise.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for checkpoint and log.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
-    devices: Annotated[int, typer.Option(min=1, help="Processes, a device each (DDP).")] = 1,
+    devices: Annotated[int, typer.Option(min=1, help="Processes on each machine, a device each (DDP).")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines; torchrun or SLURM starts the processes.")] = 1,
     precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed.")] = "32-true",
+    tf32: Annotated[bool, typer.Option("--tf32", help="Coarser products on a GPU, and faster ones.")] = False,
+    compile: Annotated[bool, typer.Option("--compile", help="By torch.compile: minutes first, faster then.")] = False,
     width: Annotated[
         int | None, typer.Option(help="Of the networks: filters of the first layer, or hidden units.")
     ] = None,
@@ -176,7 +179,10 @@ def train(
         out=out,
         resume=resume,
         devices=devices,
+        nodes=nodes,
         precision=precision,
+        tf32=tf32,
+        compile=compile,
         width=width,
         steps=steps,
         size=size,

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 
 from teachlib import data
 from teachlib.errors import TeachlibError
@@ -26,7 +25,10 @@ def run(
     out: Path | None,
     resume: bool,
     devices: int,
+    nodes: int,
     precision: str,
+    tf32: bool,
+    compile: bool,
     width: int | None,
     steps: int | None,
     size: int | None,
@@ -43,8 +45,11 @@ def run(
         seed: of weights, data order and noise.
         out: folder of the run; ``None``: below ``runs/``.
         resume: go on with the run that is there.
-        devices: processes.
+        devices: processes on each machine.
+        nodes: machines.
         precision: of :data:`PRECISIONS`.
+        tf32: coarser products on a GPU.
+        compile: networks by ``torch.compile``.
         width: of the networks.
         steps: updates in all.
         size: side of a folder's pictures.
@@ -59,14 +64,19 @@ def run(
     pictures = _pictures(dataset or chapter.dataset, size, grey)
     chosen = chapter.recipe(name, pictures, scale=scale, width=width, steps=steps, **own)
     folder = out.expanduser() if out else Path("runs") / f"{data.short_name(pictures)}-{chapter.label(chosen)}-{seed}"
-    fabric = _launched(devices, precision, logger, folder)
+    _refuse_machine(devices, nodes, precision)
+    loggers = _loggers(logger, folder)
+    fabric = make_fabric(devices=devices, nodes=nodes, precision=precision, loggers=loggers, tf32=tf32)
+    if "LT_CLI_USED" not in os.environ:  # under 'fabric run' the processes exist already
+        fabric.launch()
     if resume and not folder.exists() and fabric.is_global_zero:
         print(f"nothing to resume in {folder}; starting anew")
     if fabric.is_global_zero:
         print(f"{name} on {pictures}, scale {chosen.scale}, {chosen.steps} steps · {machine(fabric.device)}")
     started = time.perf_counter()
     try:
-        _, history = chapter.train(chosen, seed=seed, folder=folder, resume=resume, fabric=fabric)
+        compiler = "inductor" if compile else None
+        _, history = chapter.train(chosen, seed=seed, folder=folder, resume=resume, fabric=fabric, compiler=compiler)
     except KeyboardInterrupt:  # before typer turns it into a silent exit
         raise TeachlibError(f"stopped; go on from the last checkpoint with --resume --out {folder}") from None
     if fabric.is_global_zero:
@@ -86,15 +96,16 @@ def _pictures(dataset: str, size: int | None, grey: bool) -> str:
     return dataset
 
 
-def _launched(devices: int, precision: str, logger: str | None, folder: Path) -> Fabric:
+def _refuse_machine(devices: int, nodes: int, precision: str) -> None:
     if precision not in PRECISIONS:
         raise TeachlibError(f"precision '{precision}'; expected one of {', '.join(PRECISIONS)}")
     if torch.cuda.is_available() and devices > torch.cuda.device_count():
         raise TeachlibError(f"--devices {devices}, but this machine has {torch.cuda.device_count()} GPUs")
-    fabric = make_fabric(devices=devices, precision=precision, loggers=_loggers(logger, folder))
-    if "LT_CLI_USED" not in os.environ:  # under 'fabric run' the processes exist already
-        fabric.launch()
-    return fabric
+    if nodes > 1 and not {"TORCHELASTIC_RUN_ID", "SLURM_NTASKS", "LT_CLI_USED"} & os.environ.keys():
+        raise TeachlibError(
+            f"--nodes {nodes}: nobody has started processes on the other machines; use torchrun or srun, as the page "
+            "'How to use this course' shows"
+        )
 
 
 def _loggers(name: str | None, folder: Path) -> list[Any]:

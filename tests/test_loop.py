@@ -1,0 +1,270 @@
+"""What large models ask of the loop: steps, states, parts, clipping, averages, looks, compilers, loggers."""
+
+import json
+import os
+import struct
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from loops import Pair, points
+from small_run import Denoiser, images
+from torch import nn
+
+from teachlib import rae
+from teachlib.checkpoints import part, read_checkpoint
+from teachlib.errors import TeachlibError
+from teachlib.primer import plane_game
+from teachlib.training import Schedule, Watch, fit
+from teachlib.training import loop as the_loop
+
+HERE = Path(__file__).parent
+PLAN = Schedule(steps=12, batch_size=16, checkpoint_every=5, log_every=1)
+
+
+def _weights(objective: Pair) -> dict[str, torch.Tensor]:
+    return {f"{name}.{key}": value for name, net in objective.nets.items() for key, value in net.state_dict().items()}
+
+
+def test_a_lazy_penalty_and_an_objectives_own_state_resume_exactly(tmp_path: Path) -> None:
+    whole = Pair()
+    fit(whole, points(), PLAN, folder=tmp_path / "whole", progress=False)
+    assert whole.penalized == [0, 4, 8]
+    with pytest.raises(KeyboardInterrupt):
+        fit(Pair(stop=7), points(), PLAN, folder=tmp_path / "pieces", progress=False)
+    again = Pair()
+    fit(again, points(), PLAN, folder=tmp_path / "pieces", resume=True, progress=False)
+    assert again.penalized == [8]  # on from step 5
+    assert torch.equal(again.mean, whole.mean)
+    assert all(torch.equal(a, b) for a, b in zip(_weights(again).values(), _weights(whole).values(), strict=True))
+
+
+def test_only_the_network_that_is_updated_collects_gradients() -> None:
+    objective = Pair()
+    fit(objective, points(), Schedule(steps=1, batch_size=16), progress=False)
+    (first, second), (first_then, second_then) = objective.collected
+    assert first is None
+    assert first_then is not None
+    assert second is not None
+    assert second_then is not None
+    assert torch.equal(second, second_then)  # the first one's loss passed through it, and left nothing
+
+
+def test_parts_add_up_to_the_batch() -> None:
+    whole, parts = Denoiser(norm=False), Denoiser(norm=False)
+    fit(whole, images(), Schedule(steps=20, batch_size=20), progress=False)
+    fit(parts, images(), Schedule(steps=20, batch_size=20, accumulate=4), progress=False)
+    for mine, theirs in zip(whole.nets["net"].parameters(), parts.nets["net"].parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+    with pytest.raises(TeachlibError, match="a batch of 20 cannot be shared evenly by 1 processes in 3 parts"):
+        fit(whole, images(), Schedule(steps=1, batch_size=20, accumulate=3), progress=False)
+
+
+def test_parts_of_two_updates_take_the_first_step_before_the_second_loss() -> None:
+    whole, parts = Pair(penalty=0), Pair(penalty=0)
+    fit(whole, points(), Schedule(steps=3, batch_size=16), progress=False)
+    fit(parts, points(), Schedule(steps=3, batch_size=16, accumulate=2), progress=False)
+    torch.testing.assert_close(_weights(whole), _weights(parts))
+
+
+def test_a_clipped_gradient_has_the_norm_that_was_asked_for() -> None:
+    before, objective = _weights(Pair()), Pair(rate=1.0)
+    fit(objective, points(), Schedule(steps=1, batch_size=16, clip=0.01), progress=False)
+    for name in ("first", "second"):
+        moved = [value - before[key] for key, value in _weights(objective).items() if key.startswith(name)]
+        assert torch.cat([part.flatten() for part in moved]).norm().item() == pytest.approx(0.01, rel=1e-3)
+
+
+def test_a_half_life_is_one_and_ramps_up() -> None:
+    steady = Schedule(steps=1, batch_size=50, ema_half_life=0.5, ema_ramp=0)
+    assert steady.ema_decay(1) ** 10 == pytest.approx(0.5)  # 500 samples are ten steps
+    ramped = Schedule(steps=1, batch_size=50, ema_half_life=0.5, ema_ramp=0.1)
+    assert ramped.ema_decay(1) == pytest.approx(0.5**10)  # a half-life of five samples
+    assert ramped.ema_decay(1_000) == pytest.approx(steady.ema_decay(1_000))
+
+
+def _noisy_look(step: int, nets: object) -> dict[str, float]:
+    torch.rand(3)
+    assert not torch.is_grad_enabled()
+    assert all(not net.training for net in nets.values())  # type: ignore[attr-defined]
+    return {"distance": abs(step - 6.0)}
+
+
+def test_a_look_disturbs_nothing_and_keeps_the_best(tmp_path: Path) -> None:
+    plan = Schedule(steps=12, batch_size=20, checkpoint_every=4)
+    alone = Denoiser()
+    fit(alone, images(), plan, progress=False)
+    watched = Denoiser()
+    watch = Watch(3, _noisy_look, best="distance")
+    history = fit(watched, images(), plan, folder=tmp_path, watch=watch, progress=False)
+    assert history.series("distance") == ([3, 6, 9, 12], [3.0, 0.0, 3.0, 6.0])
+    for mine, theirs in zip(alone.nets["net"].parameters(), watched.nets["net"].parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+    assert read_checkpoint(tmp_path / "best.safetensors")[1]["step"] == 6
+    assert read_checkpoint(tmp_path / "checkpoint.safetensors")[1]["best"] == 0.0
+    assert json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])["step"] == 12
+    with pytest.raises(TeachlibError, match=r"the watch gives \['distance'\], not 'FD'"):
+        fit(Denoiser(), images(), plan, watch=Watch(3, _noisy_look, best="FD"), progress=False)
+
+
+def test_a_look_sees_the_average() -> None:
+    seen: dict[str, torch.Tensor] = {}
+
+    def look(step: int, nets: dict[str, nn.Module]) -> dict[str, float]:
+        seen["weight"] = nets["net"][1].weight.clone()  # type: ignore[index]
+        return {}
+
+    objective = Denoiser()
+    plan = Schedule(steps=4, batch_size=20, ema_half_life=100, ema_ramp=0)
+    fit(objective, images(), plan, watch=Watch(4, look), progress=False)
+    start = Denoiser().nets["net"].state_dict()["1.weight"]
+    moved = (objective.nets["net"].state_dict()["1.weight"] - start).abs().max()
+    assert (seen["weight"] - start).abs().max() < 0.01 * moved  # a half-life of 100,000 samples has hardly begun
+
+
+def test_checkpoints_are_written_while_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, steps, release = the_loop.write_checkpoint, [], threading.Event()
+
+    class Noted(Denoiser):
+        def updates(self, batch, generator, step):
+            steps.append(step)
+            if step == 7:
+                release.set()
+            yield from super().updates(batch, generator, step)
+
+    def slow(path, tensors, header):
+        if header["step"] == 5:
+            assert release.wait(20), "training waited for the checkpoint"
+        plain(path, tensors, header)
+
+    monkeypatch.setattr(the_loop, "write_checkpoint", slow)
+    fit(Noted(), images(), Schedule(steps=8, batch_size=20, checkpoint_every=5), folder=tmp_path, progress=False)
+    assert read_checkpoint(tmp_path / "checkpoint.safetensors")[1]["step"] == 8
+
+
+def test_a_checkpoint_holds_the_weights_of_its_step(tmp_path: Path) -> None:
+    """Not those that training has gone on to while it was written."""
+    plan = Schedule(steps=9, batch_size=20, checkpoint_every=5)
+    seen: list[dict[str, torch.Tensor]] = []
+    plain = the_loop.write_checkpoint
+
+    def kept(path, tensors, header):
+        if header["step"] == 5:
+            seen.append({key: value.clone() for key, value in tensors.items()})
+        plain(path, tensors, header)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(the_loop, "write_checkpoint", kept)
+        fit(Denoiser(), images(), plan, folder=tmp_path, progress=False)
+    short = Denoiser()
+    fit(short, images(), Schedule(steps=5, batch_size=20), progress=False)
+    for key, value in short.nets["net"].state_dict().items():
+        assert torch.equal(part(seen[0], "model.net")[key], value), key
+
+
+def test_a_checkpoint_that_cannot_be_written_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = the_loop.write_checkpoint
+
+    def full(path, tensors, header):
+        if header["step"] == 5:
+            raise TeachlibError("disk: cannot write (No space left on device)")
+        plain(path, tensors, header)
+
+    monkeypatch.setattr(the_loop, "write_checkpoint", full)
+    with pytest.raises(TeachlibError, match="No space left"):
+        fit(
+            Denoiser(), images(), Schedule(steps=12, batch_size=20, checkpoint_every=5), folder=tmp_path, progress=False
+        )
+    assert read_checkpoint(tmp_path / "checkpoint.safetensors")[1]["step"] == 0
+
+
+def test_compiled_networks_learn_the_same_and_penalized_ones_stay_plain(tmp_path: Path) -> None:
+    plan, plain, compiled = Schedule(steps=5, batch_size=20), Denoiser(norm=False), Denoiser(norm=False)
+    fit(plain, images(), plan, progress=False)
+    fit(compiled, images(), plan, compiler="aot_eager", folder=tmp_path, progress=False)
+    for mine, theirs in zip(plain.nets["net"].parameters(), compiled.nets["net"].parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs)
+    tensors, header = read_checkpoint(tmp_path / "checkpoint.safetensors")
+    assert header["machine"]["compile"] == "aot_eager"
+    assert part(tensors, "model.net").keys() == compiled.nets["net"].state_dict().keys()
+    recipe = rae.recipe("rae-gp", "digits", scale="ci", width=2, steps=2)
+    _, history = rae.train(recipe, compiler="aot_eager", limit=200, progress=False, log_every=1)
+    _, same = rae.train(recipe, limit=200, progress=False, log_every=1)
+    assert history.series("autoencoder")[1] == pytest.approx(same.series("autoencoder")[1], rel=1e-4)
+
+
+def _run(what: str, folder: Path, *, launcher: tuple[str, ...] = ()) -> dict[str, torch.Tensor]:
+    command = [sys.executable, *launcher, str(HERE / "small_run.py"), what, str(folder)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(HERE)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    return read_checkpoint(folder / "checkpoint.safetensors")[0]
+
+
+def test_processes_of_torchrun_reach_the_weights_of_one(tmp_path: Path) -> None:
+    torchrun = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0", "--standalone")
+    one, two = _run("1", tmp_path / "one"), _run("2", tmp_path / "two", launcher=torchrun)
+    for name, value in part(one, "model").items():
+        torch.testing.assert_close(two[f"model.{name}"], value, rtol=1e-3, atol=1e-4)
+
+
+def test_two_processes_play_a_game_as_one_would(tmp_path: Path) -> None:
+    """The generator's update passes through the discriminator, whose own reducer would wait for gradients for ever."""
+    one, two = _run("game-1", tmp_path / "one"), _run("game-2", tmp_path / "two")
+    for name, value in part(one, "model").items():
+        torch.testing.assert_close(two[f"model.{name}"], value, rtol=2e-2, atol=5e-3)
+
+
+def test_a_game_has_no_validation_loss() -> None:
+    with pytest.raises(TeachlibError, match="Game has no validation_loss; leave validation out, or write one"):
+        fit(plane_game(), points(), PLAN, validation=points(), progress=False)
+
+
+@pytest.mark.parametrize("logger", ["tensorboard", "wandb"])
+def test_loggers_log(logger: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "WANDB_MODE": "offline", "WANDB_SILENT": "true", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "teachlib.cli", "train", "rae", "--dataset", "digits", "--scale", "ci"]
+    options = ["--width", "2", "--steps", "50", "--logger", logger, "--out", str(tmp_path / "run")]
+    done = subprocess.run(
+        [*command, *options], capture_output=True, text=True, check=False, env=environment, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    losses = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    value = next(line["autoencoder"] for line in losses if "autoencoder" in line)
+    assert _logged(logger, tmp_path / "run") == pytest.approx([value], rel=1e-6)
+
+
+def _logged(logger: str, folder: Path) -> list[float]:
+    """The values of the loss ``autoencoder``, read back by the logger's own package."""
+    if logger == "tensorboard":
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        (events,) = folder.rglob("events.out.tfevents.*")
+        accumulator = EventAccumulator(str(events))
+        accumulator.Reload()
+        return [event.value for event in accumulator.Scalars("autoencoder")]
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    (file,) = folder.rglob("run-*.wandb")
+    items = [item for data in _records(file.read_bytes()) for item in Record.FromString(data).history.item]
+    named = [item for item in items if "autoencoder" in (item.key, *item.nested_key)]
+    return [json.loads(item.value_json) for item in named]
+
+
+def _records(contents: bytes) -> list[bytes]:
+    """Of LevelDB's log, which follows seven bytes of W&B's own: checksum, length, kind (1 whole, 2 to 4 parts)."""
+    records, whole, at = [], b"", 7
+    while at + 7 <= len(contents):
+        if 2**15 - at % 2**15 < 7:  # no header crosses the edge of a block
+            at += 2**15 - at % 2**15
+            continue
+        length, kind = struct.unpack("<HB", contents[at + 4 : at + 7])
+        whole += contents[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):
+            records.append(whole)
+            whole = b""
+    return records
