@@ -2,12 +2,14 @@
 
 import json
 import os
+import random
 import struct
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from loops import Pair, points
@@ -87,7 +89,7 @@ def test_a_half_life_is_one_and_ramps_up() -> None:
 
 
 def _noisy_look(step: int, nets: object) -> dict[str, float]:
-    torch.rand(3)
+    torch.rand(3), np.random.rand(3), random.random()
     assert not torch.is_grad_enabled()
     assert all(not net.training for net in nets.values())  # type: ignore[attr-defined]
     return {"distance": abs(step - 6.0)}
@@ -95,11 +97,14 @@ def _noisy_look(step: int, nets: object) -> dict[str, float]:
 
 def test_a_look_disturbs_nothing_and_keeps_the_best(tmp_path: Path) -> None:
     plan = Schedule(steps=12, batch_size=20, checkpoint_every=4)
-    alone = Denoiser()
-    fit(alone, images(), plan, progress=False)
-    watched = Denoiser()
-    watch = Watch(3, _noisy_look, best="distance")
-    history = fit(watched, images(), plan, folder=tmp_path, watch=watch, progress=False)
+    alone, watched, watch = Denoiser(), Denoiser(), Watch(3, _noisy_look, best="distance")
+    for objective, folder, looks in ((alone, "alone", None), (watched, "watched", watch)):
+        np.random.seed(0)
+        random.seed(0)
+        history = fit(objective, images(), plan, folder=tmp_path / folder, watch=looks, progress=False)
+    states = [read_checkpoint(tmp_path / folder / "checkpoint.safetensors")[1] for folder in ("alone", "watched")]
+    assert states[0]["random"] == states[1]["random"]
+    tmp_path = tmp_path / "watched"
     assert history.series("distance") == ([3, 6, 9, 12], [3.0, 0.0, 3.0, 6.0])
     for mine, theirs in zip(alone.nets["net"].parameters(), watched.nets["net"].parameters(), strict=True):
         assert torch.equal(mine, theirs)
@@ -149,16 +154,23 @@ def test_a_checkpoint_holds_the_weights_of_its_step(tmp_path: Path) -> None:
     """Not those that training has gone on to while it was written."""
     plan = Schedule(steps=9, batch_size=20, checkpoint_every=5)
     seen: list[dict[str, torch.Tensor]] = []
-    plain = the_loop.write_checkpoint
+    plain, later = the_loop.write_checkpoint, threading.Event()
+
+    class Further(Denoiser):
+        def updates(self, batch, generator, step):
+            if step == 8:
+                later.set()
+            yield from super().updates(batch, generator, step)
 
     def kept(path, tensors, header):
         if header["step"] == 5:
+            assert later.wait(20)
             seen.append({key: value.clone() for key, value in tensors.items()})
         plain(path, tensors, header)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(the_loop, "write_checkpoint", kept)
-        fit(Denoiser(), images(), plan, folder=tmp_path, progress=False)
+        fit(Further(), images(), plan, folder=tmp_path, progress=False)
     short = Denoiser()
     fit(short, images(), Schedule(steps=5, batch_size=20), progress=False)
     for key, value in short.nets["net"].state_dict().items():
