@@ -28,7 +28,7 @@ def attack(
     surrogate: Annotated[Path | None, typer.Option(help="Another classifier's run, for transfer.")] = None,
     record: Annotated[Path | None, typer.Option(help="Write <record>/4.3/<recipe>-<dataset>.json.")] = None,
 ) -> None:
-    """Attack trained classifiers by everything there is; shares of accuracy, error and rejection over the radii."""
+    """Attack trained classifiers by everything there is; accuracy, error and rejection over the radii."""
     radii = _radii(epsilons)
     seeds = seeds_of_one_recipe(runs)
     if seeds.chapter.key != "gmmvae":

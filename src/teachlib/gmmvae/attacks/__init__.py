@@ -4,7 +4,7 @@ from teachlib.gmmvae.attacks.adaptive import adaptive
 from teachlib.gmmvae.attacks.ball import NORMS, Ball, Norm
 from teachlib.gmmvae.attacks.gradient import Loss, apgd, fgsm, mim, pgd, value_and_gradient
 from teachlib.gmmvae.attacks.square import square
-from teachlib.gmmvae.attacks.targets import accepted_as, accepted_wrongly, classified_as, misclassified
+from teachlib.gmmvae.attacks.targets import accepted_as, accepted_wrongly, misclassified
 from teachlib.gmmvae.attacks.white_box import fooling, white_box, white_box_loss
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "accepted_wrongly",
     "adaptive",
     "apgd",
-    "classified_as",
     "fgsm",
     "fooling",
     "mim",

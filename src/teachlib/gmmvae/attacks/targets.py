@@ -51,20 +51,6 @@ def misclassified(scores: Scores, labels: Tensor) -> Loss:
     return loss
 
 
-def classified_as(scores: Scores, targets: Tensor) -> Loss:
-    """The target's score less the best other's: positive where the classifier says the target.
-
-    Args:
-        scores: images → (N, k), higher for likelier classes.
-        targets: classes that the attacker wants, (N,).
-    """
-
-    def loss(x: Tensor) -> Tensor:
-        return _lead(scores(x), targets)
-
-    return loss
-
-
 def accepted_as(
     classifier: SelectiveClassifier,
     targets: Tensor,

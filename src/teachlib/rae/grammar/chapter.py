@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from torch import nn
 from tqdm import tqdm
@@ -11,12 +12,14 @@ from teachlib.checks import Exercise
 from teachlib.rae.grammar.evaluation import evaluate
 from teachlib.rae.grammar.models import SequenceAutoencoder, SequenceObjective
 from teachlib.rae.grammar.recipes import RECIPES, SequenceRecipe, from_dict, recipe
+from teachlib.rae.grammar.sparse import SparseProcess
 from teachlib.rae.grammar.strings import LANGUAGES, StringData, language, load
 from teachlib.rae.grammar.tables import TABLES, page
 from teachlib.training import Objective
 
 _STRINGS = 1_000  # at most, that are given back, and drawn from each prior
 _KNOWN = 500  # training strings that a search starts from
+_KNOWN_AT_PAPER_SCALE = 5_000
 
 
 def _load(recipe: SequenceRecipe, split: str, limit: int | None) -> StringData:
@@ -41,8 +44,11 @@ def _measure(runs: Sequence[Run[SequenceAutoencoder]], samples: int, extractor: 
     """What models of strings give back, write, and are found to hold by a search."""
     rows, count = [], min(samples, _STRINGS)
     trials = 5 if samples >= _KNOWN else 1
+    large = runs[0].model.recipe.scale == "paper"  # an exact process takes the cube of the strings that it knows
+    known, surrogate = (_KNOWN_AT_PAPER_SCALE, SparseProcess) if large else (_KNOWN, None)
     for run in tqdm(runs, unit="run", desc="measuring", leave=False):
-        written = evaluate(run.model, seed=run.seed, count=count, known=min(samples, _KNOWN), trials=trials)
+        options: dict[str, Any] = {"known": min(samples, known), "trials": trials, "surrogate": surrogate}
+        written = evaluate(run.model, seed=run.seed, count=count, **options)
         rows.append(written.row())
         print(*(f"{value:7.3f}  {text}" for text, value in written.best), sep="\n")
     names = set.intersection(*(set(row) for row in rows))  # a search that found little has no third best
