@@ -6,7 +6,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import attacks, frechet, likelihood, plane, training
+from benchmarks import attacks, frechet, likelihood, loading, plane, training
 from benchmarks.table import Row, print_table
 from teachlib.scale import machine
 
@@ -17,6 +17,8 @@ BENCHES: dict[str, Callable[[], Row]] = {
     "training-rae-gp": partial(training.run, "rae-gp"),
     "training-rae-sn": partial(training.run, "rae-sn"),
     "penalties": training.penalties,
+    "loading-smallest": partial(loading.run, "primer-energy", (1, 8, 8), 1_200),
+    "loading-large": partial(loading.run, "ae", (3, 64, 64), 50_000),
     "flows": likelihood.flows,
     "kernels": likelihood.kernels,
     "gaussian": likelihood.gaussian,
@@ -41,7 +43,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     print(f"{machine(torch.device('cpu'))}, {options.threads} threads")
     with frechet.blas_threads(options.threads):
-        print_table(BENCHES[name]() for name in options.names or BENCHES)
+        print_table({name: BENCHES[name] for name in options.names or BENCHES})
 
 
 if __name__ == "__main__":

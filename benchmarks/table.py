@@ -1,7 +1,9 @@
 """What a benchmark found, and how it is printed."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+from tqdm import tqdm
 
 
 @dataclass(frozen=True)
@@ -14,8 +16,11 @@ class Row:
     ratio: float | None = None
 
 
-def print_table(rows: Iterable[Row]) -> None:
-    """Each row as soon as it is measured: the next may take minutes, or fail."""
-    for row in rows:
+def print_table(benches: Mapping[str, Callable[[], Row]]) -> None:
+    """Each row as soon as it is measured: the next may take minutes, or fail. What is being measured is said before."""
+    bar = tqdm(benches.items(), unit="bench", leave=False)
+    for name, bench in bar:
+        bar.set_description(name)
+        row = bench()
         times = "" if row.ratio is None else f"{row.ratio:.2f}×"
-        print("  ".join([row.what.ljust(58), row.ours.ljust(36), row.peer.ljust(44), times]).rstrip(), flush=True)
+        bar.write("  ".join([row.what.ljust(58), row.ours.ljust(36), row.peer.ljust(44), times]).rstrip())
