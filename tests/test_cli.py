@@ -116,6 +116,12 @@ def test_resuming_a_finished_run_changes_nothing(run: Path) -> None:
         (("train", "ae", "--dataset", "folder:nowhere"), "no such folder or zip"),
         (("train", "ae", "--dataset", "folder:nowhere", "--size", "0"), "'size=0'; expected size=4"),
         (("evaluate", "nowhere"), "no such checkpoint"),
+        (("evaluate", "run", "--average"), "this run kept no average of its weights"),
+        (("evaluate", "run", "--extractor", "resnet"), "extractor 'resnet'; expected classifier, inception, untrained"),
+        (("evaluate", "run", "--extractor", "inception"), "get pt_inception"),
+        (("evaluate", "run", "--extractor", "run"), "a checkpoint of another recipe, not of feature classifiers"),
+        (("train", "ae", "--nodes", "2"), "nobody has started processes on the other machines"),
+        (("train", "ae", "--conditional"), "--conditional: ae has no such option (its own options: --variant)"),
         (("evaluate", "half", "--record", "results"), "half: stopped at step 3 of 6; finish it with --resume"),
         (("table", "3.1", "--train", ","), "--train ',' names no row"),
         (("data", "get", "zinc"), "zinc: missing"),
@@ -187,6 +193,8 @@ def test_a_run_on_a_folder_is_named_after_it(tmp_path: Path) -> None:
     done = teachlib("evaluate", str(run), folder=tmp_path, **own)
     assert done.returncode == 1
     assert "no feature classifier for 'folder:my pictures?size=32&grey'" in done.stderr
+    done = teachlib("train", "features", "--dataset", "folder:my pictures", *QUICK, folder=tmp_path, **own)
+    assert "folder:my pictures: 0 classes; a classifier needs two: a folder each" in done.stderr
 
 
 def test_a_model_of_the_primer_trains_and_is_measured(tmp_path: Path) -> None:

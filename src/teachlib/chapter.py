@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from teachlib import zoo
 from teachlib.checkpoints import load_weights, part, read_checkpoint
-from teachlib.checks import Exercise
 from teachlib.errors import TeachlibError
 from teachlib.tables import Table
 from teachlib.training import History, Objective, Samples, Schedule, Validates, Watch, fit
@@ -124,10 +123,6 @@ def _name(recipe: Recipe) -> str:
     return recipe.name
 
 
-def _nothing() -> dict[str, Any]:
-    return {}
-
-
 def _no_page() -> str:
     return ""
 
@@ -164,7 +159,6 @@ class Chapter(Generic[R, M, D]):
         schedule: recipe, seed, steps between lines of the log → how to train.
         label: what runs and rows of a recipe are called after.
         options: name → option of ``recipe`` beyond those that every chapter has.
-        exercises: name → exercise, imported when asked for.
         zoo: what of the chapter ships with the package.
         tables: name → table.
         page: the chapter's part of the page that sets the thesis's numbers beside measured ones, as Markdown.
@@ -188,7 +182,6 @@ class Chapter(Generic[R, M, D]):
     schedule: Callable[[R, int, int], Schedule] = plain_schedule
     label: Callable[[R], str] = _name
     options: Mapping[str, Option] = field(default_factory=dict)
-    exercises: Callable[[], Mapping[str, Exercise]] = _nothing
     zoo: tuple[Shipped, ...] = ()
     tables: Mapping[str, Table] = field(default_factory=dict)
     page: Callable[[], str] = _no_page

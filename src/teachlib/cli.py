@@ -27,16 +27,16 @@ class Deferred(TyperCommand):
     Args:
         name: of the command.
         help: its first line.
-        found: words after the command's name → the command itself.
+        meant: words after the command's name → the command itself.
     """
 
-    def __init__(self, name: str, help: str, found: Callable[[Sequence[str]], Any]) -> None:
+    def __init__(self, name: str, help: str, meant: Callable[[Sequence[str]], Any]) -> None:
         super().__init__(name, help=help)
-        self.found = found
+        self.meant = meant
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """The context of the command itself."""
-        return self.found(args).make_context(info_name, args, parent, **extra)
+        return self.meant(args).make_context(info_name, args, parent, **extra)
 
 
 class Commands(TyperGroup):
@@ -166,30 +166,13 @@ def train(
     size: Annotated[int | None, typer.Option(help="With folder:PATH: side of the squares in pixels.")] = None,
     grey: Annotated[bool, typer.Option("--grey", help="With folder:PATH: one channel instead of three.")] = False,
     logger: Annotated[str | None, typer.Option(help="Besides log.jsonl: tensorboard or wandb.")] = None,
-    own: dict[str, Any] | None = None,
+    own: dict[str, Any] = {},  # noqa: B006 (read only: what _with_options adds)
 ) -> None:
     """Train a recipe; see 'teachlib train RECIPE --help' for its own options. A stopped run goes on with --resume."""
+    given = locals()
     from teachlib.commands.train import run
 
-    run(
-        recipe,
-        dataset,
-        scale=scale,
-        seed=seed,
-        out=out,
-        resume=resume,
-        devices=devices,
-        nodes=nodes,
-        precision=precision,
-        tf32=tf32,
-        compile=compile,
-        width=width,
-        steps=steps,
-        size=size,
-        grey=grey,
-        logger=logger,
-        own=own or {},
-    )
+    run(**given)
 
 
 @app.command()
@@ -225,24 +208,14 @@ def table(
     jobs: Annotated[int | None, typer.Option(min=1, help="With --train: processes at a time.")] = None,
 ) -> None:
     """Print a table of the thesis beside what was measured here, or with --train, what is measured now."""
+    given = locals()
     if number not in registry.tables():
         raise unknown("table", number, registry.tables())
     if dataset is not None:
         catalogue.refuse_unknown(dataset, registry.data_sets())
     from teachlib.commands.table import run
 
-    run(
-        number,
-        dataset,
-        results=results,
-        train=train,
-        seeds=seeds,
-        scale=scale,
-        steps=steps,
-        width=width,
-        out=out,
-        jobs=jobs,
-    )
+    run(**given)
 
 
 @data_app.command("list")

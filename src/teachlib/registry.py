@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,8 @@ class Line:
     """What has to be known of a chapter before it is imported; the chapter itself says the same, which a test compares.
 
     Attributes:
-        package: its package, whose module ``chapter`` holds ``CHAPTER``.
+        package: its package, whose module ``chapter`` holds ``CHAPTER``, and ``exercises``, where it has them,
+            ``EXERCISES``.
         recipes: names of all its recipes, which no other chapter has.
         tables: names of its tables, as ``teachlib table`` takes them.
         commands: name → help of the commands that it adds to the command line.
@@ -140,7 +142,9 @@ def chapter_of_checkpoint(header: Mapping[str, Any], source: object) -> "Chapter
 
 def exercises() -> dict[str, "Exercise"]:
     """All exercises of all chapters under their full names, ``rae.kl_divergence``: chapters may use one name twice."""
-    found: dict[str, Exercise] = {}
-    for key in CHAPTERS:
-        found |= {f"{key}.{name}": exercise for name, exercise in chapter(key).exercises().items()}
-    return found
+    every: dict[str, Exercise] = {}
+    for key, line in CHAPTERS.items():
+        if find_spec(f"{line.package}.exercises") is not None:
+            own = import_module(f"{line.package}.exercises").EXERCISES
+            every |= {f"{key}.{name}": exercise for name, exercise in own.items()}
+    return every

@@ -1,7 +1,7 @@
 """The toy, to everything that chapters share."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,8 +10,7 @@ import typer
 from torch import Tensor, nn
 
 from teachlib import data
-from teachlib.chapter import Chapter, Measured, Option, Run, Shipped
-from teachlib.checks import Exercise
+from teachlib.chapter import Chapter, Measured, Option, Run, Shipped, plain_schedule
 from teachlib.errors import require_at_least, unknown
 from teachlib.scale import Scale
 from toy.tables import TABLES, page
@@ -92,12 +91,6 @@ def toy_say(runs: Annotated[list[Path], typer.Argument()], word: Annotated[str, 
         print(f"{word}, {model.recipe.name}")
 
 
-def _exercises() -> Mapping[str, Exercise]:
-    from toy.exercises import EXERCISES
-
-    return EXERCISES
-
-
 CHAPTER: Chapter[Recipe, Linear, data.ImageData] = Chapter(
     key="toy",
     title="the toy",
@@ -111,8 +104,8 @@ CHAPTER: Chapter[Recipe, Linear, data.ImageData] = Chapter(
     parts=lambda model: {"encoder": model.encoder, "decoder": model.decoder},
     objective=lambda recipe, model, training, seed: Objective(model),
     measure=_measure,
+    schedule=lambda *given: replace(plain_schedule(*given), ema_half_life=1.0, ema_ramp=0),
     options={"noise": Option("Standard deviation of noise on training images.", 0.1)},
-    exercises=_exercises,
     zoo=(Shipped("toy-pca", "digits", {"noise": 0.2}),),
     tables=TABLES,
     page=page,

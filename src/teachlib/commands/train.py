@@ -11,13 +11,13 @@ from teachlib import data
 from teachlib.errors import TeachlibError
 from teachlib.registry import chapter_of_recipe
 from teachlib.scale import machine
-from teachlib.training import make_fabric
+from teachlib.training import History, make_fabric
 
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")  # weights stay float32: densities need their digits
 
 
 def run(
-    name: str,
+    recipe: str,
     dataset: str | None,
     *,
     scale: str | None,
@@ -39,7 +39,7 @@ def run(
     """Train a recipe; the command's options one by one.
 
     Args:
-        name: of the recipe.
+        recipe: its name.
         dataset: ``None``: the chapter's own.
         scale: of the recipe.
         seed: of weights, data order and noise.
@@ -60,19 +60,19 @@ def run(
     Raises:
         TeachlibError: whatever is wrong with them.
     """
-    chapter = chapter_of_recipe(name)
+    chapter = chapter_of_recipe(recipe)
     pictures = _pictures(dataset or chapter.dataset, size, grey)
-    chosen = chapter.recipe(name, pictures, scale=scale, width=width, steps=steps, **own)
+    chosen = chapter.recipe(recipe, pictures, scale=scale, width=width, steps=steps, **own)
     folder = out.expanduser() if out else Path("runs") / f"{data.short_name(pictures)}-{chapter.label(chosen)}-{seed}"
     _refuse_machine(devices, nodes, precision)
     loggers = _loggers(logger, folder)
     fabric = make_fabric(devices=devices, nodes=nodes, precision=precision, loggers=loggers, tf32=tf32)
     if "LT_CLI_USED" not in os.environ:  # under 'fabric run' the processes exist already
         fabric.launch()
-    if resume and not folder.exists() and fabric.is_global_zero:
-        print(f"nothing to resume in {folder}; starting anew")
     if fabric.is_global_zero:
-        print(f"{name} on {pictures}, scale {chosen.scale}, {chosen.steps} steps · {machine(fabric.device)}")
+        if resume and not folder.exists():
+            print(f"nothing to resume in {folder}; starting anew")
+        print(f"{recipe} on {pictures}, scale {chosen.scale}, {chosen.steps} steps · {machine(fabric.device)}")
     started = time.perf_counter()
     try:
         compiler = "inductor" if compile else None
@@ -80,9 +80,13 @@ def run(
     except KeyboardInterrupt:  # before typer turns it into a silent exit
         raise TeachlibError(f"stopped; go on from the last checkpoint with --resume --out {folder}") from None
     if fabric.is_global_zero:
-        last = history.lines[-1] if history.lines else {}
-        losses = ", ".join(f"{name} {value:.4g}" for name, value in last.items() if name != "step")
-        print(f"done in {time.perf_counter() - started:.0f} s: {losses}\n{folder / 'checkpoint.safetensors'}")
+        print(f"done in {time.perf_counter() - started:.0f} s: {_last(history)}\n{folder / 'checkpoint.safetensors'}")
+
+
+def _last(history: History) -> str:
+    """The losses of the last line."""
+    last = history.lines[-1] if history.lines else {}
+    return ", ".join(f"{name} {value:.4g}" for name, value in last.items() if name != "step")
 
 
 def _pictures(dataset: str, size: int | None, grey: bool) -> str:

@@ -1,12 +1,11 @@
 """The chapter of Gaussian-mixture VAEs, to everything that chapters share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from torch import nn
 from tqdm import tqdm
 
 from teachlib.chapter import Chapter, Measured, Run, Shipped
-from teachlib.checks import Exercise
 from teachlib.data import ImageData
 from teachlib.gmmvae.commands import attack
 from teachlib.gmmvae.evaluation import evaluate
@@ -60,12 +59,6 @@ def _measure(runs: Sequence[Run[Model]], samples: int, extractor: str | None) ->
     )
 
 
-def _exercises() -> Mapping[str, Exercise]:
-    from teachlib.gmmvae.exercises import EXERCISES
-
-    return EXERCISES
-
-
 CHAPTER: Chapter[Recipe, Model, ImageData] = Chapter(
     key="gmmvae",
     title="the GMM-VAE chapter",
@@ -79,7 +72,6 @@ CHAPTER: Chapter[Recipe, Model, ImageData] = Chapter(
     parts=_parts,
     objective=_objective,
     measure=_measure,
-    exercises=_exercises,
     zoo=(
         *(Shipped(name, "glyphs") for name in RECIPES),
         *(Shipped("gmm-vae", dataset) for dataset in ("mnist", "fashion-mnist", "turntable")),

@@ -1,14 +1,13 @@
 """The primer, to everything that chapters share."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from torch import nn
 from tqdm import tqdm
 
 from teachlib import data, zoo
 from teachlib.chapter import Chapter, Measured, Option, Run, Shipped
-from teachlib.checks import Exercise
 from teachlib.metrics.extractors import extractor as find_extractor
 from teachlib.primer.evaluation import evaluate
 from teachlib.primer.images import ImageGAN
@@ -62,12 +61,6 @@ def _measure(runs: Sequence[Run[nn.Module]], samples: int, extractor: str | None
     )
 
 
-def _exercises() -> Mapping[str, Exercise]:
-    from teachlib.primer.exercises import EXERCISES
-
-    return EXERCISES
-
-
 CHAPTER: Chapter[Recipe, nn.Module, data.ImageData] = Chapter(
     key="primer",
     title="the primer",
@@ -84,7 +77,6 @@ CHAPTER: Chapter[Recipe, nn.Module, data.ImageData] = Chapter(
     extracts=True,
     label=lambda recipe: recipe.label,
     options={"conditional": Option("Learn p(x | class).", False)},
-    exercises=_exercises,
     zoo=tuple(Shipped(name, "digits", {"conditional": True} if name == "primer-diffusion" else {}) for name in RECIPES),
     tables={
         "primer": Table(

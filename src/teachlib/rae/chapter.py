@@ -1,13 +1,12 @@
 """The chapter of regularized autoencoders, to everything that chapters share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from teachlib.chapter import Chapter, Measured, Option, Run, Shipped
-from teachlib.checks import Exercise
 from teachlib.data import ImageData
 from teachlib.metrics.extractors import extractor as find_extractor
 from teachlib.rae.evaluation import evaluate
@@ -68,12 +67,6 @@ def _measure(runs: Sequence[Run[Autoencoder]], samples: int, extractor: str | No
     )
 
 
-def _exercises() -> Mapping[str, Exercise]:
-    from teachlib.rae.exercises import EXERCISES
-
-    return EXERCISES
-
-
 CHAPTER: Chapter[Recipe, Autoencoder, ImageData] = Chapter(
     key="rae",
     title="the RAE chapter",
@@ -89,7 +82,6 @@ CHAPTER: Chapter[Recipe, Autoencoder, ImageData] = Chapter(
     measure=_measure,
     extracts=True,
     options={"variant": Option("thesis, or released: as the authors' code has it.", "thesis")},
-    exercises=_exercises,
     zoo=(
         *(Shipped(name, "glyphs") for name in RECIPES),
         *(Shipped(name, "mnist") for name in _ON_MNIST),

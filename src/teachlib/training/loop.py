@@ -20,7 +20,7 @@ from teachlib import memory
 from teachlib.checkpoints import part, read_checkpoint, write_atomically, write_checkpoint
 from teachlib.errors import TeachlibError
 from teachlib.training import states
-from teachlib.training.machine import average_gradients, make_fabric, mean_over_processes, quiet, wrapped
+from teachlib.training.machine import average_gradients, described, make_fabric, mean_over_processes, quiet, wrapped
 from teachlib.training.protocols import Batch, Objective, Samples, Stateful, Stored, Twice, Validates
 from teachlib.training.schedule import History, Schedule, batches, mix, refuse_uneven
 from teachlib.training.watch import Watch, undisturbed
@@ -42,13 +42,7 @@ class _Trainer:
     ) -> None:
         refuse_uneven(schedule, objective.nets, fabric.world_size)
         self.objective, self.schedule, self.fabric, self.watch = objective, schedule, fabric, watch
-        machine = {
-            "precision": str(fabric._precision.precision),
-            "devices": fabric.world_size,
-            "tf32": torch.get_float32_matmul_precision() != "highest",
-            "compile": compiler,
-        }
-        self.settings = {**settings, "schedule": asdict(schedule), "machine": machine}
+        self.settings = {**settings, "schedule": asdict(schedule), "machine": described(fabric, compiler)}
         self.nets = dict(objective.nets)  # unwrapped: what checkpoints hold
         twice = objective.differentiated_twice if isinstance(objective, Twice) else ()
         for name, net in self.nets.items():

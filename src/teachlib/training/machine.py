@@ -51,6 +51,16 @@ def make_fabric(
     )
 
 
+def described(fabric: Fabric, compiler: str | None) -> dict[str, Any]:
+    """What of the machine must be the same when a run is resumed."""
+    return {
+        "precision": str(fabric._precision.precision),
+        "devices": fabric.world_size,
+        "tf32": torch.get_float32_matmul_precision() != "highest",
+        "compile": compiler,
+    }
+
+
 def wrapped(net: nn.Module, fabric: Fabric, compiler: str | None) -> nn.Module:
     """A network on its device, in its precision, compiled where that is asked for."""
     # Images run a quarter faster on CPUs in this layout than in the default one, and tensor cores want it.

@@ -1,6 +1,6 @@
 """Structured objects, to everything that chapters share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -8,7 +8,6 @@ from torch import nn
 from tqdm import tqdm
 
 from teachlib.chapter import Chapter, Measured, Option, OwnData, Run, Shipped
-from teachlib.checks import Exercise
 from teachlib.rae.grammar.evaluation import evaluate
 from teachlib.rae.grammar.models import SequenceAutoencoder, SequenceObjective
 from teachlib.rae.grammar.recipes import RECIPES, SequenceRecipe, from_dict, recipe
@@ -66,12 +65,6 @@ def _check(name: str, split: str) -> str:
     return f"{name} {split}: {len(load(name, split))} strings"
 
 
-def _exercises() -> Mapping[str, Exercise]:
-    from teachlib.rae.grammar.exercises import EXERCISES
-
-    return EXERCISES
-
-
 CHAPTER: Chapter[SequenceRecipe, SequenceAutoencoder, StringData] = Chapter(
     key="rae.grammar",
     title="structured objects",
@@ -86,7 +79,6 @@ CHAPTER: Chapter[SequenceRecipe, SequenceAutoencoder, StringData] = Chapter(
     objective=_objective,
     measure=_measure,
     options={"variant": Option("thesis, or released: as the published code of GVAE and CVAE has it.", "thesis")},
-    exercises=_exercises,
     zoo=tuple(
         Shipped(name, "expressions", {"variant": variant})
         for name, variant in (("grae", "thesis"), ("gcvvae", "thesis"), ("gvae", "released"), ("cvae", "released"))
