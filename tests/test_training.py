@@ -21,6 +21,7 @@ from torch import nn
 from teachlib.checkpoints import part, read_checkpoint, write_checkpoint
 from teachlib.errors import TeachlibError
 from teachlib.training import Schedule, batches, fit, make_fabric
+from teachlib.training.schedule import mix
 
 
 def _start(folder: Path) -> BaseProcess:
@@ -84,6 +85,7 @@ def test_two_processes_with_batch_norm_and_a_plateau_keep_one_set_of_weights(tmp
     done = _two("plain", tmp_path)
     assert done.returncode == 0, done.stderr
     (first, _), (second, _) = (read_checkpoint(tmp_path / f"{rank}.safetensors") for rank in (0, 1))
+    assert not torch.equal(first.pop("drawn"), second.pop("drawn"))  # each process has noise of its own
     for name, value in first.items():
         assert torch.equal(value, second[name]) != ("running" in name), name  # statistics are each one's own
     history = read_checkpoint(tmp_path / "checkpoint.safetensors")[1]
@@ -206,6 +208,28 @@ def test_learning_rate_halves_on_a_plateau() -> None:
     schedule = Schedule(steps=4, batch_size=20, validate_every=1, plateau_patience=2)
     fit(objective, data, schedule, validation=data, progress=False)
     assert objective.optimizer.param_groups[0]["lr"] == 0.5
+
+
+def test_validation_looks_at_networks_as_they_will_be_used() -> None:
+    """In evaluation mode: by their running statistics, which it leaves alone."""
+
+    class Looked(Denoiser):
+        def validation_loss(self, batch, generator):
+            modes.append((self.nets["net"].training, torch.is_grad_enabled()))
+            return super().validation_loss(batch, generator)
+
+    modes: list[tuple[bool, bool]] = []
+    objective, data = Looked(), images()
+    schedule = Schedule(steps=2, batch_size=20, validate_every=1)
+    history = fit(objective, data, schedule, validation=images(20), progress=False)
+    # The training losses of the two steps pass here too; each step's validation is one batch.
+    assert modes == [(True, True), (False, False)] * 2
+    net = objective.nets["net"]
+    assert net[2].num_batches_tracked == 2  # type: ignore[index]
+    x = images(20)[:][0]
+    noisy = x + 0.1 * torch.randn(x.shape, generator=torch.Generator().manual_seed(mix(0, 2)))
+    by_hand = (net(noisy) - x.flatten(1)).square().mean().item()
+    assert history.series("validation")[1][-1] == pytest.approx(by_hand, rel=1e-5)
 
 
 def test_batches_are_permutations_and_restart_anywhere() -> None:

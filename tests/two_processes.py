@@ -24,6 +24,7 @@ class Poisoned(Denoiser):
         self, batch: tuple[Tensor, Tensor], generator: torch.Generator, step: int
     ) -> Iterator[tuple[str, Tensor]]:
         self.left -= 1
+        self.drawn = torch.rand(3, generator=generator.clone_state())
         for name, loss in super().updates(batch, generator, step):
             yield name, loss * (float("nan") if self.left == 0 else 1.0)
 
@@ -49,7 +50,8 @@ def main(what: str, folder: Path) -> None:
         print(f"{rank}: {error}", flush=True)
         fabric.barrier()  # who ends first takes the other with it
         sys.exit(1)
-    write_checkpoint(folder / f"{rank}.safetensors", objective.nets["net"].state_dict(), {})
+    own = {**objective.nets["net"].state_dict(), "drawn": objective.drawn}
+    write_checkpoint(folder / f"{rank}.safetensors", own, {})
 
 
 if __name__ == "__main__":

@@ -38,6 +38,20 @@ def test_the_same_seed_gives_the_same_row(found, splits) -> None:
     assert again.row() == found.row()
 
 
+def test_interpolations_are_half_way(found, splits) -> None:
+    """On the sphere between random pairs of validation codes, the first random numbers that the seed gives."""
+    _, validation, test = splits
+    model = rae.from_zoo("rae-l2", "glyphs")
+    codes = rae.encode_all(model, validation)
+    pairs = codes[torch.randint(len(codes), (2, 300), generator=torch.Generator().manual_seed(0))]
+    angle = torch.acos(torch.nn.functional.cosine_similarity(pairs[0], pairs[1]).clamp(-1, 1))[:, None]
+    middle = (pairs[0] + pairs[1]) * (angle / 2).sin() / angle.sin()
+    middle = torch.where(angle < 1e-3, pairs[0], middle)
+    sides = [_extract(rae.decode_all(model, middle)), _extract(test[:][0])]
+    by_hand = frechet_between(*map(statistics_of, sides), relative=True)
+    assert found.distances["interpolation"] == pytest.approx(by_hand, rel=1e-3)
+
+
 def test_floor_and_reconstruction_by_hand(found, splits) -> None:
     _, validation, test = splits
     model, x = rae.from_zoo("rae-l2", "glyphs"), validation[:][0]
