@@ -59,7 +59,7 @@ def test_magnet_learns_to_classify_and_to_rebuild() -> None:
 
 
 def _trained(**changes: object) -> tuple[gmmvae.CNN, Tensor, Tensor]:
-    """A classifier that has learned something, without which neither attacks nor shifts matter, and images of its own."""
+    """A classifier that has learned something, without which neither attacks nor shifts matter, and its images."""
     model = gmmvae.from_zoo("cnn", "glyphs")
     assert isinstance(model, gmmvae.CNN)
     model.recipe = replace(model.recipe, **changes)  # type: ignore[arg-type]
