@@ -32,9 +32,9 @@ class _BeforeTorchvision(MetaPathFinder):
         """Always ``None``, so that the usual finders go on."""
         if fullname == "torchvision":
             sys.meta_path.remove(self)
-            found = PathFinder.find_spec("torchvision")
-            if found is not None and found.origin is not None:
-                self._declare(Path(found.origin).parent)
+            spec = PathFinder.find_spec("torchvision")
+            if spec is not None and spec.origin is not None:
+                self._declare(Path(spec.origin).parent)
         return None
 
     def _declare(self, package: Path) -> None:

@@ -71,7 +71,11 @@ def _command(function: Callable[..., Any], name: str) -> Any:
 
 
 app = typer.Typer(
-    cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Train the models of the course, measure them, and set the numbers beside the thesis's.",
 )
 data_app = typer.Typer(no_args_is_help=True, help="List, fetch and check data sets.")
 zoo_app = typer.Typer(no_args_is_help=True, help="The small trained models that ship with the package.")

@@ -69,8 +69,8 @@ def provenance(seeds: Sequence[int], seconds: float) -> dict[str, Any]:
 
 def _commit() -> str:
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
 
 
 def refuse_unwritable(folder: Path) -> None:
@@ -97,7 +97,7 @@ def refuse_another_row(file: Path, recipe: Mapping[str, Any]) -> None:
     held = json.loads(file.read_text())["recipe"]
     differ = [name for name in {**held, **recipe} if held.get(name) != recipe.get(name)]
     if differ:
-        there, here = (found.get(differ[0]) for found in (held, recipe))
+        there, here = (values.get(differ[0]) for values in (held, recipe))
         raise TeachlibError(
             f"{file}: holds a row whose {differ[0]} is {there!r}, not {here!r}; record in another folder, or remove it"
         )

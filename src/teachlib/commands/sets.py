@@ -10,7 +10,7 @@ from teachlib.data import Entry
 def own_data() -> dict[str, OwnData]:
     """The data sets that belong to single chapters."""
     keys = [key for key, line in registry.CHAPTERS.items() if line.data]
-    return {name: found for key in keys for name, found in registry.chapter(key).data.items()}
+    return {name: own for key in keys for name, own in registry.chapter(key).data.items()}
 
 
 def _sizes(splits: object) -> str:

@@ -124,24 +124,24 @@ def recipe(
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
     require_at_least(1, width=width, steps=steps)
-    found, chosen = data.entry(dataset), Scale.of(scale)
-    if found.classes < 2:
-        raise TeachlibError(f"{dataset}: {found.classes} classes; a classifier needs two: a folder each")
+    described, chosen = data.entry(dataset), Scale.of(scale)
+    if described.classes < 2:
+        raise TeachlibError(f"{dataset}: {described.classes} classes; a classifier needs two: a folder each")
     size = image_size(dataset, chosen)
-    latent = _LATENT.get(dataset, found.classes)
+    latent = _LATENT.get(dataset, described.classes)
     batch_size = 100
     return Recipe(
         name=name,
-        dataset=found.name,
+        dataset=described.name,
         scale=chosen.value,
-        classes=found.classes,
+        classes=described.classes,
         latent=latent,
         width=width or _WIDTH[chosen],
-        channels=found.shape[0],
+        channels=described.shape[0],
         size=size,
         learning_rate=1e-3,
         batch_size=batch_size,
-        steps=steps or _STEPS.get(chosen, _EPOCHS * (found.splits["train"] // batch_size)),
+        steps=steps or _STEPS.get(chosen, _EPOCHS * (described.splits["train"] // batch_size)),
         variance=component_variance(latent),
         labels_per_class=LABELS_PER_CLASS if name == "gmm-vae-semi" else None,
         epsilon=0.1 if name == "cnn-adversarial" else 0.0,

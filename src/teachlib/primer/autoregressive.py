@@ -77,8 +77,8 @@ class MADE(nn.Module):
             return self.net(scaled).unflatten(1, (self.dim, self.levels))
         said = self.label(given(labels, self.classes))
         outputs = self.dim * self.levels
-        found = self.net[1:](self.net[0](scaled) + said[:, outputs:]) + said[:, :outputs]
-        return found.unflatten(1, (self.dim, self.levels))
+        logits = self.net[1:](self.net[0](scaled) + said[:, outputs:]) + said[:, :outputs]
+        return logits.unflatten(1, (self.dim, self.levels))
 
     def log_prob(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """log p(x) in nats, exact: (N, dim) whole numbers below ``levels`` → (N,)."""
@@ -222,8 +222,8 @@ class GatedLayer(nn.Module):
         if self.label is not None:
             for_above, for_left = self.label(given(labels, self.label.num_embeddings))[..., None, None].chunk(2, 1)
             seen_above, seen_left = seen_above + for_above, seen_left + for_left
-        found = self.out(_gate(seen_left))
-        return _gate(seen_above), found if self.first else left + found
+        step = self.out(_gate(seen_left))
+        return _gate(seen_above), step if self.first else left + step
 
 
 def _gate(x: Tensor) -> Tensor:

@@ -162,11 +162,11 @@ class Diffusion(nn.Module):
         nothing = torch.full_like(t, self.classes) if self.classes else None
         if guidance != 1.0 and labels is None:
             raise TeachlibError(f"guidance={guidance:g} without labels; pass the classes to guide towards")
-        found = self._raw(x_t, t, nothing if labels is None else given(labels, self.classes))
+        output = self._raw(x_t, t, nothing if labels is None else given(labels, self.classes))
         if guidance != 1.0:
             without = self._raw(x_t, t, nothing)
-            found = without + guidance * (found - without)
-        x0 = self.schedule.data_from_noise(x_t, t, found) if self.predicts == "noise" else found
+            output = without + guidance * (output - without)
+        x0 = self.schedule.data_from_noise(x_t, t, output) if self.predicts == "noise" else output
         return x0.clamp(-1, 1) if self.pixels else x0
 
     def loss(self, x: Tensor, labels: Tensor | None, generator: torch.Generator) -> Tensor:
@@ -178,8 +178,8 @@ class Diffusion(nn.Module):
         if self.classes:
             hidden = noise.uniform((count,), generator, x.device) < self.HIDDEN
             shown = torch.where(hidden, self.classes, given(labels, self.classes))
-        found = self._raw(self.schedule.diffuse(x0, t, epsilon), t, shown)
-        return (found - (epsilon if self.predicts == "noise" else x0)).square().mean()
+        output = self._raw(self.schedule.diffuse(x0, t, epsilon), t, shown)
+        return (output - (epsilon if self.predicts == "noise" else x0)).square().mean()
 
     @torch.no_grad()
     def sample(

@@ -126,8 +126,8 @@ def denoising_score_matching_loss(energy: Energy, x: Tensor, generator: torch.Ge
         deviation: σ.
     """
     epsilon = _noise(x, generator)
-    found = score(energy, x + deviation * epsilon, create_graph=True)
-    return 0.5 * (found + epsilon / deviation).square().sum(1).mean()
+    gradient = score(energy, x + deviation * epsilon, create_graph=True)
+    return 0.5 * (gradient + epsilon / deviation).square().sum(1).mean()
 
 
 def sliced_score_matching_loss(energy: Energy, x: Tensor, generator: torch.Generator, *, slices: int = 1) -> Tensor:
@@ -141,8 +141,8 @@ def sliced_score_matching_loss(energy: Energy, x: Tensor, generator: torch.Gener
     """
     with torch.enable_grad():  # a derivative of a derivative, in validation too
         x = x.detach().requires_grad_().repeat(slices, 1)
-        found, direction = score(energy, x, create_graph=True), _noise(x, generator)
-        along = (found * direction).sum(1)
+        gradient, direction = score(energy, x, create_graph=True), _noise(x, generator)
+        along = (gradient * direction).sum(1)
         curvature = (torch.autograd.grad(along.sum(), x, create_graph=True)[0] * direction).sum(1)
     return (curvature + 0.5 * along.square()).mean()
 

@@ -135,7 +135,7 @@ def recipe(
     if name not in _MODELS:
         raise unknown("recipe", name, RECIPES)
     require_at_least(1, width=width, steps=steps)
-    chosen, found = Scale.of(scale), data.entry(dataset)
+    chosen, described = Scale.of(scale), data.entry(dataset)
     settings, full_steps, rate = (_LARGE if chosen is Scale.PAPER else _SMALL)[name]
     settings = settings | ({"width": width} if width else {})
     if name == "primer-gan":
@@ -144,14 +144,14 @@ def recipe(
         raise TeachlibError(f"width is {width}; primer-diffusion normalizes in eight groups: take a multiple of 8")
     if conditional and name not in _CONDITIONAL:
         raise TeachlibError(f"{name} has no conditional version; these have: {', '.join(_CONDITIONAL)}")
-    if conditional and found.classes < 2:
-        raise TeachlibError(f"{dataset}: {found.classes} classes; p(x | class) needs two: a folder each")
-    settings = settings | ({"classes": found.classes if conditional else 0} if name in _CONDITIONAL else {})
+    if conditional and described.classes < 2:
+        raise TeachlibError(f"{dataset}: {described.classes} classes; p(x | class) needs two: a folder each")
+    settings = settings | ({"classes": described.classes if conditional else 0} if name in _CONDITIONAL else {})
     return Recipe(
         name=name,
         dataset=dataset,
         scale=chosen.value,
-        shape=found.shape,
+        shape=described.shape,
         levels=17 if dataset == "digits" else 256,
         model=settings,
         steps=steps or (_CI_STEPS if chosen is Scale.CI else full_steps),

@@ -31,9 +31,9 @@ class Regression(nn.Module):
 
     def loss(self, x: Tensor, y: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Mean squared error; its minimizer is E[y | x]."""
-        found = self(x)
-        _refuse_other_shape(y, found.shape)
-        return (found - y).square().sum(1).mean()
+        prediction = self(x)
+        _refuse_other_shape(y, prediction.shape)
+        return (prediction - y).square().sum(1).mean()
 
 
 def _refuse_other_shape(y: Tensor, expected: torch.Size) -> None:

@@ -88,8 +88,8 @@ class Evaluation:
         """All numbers by name, as ``results/`` keeps them."""
         flat = {f"{kind}_precision": curve.f1_8 for kind, curve in self.curves.items()}
         flat |= {f"{kind}_recall": curve.f8 for kind, curve in self.curves.items()}
-        flat |= {f"{kind}_density": found.density for kind, found in self.neighbourhoods.items()}
-        flat |= {f"{kind}_coverage": found.coverage for kind, found in self.neighbourhoods.items()}
+        flat |= {f"{kind}_density": measured.density for kind, measured in self.neighbourhoods.items()}
+        flat |= {f"{kind}_coverage": measured.coverage for kind, measured in self.neighbourhoods.items()}
         flat |= {f"log_likelihood_{split}": value for split, value in self.log_likelihood.items()}
         return {**self.distances, **flat, "squared_error": self.squared_error}
 
@@ -139,7 +139,7 @@ def evaluate(
     features["interpolation"] = extract(decode_all(model, middle))
     against = statistics_of(real)
     return Evaluation(
-        distances={kind: extractor.between(found, against) for kind, found in features.items()},
+        distances={kind: extractor.between(drawn, against) for kind, drawn in features.items()},
         curves={kind: prd(real, features[kind], seed=seed) for kind in fitted},
         neighbourhoods={kind: density_coverage(real, features[kind]) for kind in fitted},
         squared_error=(originals - reconstructions).square().flatten(1).sum(1).mean().item(),

@@ -266,19 +266,19 @@ def recipe(
         raise TeachlibError(f"{name}: nothing of the combinations was released; take variant='thesis'")
     require_at_least(1, width=width, steps=steps)
     kind, chosen, known = like(dataset), Scale.of(scale), cast(Variant, variant)
-    found = data.entry(dataset)
+    described = data.entry(dataset)
     narrow = chosen is Scale.PAPER and (name, kind, variant) == ("cv-vae", "celeba", "released")
-    settings = _schedule(name, kind, known, chosen) | _loss_weights(name, kind, known, found.shape[0])
+    settings = _schedule(name, kind, known, chosen) | _loss_weights(name, kind, known, described.shape[0])
     if settings["gradient_weight"] and chosen is not Scale.PAPER:
         settings["gradient_share"] = 0.25
     return Recipe(
         name=name,
-        dataset=found.name,
+        dataset=described.name,
         scale=chosen.value,
         variant=known,
         width=width or (64 if narrow else _WIDTH[chosen]),
         latent=_LATENT[kind],
-        channels=found.shape[0],
+        channels=described.shape[0],
         size=64 if kind == "celeba" else 32,
         **settings | ({"steps": steps} if steps else {}),
     )

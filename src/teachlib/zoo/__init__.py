@@ -56,10 +56,10 @@ def read(name: str, where: Path | None = None) -> tuple[dict[str, Tensor], dict[
     described, file = card(name, where), (where or folder()) / f"{name}.safetensors"
     if not file.is_file():
         raise TeachlibError(f"{file}: missing; reinstall teachlib")
-    found = hashlib.sha256(file.read_bytes()).hexdigest()
-    if found != described["sha256"]:
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    if digest != described["sha256"]:
         raise TeachlibError(
-            f"{file}: wrong hash: {found[:12]}…, its card says {described['sha256'][:12]}…; reinstall teachlib"
+            f"{file}: wrong hash: {digest[:12]}…, its card says {described['sha256'][:12]}…; reinstall teachlib"
         )
     tensors, _ = read_checkpoint(file)
     return {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}, described

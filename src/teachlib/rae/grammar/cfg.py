@@ -86,14 +86,14 @@ class Grammar:
     @cached_property
     def shortest(self) -> dict[str, float]:
         """The fewest rules that turn a symbol into terminals; infinite for one that never ends."""
-        found = dict.fromkeys(self.symbols, np.inf) | {PADDING: 0.0}
+        costs = dict.fromkeys(self.symbols, np.inf) | {PADDING: 0.0}
         while True:
             better = {
-                symbol: min(self._cost(rule, found) for rule in self._rules_of[symbol]) for symbol in self.symbols[:-1]
+                symbol: min(self._cost(rule, costs) for rule in self._rules_of[symbol]) for symbol in self.symbols[:-1]
             } | {PADDING: 0.0}
-            if better == found:
-                return found
-            found = better
+            if better == costs:
+                return costs
+            costs = better
 
     def _cost(self, rule: int, shortest: dict[str, float]) -> float:
         return 1 + sum(shortest.get(symbol, np.inf) for symbol in self.non_terminals(rule))
@@ -156,16 +156,16 @@ class Grammar:
     @cached_property
     def first(self) -> dict[str, set[str]]:
         """The terminals that a symbol's strings may begin with."""
-        found: dict[str, set[str]] = {symbol: set() for symbol in self.symbols}
+        begins: dict[str, set[str]] = {symbol: set() for symbol in self.symbols}
         changed = True
         while changed:
             changed = False
             for rule in self.productions[:-1]:
                 begin = rule.right[0]
-                new = {begin[1:-1]} if _is_terminal(begin) else found.get(begin, set())
-                changed |= not new <= found[rule.left]
-                found[rule.left] |= new
-        return found
+                new = {begin[1:-1]} if _is_terminal(begin) else begins.get(begin, set())
+                changed |= not new <= begins[rule.left]
+                begins[rule.left] |= new
+        return begins
 
     def rules_of(self, symbol: str) -> list[int]:
         """The rules that rewrite a symbol; none for a symbol that nothing rewrites."""
@@ -174,12 +174,12 @@ class Grammar:
     @cached_property
     def openings(self) -> dict[tuple[str, str], list[int]]:
         """The rules that rewrite a symbol into strings that may begin with a terminal, by symbol and terminal."""
-        found: dict[tuple[str, str], list[int]] = {}
+        rules: dict[tuple[str, str], list[int]] = {}
         for index, rule in enumerate(self.productions[:-1]):
             begin = rule.right[0]
             for token in {begin[1:-1]} if _is_terminal(begin) else self.first.get(begin, ()):
-                found.setdefault((rule.left, token), []).append(index)
-        return found
+                rules.setdefault((rule.left, token), []).append(index)
+        return rules
 
 
 _NAME, _TERMINAL = r"[A-Za-z_]\w*", r"'[^'\s]+'"
@@ -188,7 +188,7 @@ _LINE = re.compile(rf"\s*(?P<left>{_NAME})\s*->(?P<right>{_SYMBOLS}(?:\|{_SYMBOL
 
 
 def _read(text: str) -> list[Production]:
-    found: list[Production] = []
+    productions: list[Production] = []
     for line in filter(str.strip, text.splitlines()):
         match = _LINE.fullmatch(f"{line} ")
         if match is None or PADDING in line.split():
@@ -202,10 +202,10 @@ def _read(text: str) -> list[Production]:
                 symbols.append([])
             else:
                 symbols[-1].append(symbol)
-        found += [Production(match["left"], tuple(right)) for right in symbols]
-    if not found:
+        productions += [Production(match["left"], tuple(right)) for right in symbols]
+    if not productions:
         raise TeachlibError("a grammar without productions; expected lines like: symbol -> symbols | symbols")
-    return found
+    return productions
 
 
 class _Chart:
@@ -260,16 +260,16 @@ class _Chart:
 
 def _rules(root: _Item) -> list[int]:
     """The rules of a parse tree, each before those of its parts: the leftmost derivation."""
-    found, stack = [], [root]
+    rules, stack = [], [root]
     while stack:
         item: _Item | None = stack.pop()
         assert item is not None
-        found.append(item.rule)
+        rules.append(item.rule)
         while item is not None:  # from the last symbol back to the first, so the first is popped next
             if item.child is not None:
                 stack.append(item.child)
             item = item.before
-    return found
+    return rules
 
 
 EXPRESSIONS = Grammar(

@@ -202,8 +202,8 @@ def majority(decoded: Sequence[Sequence[str | None]]) -> list[str | None]:
     Args:
         decoded: attempts, each a string or ``None`` a sample.
     """
-    found: list[str | None] = []
+    commonest: list[str | None] = []
     for attempts in zip(*decoded, strict=True):
         strings, counts = np.unique([text for text in attempts if text is not None], return_counts=True)
-        found.append(str(strings[counts.argmax()]) if len(strings) else None)
-    return found
+        commonest.append(str(strings[counts.argmax()]) if len(strings) else None)
+    return commonest

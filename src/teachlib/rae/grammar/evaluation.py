@@ -82,7 +82,7 @@ class Written:
     @property
     def best(self) -> list[tuple[str, float]]:
         """The three best different strings of all trials, and their scores."""
-        merged = {text: score for found in self.trials for text, score in found.best(3)}
+        merged = {text: score for trial in self.trials for text, score in trial.best(3)}
         return sorted(merged.items(), key=lambda pair: pair[1])[:3]
 
     def row(self) -> dict[str, float]:
@@ -91,8 +91,8 @@ class Written:
         row |= {f"{name}_valid": value for name, value in self.valid.items()}
         row |= {f"{name}_different": value for name, value in self.different.items()}
         for name, values in (
-            ("search_valid", [found.valid for found in self.trials]),
-            ("search_mean", [found.scores.mean() for found in self.trials]),
+            ("search_valid", [trial.valid for trial in self.trials]),
+            ("search_mean", [trial.scores.mean() for trial in self.trials]),
         ):
             row |= {name: float(np.mean(values)), f"{name}_spread": float(np.std(values, ddof=min(1, len(values) - 1)))}
         return row | {f"search_best_{place}": value for place, (_, value) in enumerate(self.best, 1)}

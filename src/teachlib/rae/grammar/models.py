@@ -82,8 +82,8 @@ class SequenceAutoencoder(nn.Module):
     @torch.no_grad()
     def encode(self, tokens: Tensor) -> Tensor:
         """The code of each sequence (N, T), (N, d): the posterior's mean where there is a posterior."""
-        found = [self.encoder(part) for part in tokens.split(1_000)]
-        return torch.cat(found)[:, : self.recipe.latent]
+        outputs = [self.encoder(part) for part in tokens.split(1_000)]
+        return torch.cat(outputs)[:, : self.recipe.latent]
 
     @torch.no_grad()
     def scores(self, z: Tensor) -> Tensor:

@@ -97,13 +97,13 @@ def assemble(count: int, seed: int = 0) -> list[str]:
     if count > NUMBER:
         raise TeachlibError(f"{count} molecules; these pieces make {NUMBER} different ones")
     rng, cores = np.random.default_rng(seed), list(CORES.values())
-    found: dict[str, None] = {}
-    while len(found) < count:
+    molecules: dict[str, None] = {}
+    while len(molecules) < count:
         pieces = re.split(r"\{(c|n)\}", cores[rng.integers(len(cores))])  # text, place, text, place, …, text
         places = range(1, len(pieces), 2)
         ring = rng.choice(places) if rng.random() < 0.8 else 0
         for place in places:
             tails = (_RINGS if place == ring else _SMALL)[pieces[place]]
             pieces[place] = tails[rng.integers(len(tails))]
-        found.setdefault("".join(pieces))
-    return list(found)
+        molecules.setdefault("".join(pieces))
+    return list(molecules)

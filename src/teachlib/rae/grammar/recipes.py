@@ -125,11 +125,11 @@ def recipe(
     if variant == "released" and name in ("gcvvae", "grae"):
         raise TeachlibError(f"{name}: nothing of it was released; take variant='thesis'")
     require_at_least(1, width=width, steps=steps)
-    found, chosen = language(dataset), Scale.of(scale)
+    known, chosen = language(dataset), Scale.of(scale)
     equations = dataset == "expressions"
     sizes = dict(_SIZES["expressions" if equations else "zinc"])
     batch_size, epochs = (600, 50) if equations else (500, 100)
-    samples = min(_SAMPLES.get(chosen, found.splits["train"]), found.splits["train"])
+    samples = min(_SAMPLES.get(chosen, known.splits["train"]), known.splits["train"])
     planned = epochs * (samples // batch_size)
     if chosen is not Scale.PAPER:
         sizes["hidden"], planned = (both[0 if equations else 1] for both in (_HIDDEN[chosen], _STEPS[chosen]))

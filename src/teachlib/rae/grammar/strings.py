@@ -53,8 +53,8 @@ class Language:
 
 _SMILES_CHARACTERS = "C()c12o=ON3F[@H]n-#Sl+sBr/4\\567IP8"
 LANGUAGES = {
-    found.name: found
-    for found in (
+    known.name: known
+    for known in (
         Language(
             name="expressions",
             title="arithmetic in one variable, up to 15 rules",
@@ -115,13 +115,13 @@ def load(name: str, split: str = "train", *, limit: int | None = None, root: str
     Raises:
         TeachlibError: unknown name or split; a file that is missing, damaged or another one.
     """
-    found = language(name)
-    if split not in found.splits:
-        raise unknown(f"split of {name}", split, found.splits)
+    known = language(name)
+    if split not in known.splits:
+        raise unknown(f"split of {name}", split, known.splits)
     require_at_least(1, limit=limit)
     order = ("test", "validation", "train")  # the small ones first: few strings cost little
-    start = sum(found.splits[earlier] for earlier in order[: order.index(split)])
-    count = found.splits[split] if limit is None else min(limit, found.splits[split])
+    start = sum(known.splits[earlier] for earlier in order[: order.index(split)])
+    count = known.splits[split] if limit is None else min(limit, known.splits[split])
     if name == "zinc":
         return _zinc(data_root(root))[start : start + count]
     make = _expressions if name == "expressions" else assemble
@@ -224,15 +224,15 @@ class Derivations:
         if 2 * count > sum(numbers):
             raise TeachlibError(f"{count} different sentences asked for; {self.longest} rules write {sum(numbers)}")
         lengths = _summed([math.sqrt(number) for number in numbers])
-        found: dict[str, None] = {}
+        sentences: dict[str, None] = {}
         repeated = 0
-        while len(found) < count:
+        while len(sentences) < count:
             text = self.sample(_pick(lengths, rng), rng)
-            repeated = repeated + 1 if text in found else 0
+            repeated = repeated + 1 if text in sentences else 0
             if repeated > PATIENCE:  # several derivations may write one sentence
-                raise TeachlibError(f"only {len(found)} different sentences found, then {PATIENCE} known ones")
-            found[text] = None
-        return list(found)
+                raise TeachlibError(f"only {len(sentences)} different sentences, then {PATIENCE} known ones")
+            sentences[text] = None
+        return list(sentences)
 
 
 def _summed(weights: Sequence[float]) -> list[float]:
