@@ -217,6 +217,19 @@ def table(
         raise unknown("table", number, registry.tables())
     if dataset is not None:
         catalogue.refuse_unknown(dataset, registry.data_sets())
+    idle = {
+        "seeds": seeds != 1,
+        "scale": scale,
+        "steps": steps,
+        "width": width,
+        "out": out != Path("runs"),
+        "jobs": jobs,
+    }
+    without = [f"--{name}" for name, set_ in idle.items() if set_]
+    if train is None and without:
+        raise TeachlibError(f"{without[0]} goes with --train; leave it out, or say what to train")
+    if train is not None and results is not None:
+        raise TeachlibError("--results shows what is measured already, --train measures anew into --out; take one")
     from teachlib.commands.table import run
 
     run(**given)

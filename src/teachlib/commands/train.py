@@ -64,7 +64,7 @@ def run(
     pictures = _pictures(dataset or chapter.dataset, size, grey)
     chosen = chapter.recipe(recipe, pictures, scale=scale, width=width, steps=steps, **own)
     folder = out.expanduser() if out else Path("runs") / f"{data.short_name(pictures)}-{chapter.label(chosen)}-{seed}"
-    _refuse_machine(devices, nodes, precision)
+    _refuse_machine(devices, nodes, precision, tf32)
     loggers = _loggers(logger, folder)
     fabric = make_fabric(devices=devices, nodes=nodes, precision=precision, loggers=loggers, tf32=tf32)
     if "LT_CLI_USED" not in os.environ:  # under 'fabric run' the processes exist already
@@ -100,9 +100,11 @@ def _pictures(dataset: str, size: int | None, grey: bool) -> str:
     return dataset
 
 
-def _refuse_machine(devices: int, nodes: int, precision: str) -> None:
+def _refuse_machine(devices: int, nodes: int, precision: str, tf32: bool) -> None:
     if precision not in PRECISIONS:
         raise TeachlibError(f"precision '{precision}'; expected one of {', '.join(PRECISIONS)}")
+    if tf32 and not torch.cuda.is_available():
+        raise TeachlibError("--tf32 is for CUDA's products, and PyTorch sees no CUDA here; leave it out")
     if torch.cuda.is_available() and devices > torch.cuda.device_count():
         raise TeachlibError(f"--devices {devices}, but this machine has {torch.cuda.device_count()} GPUs")
     if nodes > 1 and not {"TORCHELASTIC_RUN_ID", "SLURM_NTASKS", "LT_CLI_USED"} & os.environ.keys():

@@ -230,7 +230,7 @@ class Derivations:
             text = self.sample(_pick(lengths, rng), rng)
             repeated = repeated + 1 if text in sentences else 0
             if repeated > PATIENCE:  # several derivations may write one sentence
-                raise TeachlibError(f"only {len(sentences)} different sentences, then {PATIENCE} known ones")
+                raise TeachlibError(f"only {len(sentences)} different sentences found, then {PATIENCE} known ones")
             sentences[text] = None
         return list(sentences)
 
