@@ -170,10 +170,9 @@ def test_reader_who_prefers_dark_gets_dark(browser: Any, address: str) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """The least that a run looks at: a library, results, a lock."""
-    (tmp_path / "src" / "teachlib").mkdir(parents=True)
+    """The least that a run looks at: a library with measured tables, a lock."""
+    (tmp_path / "src" / "teachlib" / "measured").mkdir(parents=True)
     (tmp_path / "src" / "teachlib" / "one.py").write_text("ONE = 1\n")
-    (tmp_path / "results").mkdir()
     (tmp_path / "requirements.lock").write_text("torch==2\n")
     return tmp_path
 
@@ -252,7 +251,9 @@ def test_second_run_comes_from_the_cache(project: Path, runs: list[str]) -> None
     assert first == second
 
 
-@pytest.mark.parametrize("changed", ["d.ipynb", "src/teachlib/one.py", "requirements.lock", "results/new.json"])
+@pytest.mark.parametrize(
+    "changed", ["d.ipynb", "src/teachlib/one.py", "requirements.lock", "src/teachlib/measured/new.json"]
+)
 def test_change_of_an_input_runs_the_notebook_again(project: Path, runs: list[str], changed: str) -> None:
     source = write_notebook(project / "chapters" / "d.ipynb", "1")
     run_notebook(project, source)

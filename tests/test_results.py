@@ -1,4 +1,4 @@
-"""What is committed under results/: complete provenance, and the claims that the pages make of it."""
+"""The measured tables that ship: complete provenance, and the claims that the pages make of it."""
 
 import json
 from pathlib import Path
@@ -76,6 +76,13 @@ def test_two_orders_of_the_thesis_do_not_come_out_here(dataset: str) -> None:
     }
     assert max(means["normal"], key=means["normal"].__getitem__) == "vae"
     assert min(means["interpolation"], key=means["interpolation"].__getitem__) == "vae"
+
+
+def test_measured_tables_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = read_results("3.1")
+    monkeypatch.chdir(tmp_path)
+    assert len(here) >= len(ROWS)
+    assert read_results("3.1") == here
 
 
 def test_spread_is_the_sample_deviation() -> None:

@@ -72,11 +72,11 @@ def files_below(*folders: Path) -> list[Path]:
 
 
 def environment_digest(root: Path, scale: str) -> str:
-    """The hash of all that every notebook's output depends on: library, lock, measured results, scale, Python.
+    """The hash of all that every notebook's output depends on: library with measured tables, lock, scale, Python.
 
     ``TEACHLIB_DATA`` is no part of it: below paper scale a notebook does not see the variable.
     """
-    files = [*files_below(root / "src" / "teachlib", root / "results"), root / "requirements.lock"]
+    files = [*files_below(root / "src" / "teachlib"), root / "requirements.lock"]
     parts = [(path.relative_to(root).as_posix(), path.read_bytes()) for path in files]
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     return digest([*parts, ("scale", scale.encode()), ("python", version.encode())])
@@ -272,7 +272,7 @@ def executed(
 
     Args:
         sources: the notebooks' files, by their names relative to the root.
-        root: the project, whose library and results the notebooks use.
+        root: the project, whose library the notebooks use.
         src: the staged sources; a notebook runs in its own folder there.
         build: holds the cache and, after a failure, the partial outputs.
         scale: ``ci``, ``laptop`` or ``paper``.

@@ -1,4 +1,4 @@
-"""Measured tables on disk: ``results/<table>/<recipe>-<dataset>.json``, each with its provenance."""
+"""Measured tables on disk: ``<folder>/<table>/<recipe>-<dataset>.json``, each with its provenance."""
 
 import datetime
 import json
@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -20,17 +21,9 @@ from teachlib.data import short_name
 from teachlib.errors import TeachlibError
 
 
-def results_folder() -> Path:
-    """The nearest ``results/`` at or above the working folder, else beside an editable installation's sources.
-
-    Raises:
-        TeachlibError: there is none.
-    """
-    here = Path.cwd()
-    for parent in (here, *here.parents, Path(__file__).parents[2]):
-        if (parent / "results" / "README.md").is_file():
-            return parent / "results"
-    raise TeachlibError("no results/ folder here or above; run this inside the course's folder")
+def measured_folder() -> Path:
+    """Where the measured tables that ship lie: inside the package, as the zoo does."""
+    return Path(str(files("teachlib") / "measured"))
 
 
 def spread(values: Sequence[float]) -> dict[str, float | int | list[float]]:
@@ -126,10 +119,10 @@ def read_results(table: str, dataset: str | None = None, *, folder: Path | None 
     Args:
         table: number in the thesis, e.g. ``"3.1"``.
         dataset: only rows of this data set; with ``None``, keys are ``recipe-dataset``.
-        folder: other than :func:`results_folder`'s.
+        folder: other than :func:`measured_folder`.
     """
-    files = sorted(((folder or results_folder()) / table).glob("*.json"))
-    rows = {file.stem: json.loads(file.read_text()) for file in files}
+    found = sorted(((folder or measured_folder()) / table).glob("*.json"))
+    rows = {file.stem: json.loads(file.read_text()) for file in found}
     if dataset is None:
         return rows
     ending = f"-{short_name(dataset)}"

@@ -85,7 +85,7 @@ class Evaluation:
     samples: int
 
     def row(self) -> dict[str, float]:
-        """All numbers by name, as ``results/`` keeps them."""
+        """All numbers by name, as measured tables keep them."""
         flat = {f"{kind}_precision": curve.f1_8 for kind, curve in self.curves.items()}
         flat |= {f"{kind}_recall": curve.f8 for kind, curve in self.curves.items()}
         flat |= {f"{kind}_density": measured.density for kind, measured in self.neighbourhoods.items()}

@@ -86,7 +86,7 @@ class Written:
         return sorted(merged.items(), key=lambda pair: pair[1])[:3]
 
     def row(self) -> dict[str, float]:
-        """All numbers by name, as ``results/`` keeps them."""
+        """All numbers by name, as measured tables keep them."""
         row = {"exact": self.exact, "nats": self.nats}
         row |= {f"{name}_valid": value for name, value in self.valid.items()}
         row |= {f"{name}_different": value for name, value in self.different.items()}
