@@ -1,7 +1,12 @@
 """Errors for people: one line that says what was wrong, what was expected, what to do."""
 
+import math
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class TeachlibError(Exception):
@@ -23,29 +28,137 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> TeachlibError:
 
 
 def require_positive(**values: float | None) -> None:
-    """Refuse zero, values below it, and NaN; ``None``, an option that was not given, passes.
+    """Refuse zero, values below it, infinity and NaN; ``None``, an option that was not given, passes.
 
     Args:
         values: name → value.
 
     Raises:
-        TeachlibError: the first that is not positive.
+        TeachlibError: the first that is not positive, or not finite.
     """
     for name, value in values.items():
-        if value is not None and not value > 0:
-            raise TeachlibError(f"{name} is {value}; expected more than 0")
+        if value is not None and not 0 < value < math.inf:
+            raise TeachlibError(f"{name} is {value}; expected more than 0{', and finite' * (value == math.inf)}")
 
 
 def require_at_least(least: float, **values: float | None) -> None:
-    """Refuse values below ``least``, and NaN; ``None``, an option that was not given, passes.
+    """Refuse values below ``least``, infinity and NaN; ``None``, an option that was not given, passes.
 
     Args:
         least: the smallest that is meant.
         values: name → value.
 
     Raises:
-        TeachlibError: the first that is too small.
+        TeachlibError: the first that is too small, or not finite.
     """
     for name, value in values.items():
-        if value is not None and not value >= least:
-            raise TeachlibError(f"{name} is {value}; expected at least {least}")
+        if value is not None and not least <= value < math.inf:
+            raise TeachlibError(f"{name} is {value}; expected at least {least}{', and finite' * (value == math.inf)}")
+
+
+def require_divisible(sides: Iterable[int], by: int, *, square: bool = False) -> None:
+    """Refuse sides of images that a network cannot halve as often as it does.
+
+    Args:
+        sides: height and width, in pixels.
+        by: what both must be a multiple of.
+        square: whether they must be equal, too.
+
+    Raises:
+        TeachlibError: other sides.
+    """
+    height, width = sides
+    if min(height, width) < by or height % by or width % by or (square and height != width):
+        shape = "square, " if square else ""
+        raise TeachlibError(f"images of {height}×{width} pixels; expected {shape}sides that are multiples of {by}")
+
+
+def require_shape(x: "Tensor", shape: Iterable[int]) -> None:
+    """Refuse a batch of samples of another shape than a network was built for.
+
+    Args:
+        x: (N, …).
+        shape: of one sample.
+
+    Raises:
+        TeachlibError: another shape.
+    """
+    shape = tuple(shape)
+    if tuple(x.shape[1:]) != shape:
+        raise TeachlibError(f"images of shape {tuple(x.shape)}; this network takes (N, {', '.join(map(str, shape))})")
+
+
+def require_images(x: "Tensor", low: float = 0.0, high: float = 1.0, *, rounding: float = 1e-4) -> None:
+    """Refuse what is no batch of images with pixels in a range: bytes, 0 … 255, −1 … 1 where 0 … 1 is meant, NaN.
+
+    It looks at every pixel, and so waits for a GPU: for what measures and attacks, not for steps of training.
+
+    Args:
+        x: (N, C, H, W), floating.
+        low: least value of a pixel; −∞ for any.
+        high: greatest value of a pixel; ∞ for any.
+        rounding: how far beyond them pixels may lie, as filters leave them.
+
+    Raises:
+        TeachlibError: another shape, whole numbers, or pixels outside their range.
+    """
+    if x.ndim != 4:
+        raise TeachlibError(f"images of shape {tuple(x.shape)}; expected (N, C, H, W)")
+    _refuse_other_pixels(x, low, high, rounding)
+
+
+def require_pixels(x: "Tensor") -> None:
+    """:func:`require_images` of any shape, with pixels in [0, 1], that waits for no GPU: for steps of training.
+
+    Raises:
+        TeachlibError: whole numbers, or (checked on the CPU alone) pixels outside [0, 1].
+    """
+    if _at_hand(x) or not x.is_floating_point():
+        _refuse_other_pixels(x, 0.0, 1.0, 1e-4)
+
+
+def _refuse_other_pixels(x: "Tensor", low: float, high: float, rounding: float) -> None:
+    if not x.is_floating_point():
+        raise TeachlibError(f"images of {x.dtype}; expected pixels in [{low:g}, {high:g}]: divide bytes by 255")
+    least, most = (float(value) for value in x.detach().aminmax()) if x.numel() else (low, high)
+    if not low - rounding <= least <= most <= high + rounding:  # NaN fails this too
+        raise TeachlibError(
+            f"pixels outside [{low:g}, {high:g}], or not numbers: from {least:g} to {most:g}; scale the images first"
+        )
+
+
+def require_labels(labels: "Tensor", classes: int, *, count: int | None = None) -> "Tensor":
+    """Refuse labels that are no numbers of classes; −1, a common mark of images without one, would mean the last class.
+
+    Args:
+        labels: (N,), whole numbers 0 … classes − 1.
+        classes: how many there are.
+        count: N, where it is known.
+
+    Returns:
+        The labels as int64.
+
+    Raises:
+        TeachlibError: another shape or type, or (checked on the CPU alone, where it costs nothing) one out of range.
+    """
+    if labels.ndim != 1 or (count is not None and len(labels) != count):
+        expected = "(N,)" if count is None else f"({count},)"
+        raise TeachlibError(f"labels of shape {tuple(labels.shape)}; expected whole numbers, {expected}, one a sample")
+    if labels.is_floating_point() or labels.is_complex():
+        raise TeachlibError(f"labels of {labels.dtype}; expected whole numbers 0 … {classes - 1}")
+    if _at_hand(labels) and len(labels) and not 0 <= (wrong := _farthest(labels)) < classes:
+        raise TeachlibError(f"class {wrong}; expected 0 … {classes - 1}: leave out what has no label")
+    return labels.long()
+
+
+def _at_hand(x: "Tensor") -> bool:
+    """Whether looking at values waits for nothing: on the CPU, outside of what is being compiled."""
+    from torch import compiler  # the command line's messages need no torch
+
+    return x.device.type == "cpu" and not compiler.is_compiling()
+
+
+def _farthest(labels: "Tensor") -> int:
+    """The least label if it is below zero, else the greatest."""
+    least, most = int(labels.min()), int(labels.max())
+    return least if least < 0 else most

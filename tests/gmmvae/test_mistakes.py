@@ -71,7 +71,7 @@ def test_every_attack_works_in_inference_mode(attack: str) -> None:
 
 @pytest.mark.parametrize(
     ("labels", "words"),
-    [(LABELS + 1, "labels from 1 to 2; expected 0 … 1"), (LABELS.float(), "whole numbers"), (LABELS[:2], "whole numb")],
+    [(LABELS + 1, "class 2; expected 0 … 1"), (LABELS.float(), "whole numbers"), (LABELS[:2], "whole numb")],
 )
 def test_labels_that_fit_no_classes_are_refused(labels: Tensor, words: str) -> None:
     with pytest.raises(TeachlibError, match=words):

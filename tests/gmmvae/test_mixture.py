@@ -115,3 +115,50 @@ def test_fitted_gaussians_agree_with_torch_distributions() -> None:
 def test_a_class_with_one_code() -> None:
     with pytest.raises(TeachlibError, match="class 1 has 1 codes"):
         GaussianClasses.fit(torch.randn(3, 2), torch.tensor([0, 0, 1]))
+
+
+Z, Y = torch.randn(10, 3, generator=torch.Generator().manual_seed(0)), torch.arange(10) % 2
+
+
+@pytest.mark.parametrize(
+    ("codes", "labels", "words"),
+    [
+        (torch.ones(10, 3), Y, "all codes lie at one point"),
+        (Z * math.nan, Y, "not finite"),
+        (Z[:0], Y[:0], "shape \\(0, 3\\)"),
+        (Z[:, 0], Y, "expected floats, \\(N, d\\)"),
+        (Z.long(), Y, "expected floats"),
+        (Z, Y - 1, "class -1; expected 0 …"),
+        (Z, Y.float(), "labels of torch.float32"),
+        (Z, Y[:8], "labels of shape \\(8,\\)"),
+    ],
+)
+def test_codes_without_a_gaussian_are_refused(codes: torch.Tensor, labels: torch.Tensor, words: str) -> None:
+    with pytest.raises(TeachlibError, match=words):
+        GaussianClasses.fit(codes, labels)
+    if words != "all codes lie at one point":
+        with pytest.raises(TeachlibError, match=words):
+            MixturePrior(class_means(2, 3), 0.01).measured(codes, labels)
+
+
+def test_codes_at_their_means_and_singular_covariances_are_refused() -> None:
+    mixture = MixturePrior(class_means(2, 3), 0.01)
+    with pytest.raises(TeachlibError, match="all codes lie at one point"):
+        mixture.measured(mixture.means[Y], Y)
+    with pytest.raises(TeachlibError, match="shrinkage is -1"):
+        mixture.measured(Z, Y, shrinkage=-1)
+    flat = Z * torch.tensor([1.0, 1.0, 0.0])
+    for make in (
+        lambda: GaussianClasses.fit(flat, Y, shrinkage=0),
+        lambda: GaussianClasses(torch.zeros(1, 2), torch.zeros(1, 2, 2)),
+        lambda: MixturePrior(torch.zeros(1, 2), 1.0, torch.full((1, 2, 2), math.nan)),
+    ):
+        with pytest.raises(TeachlibError, match="class 0 is not positive definite"):
+            make()
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e-3, 1e6])
+def test_classes_are_told_apart_alike_at_every_size_of_the_codes(scale: float) -> None:
+    codes = (Z + 2 * Y[:, None]).double()
+    plain, scaled = GaussianClasses.fit(codes, Y), GaussianClasses.fit(scale * codes, Y)
+    torch.testing.assert_close(scaled.mahalanobis(scale * codes), plain.mahalanobis(codes))

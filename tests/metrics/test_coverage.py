@@ -11,7 +11,7 @@ from teachlib.metrics import density_coverage, nearest
 def plainly(real: np.ndarray, generated: np.ndarray, k: int) -> tuple[float, float]:
     """The definitions, a sample at a time."""
     radii = [np.sort(np.linalg.norm(real - x, axis=1))[k] for x in real]
-    within = [[np.linalg.norm(g - x) < r for x, r in zip(real, radii, strict=True)] for g in generated]
+    within = [[np.linalg.norm(g - x) <= r for x, r in zip(real, radii, strict=True)] for g in generated]
     return float(np.sum(within)) / (k * len(generated)), float(np.any(within, axis=0).mean())
 
 
@@ -65,3 +65,34 @@ def test_a_copy_is_nearest_at_distance_zero_also_far_from_the_origin() -> None:
     places, distances = nearest(x, torch.cat([almost, x]))
     assert torch.equal(places[:, 0], 60 + torch.arange(60))
     assert (distances == 0).all()
+
+
+@pytest.mark.parametrize("k", [1, 5])
+def test_a_set_covers_itself_whatever_it_repeats(k: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    fresh = torch.randn(40, 4, generator=generator)
+    for real in (torch.ones(64, 3), torch.eye(4).repeat(20, 1), torch.cat([fresh, fresh[:5].repeat(9, 1)])):
+        found = density_coverage(real, real, k=k)
+        assert found.coverage == 1
+        assert found.density >= 1  # each of its own neighbourhood and k others'
+        assert density_coverage(real, real + 9, k=k).coverage == 0
+    half = density_coverage(torch.eye(4).repeat(20, 1), torch.eye(4)[:2])
+    assert (half.density, half.coverage) == (20 / 5, 0.5)  # by hand: in the twenty balls of radius zero at its place
+
+
+@pytest.mark.parametrize(("factor", "offset"), [(1.0, 2.0**27), (2.0**-900, 0.0), (2.0**900, 0.0), (2.0**-20, 1.0)])
+def test_they_are_the_same_wherever_the_features_lie_and_at_any_size(factor: float, offset: float) -> None:
+    """Numbers of twenty bits, so that nothing is rounded on the way."""
+    generator = torch.Generator().manual_seed(0)
+    real, generated = ((torch.randn(2, 60, 20, generator=generator).double() * 2**16).round()) / 2**16
+    assert density_coverage(offset + factor * real, offset + factor * generated) == density_coverage(real, generated)
+
+
+def test_neighbours_keep_the_digits_of_double_precision_and_must_be_numbers() -> None:
+    x = 1 + 1e-12 * torch.arange(5, dtype=torch.double)[:, None]
+    places, distances = nearest(x[1:2], x, k=3)
+    assert places[0, 0] == 1
+    torch.testing.assert_close(distances[0], torch.tensor([0, 1e-12, 1e-12], dtype=torch.double), rtol=1e-3, atol=0)
+    for queries, candidates in ((x * torch.nan, x), (x, x / 0)):
+        with pytest.raises(TeachlibError, match="not finite"):
+            nearest(queries, candidates)

@@ -88,5 +88,5 @@ def test_other_images_are_refused(network):
         with pytest.raises(TeachlibError, match="expected"):
             extract(network, images)
     for images in (IMAGES * 255, IMAGES - 1, (IMAGES * 255).byte(), IMAGES * torch.nan):
-        with pytest.raises(TeachlibError, match=r"not floats in \[0, 1\]"):
+        with pytest.raises(TeachlibError, match=r"pixels (in|outside) \[0, 1\]"):
             extract(network, images)

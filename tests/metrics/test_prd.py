@@ -140,3 +140,13 @@ def test_says_what_is_wrong():
         prd_from_histograms(good, np.array([5.0, 5.0]))
     with pytest.raises(TeachlibError, match="same bins"):
         prd_from_histograms(good, np.array([1.0]))
+
+
+def test_the_curve_is_the_same_far_from_the_origin():
+    """Features of twenty bits, moved by 2²⁸: nothing is rounded, but products of such numbers would be."""
+    real, generated = (
+        torch.randn(2, 300, 4, generator=torch.Generator().manual_seed(0)).double() * 2**10
+    ).round() / 2**10
+    generated[:150] = generated[:150] / 2 + 2
+    near, far = prd(real, generated, runs=2), prd(real + 2.0**28, generated + 2.0**28, runs=2)
+    np.testing.assert_allclose(far.precision, near.precision)

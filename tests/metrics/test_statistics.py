@@ -5,7 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from teachlib.errors import TeachlibError
-from teachlib.metrics import FeatureStatistics, frechet_between, frechet_distance, statistics_of
+from teachlib.metrics import (
+    FeatureStatistics,
+    classifier_features,
+    extractor,
+    frechet_between,
+    frechet_distance,
+    statistics_of,
+)
+from teachlib.metrics.classifier import FeatureClassifier, FeatureObjective, features_of
 
 
 def features(count, dim=5, seed=0, dtype=torch.float64):
@@ -85,3 +93,53 @@ def test_says_what_is_wrong():
     constant = statistics_of(torch.ones(4, 3))
     with pytest.raises(TeachlibError, match="all equal"):
         frechet_between(constant, constant, relative=True)
+
+
+BAD_PIXELS = {
+    "0 ... 255": lambda x: 255 * x,
+    "-1 ... 1": lambda x: 2 * x - 1,
+    "bytes": lambda x: (255 * x).byte(),
+    "NaN": lambda x: x * torch.nan,
+    "one pixel": lambda x: torch.where(torch.arange(x.numel()).view(x.shape) == 7, 1.5, x),
+}
+
+
+@pytest.mark.parametrize("name", BAD_PIXELS)
+def test_features_of_other_pixels_are_refused(name: str) -> None:
+    x = torch.rand(4, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    for features in (
+        lambda images: classifier_features("glyphs", images),
+        lambda images: features_of(FeatureClassifier(size=16), images),
+        extractor("untrained", "glyphs").features,
+    ):
+        with pytest.raises(TeachlibError, match=r"pixels (in|outside) \[0, 1\]"):
+            features(BAD_PIXELS[name](x))
+
+
+def test_features_take_any_precision_and_rounding_and_leave_the_mode_of_the_network() -> None:
+    x = torch.rand(4, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    model = FeatureClassifier()
+    expected = features_of(model.eval(), x)
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    model.train()
+    model.convolutions.eval()
+    torch.testing.assert_close(features_of(model, x.double()), expected)
+    torch.testing.assert_close(features_of(model, (x + 1e-6)), expected, atol=1e-3, rtol=1e-3)
+    assert model.training
+    assert not any(layer.training for layer in model.convolutions.modules())
+    assert all(torch.equal(buffer, before[name]) for name, buffer in model.named_buffers())
+
+
+@pytest.mark.parametrize("label", [-100, -1, 10])
+def test_a_classifier_is_trained_on_classes_alone(label: int) -> None:
+    batch = torch.rand(4, 1, 32, 32), torch.tensor([0, 1, 2, label])
+    with pytest.raises(TeachlibError, match=f"class {label}; expected 0 … 9"):
+        next(FeatureObjective(FeatureClassifier()).updates(batch, torch.Generator(), 0))
+
+
+def test_sides_that_cannot_be_halved_three_times_and_images_of_others_are_refused() -> None:
+    for size in (0, 7, 20):
+        with pytest.raises(TeachlibError, match="multiples of 8"):
+            FeatureClassifier(size=size)
+    with pytest.raises(TeachlibError, match=r"takes \(N, 1, 32, 32\)"):
+        FeatureClassifier()(torch.rand(2, 1, 32, 16))

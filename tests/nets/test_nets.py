@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from teachlib.errors import TeachlibError
-from teachlib.nets import ConvDecoder, ConvEncoder, DCGANDiscriminator, DCGANGenerator
+from teachlib.nets import ConvDecoder, ConvEncoder, DCGANDiscriminator, DCGANGenerator, ImageDenoiser, VectorDenoiser
 
 
 def _count(net: nn.Module) -> int:
@@ -73,3 +73,27 @@ def test_other_sizes_are_refused() -> None:
     for build in (lambda: ConvEncoder(4, size=28), lambda: ConvDecoder(4, size=48), lambda: DCGANGenerator(4, size=16)):
         with pytest.raises(TeachlibError, match="32 or 64"):
             build()
+
+
+def test_images_of_other_shapes_are_refused() -> None:
+    for net in (ConvEncoder(4, width=4), DCGANDiscriminator(width=4)):
+        for shape in ((2, 1, 64, 64), (2, 1, 32, 16), (2, 3, 32, 32)):
+            with pytest.raises(TeachlibError, match=r"takes \(N, 1, 32, 32\)"):
+                net(torch.rand(shape))
+
+
+def test_a_denoiser_names_the_sides_widths_and_labels_that_it_cannot_take() -> None:
+    net, t = ImageDenoiser(width=8, depth=2, classes=3), torch.zeros(2)
+    with pytest.raises(TeachlibError, match="images of 8×6 pixels; expected sides that are multiples of 4"):
+        net(torch.rand(2, 1, 8, 6), t, torch.tensor([0, 1]))
+    with pytest.raises(TeachlibError, match="width 12; expected a multiple of 8"):
+        ImageDenoiser(width=12)
+    for denoiser, x in ((net, torch.rand(2, 1, 4, 8)), (VectorDenoiser(5, width=8, classes=3), torch.rand(2, 5))):
+        assert denoiser(x, t, torch.tensor([0, 3])).shape == x.shape  # 3 is "no class"
+        for labels, words in (
+            (torch.tensor([0, -1]), "class -1; expected 0 … 3"),
+            (torch.tensor([0, 4]), "class 4"),
+            (None, "pass labels"),
+        ):
+            with pytest.raises(TeachlibError, match=words):
+                denoiser(x, t, labels)

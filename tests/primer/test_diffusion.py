@@ -266,7 +266,7 @@ def test_mistakes_are_explained() -> None:
         model.sample(2, torch.Generator(), guidance=2.0)
     with pytest.raises(TeachlibError, match="this model is conditional: pass labels"):
         model.loss(x, None, torch.Generator())
-    with pytest.raises(TeachlibError, match="labels from 0 to 3; expected whole numbers 0 … 2"):
+    with pytest.raises(TeachlibError, match="class 3; expected 0 … 2"):
         model.loss(x, torch.arange(4), torch.Generator())
     with pytest.raises(TeachlibError, match="eta=1 draws noise anew"):
         ddim_step(model.schedule, x, x, t, t - 1, eta=1.0)

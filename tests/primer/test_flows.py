@@ -10,7 +10,7 @@ from torch import nn
 
 from teachlib.errors import TeachlibError
 from teachlib.primer import Glow, coupling_flow, spline
-from teachlib.primer.flows import BINS, Affine, Coupling, Logit, Shuffle, Step
+from teachlib.primer.flows import BINS, EDGE, Affine, Coupling, Logit, Shuffle, Step
 from teachlib.primer.glow import ImageCoupling, InvertibleConvolution
 
 
@@ -182,3 +182,28 @@ def test_one_number_a_channel_starts_no_scale() -> None:
 def test_mistakes_are_explained(make: Callable[[], object], words: str) -> None:
     with pytest.raises(TeachlibError, match=words):
         make()
+
+
+@pytest.mark.parametrize("scale", [1, 10, 30, 1000])
+def test_steep_splines_stay_in_their_interval_both_ways(scale: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    settings = scale * torch.randn(100_000, 1, 3 * BINS - 1, generator=generator)
+    x = 2 * EDGE * torch.rand(100_000, 1, generator=generator) - EDGE
+    for inverse in (False, True):
+        y, log_slope = spline(x, settings, inverse=inverse)
+        assert y.abs().max() <= EDGE
+        assert log_slope.isfinite().all()
+        assert spline(y, settings, inverse=not inverse)[0].abs().max() <= EDGE
+        exact = spline(x.double(), settings.double(), inverse=inverse)[0]
+        back = spline(exact, settings.double(), inverse=not inverse)[0]
+        torch.testing.assert_close(back, x.double(), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("size", "offset"), [(1e-6, 0.0), (1e-3, 1e3), (1e6, 1e6)])
+def test_the_first_batch_is_brought_to_deviation_one_at_any_size(size: float, offset: float) -> None:
+    x = offset + size * torch.randn(200, 3, generator=torch.Generator().manual_seed(0)).double()
+    x[:, 2] = offset + 0.1  # nothing to bring to one
+    z, _ = Affine(3).double().train()(x)
+    torch.testing.assert_close(z[:, :2].std(0, unbiased=False), torch.ones(2).double(), rtol=1e-4, atol=0)
+    torch.testing.assert_close(z.mean(0), torch.zeros(3).double(), rtol=0, atol=1e-4)
+    assert z[:, 2].abs().max() < 1e-4

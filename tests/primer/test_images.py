@@ -1,15 +1,18 @@
 """Image models of every family: what they offer, what they draw, how they are trained, kept and measured."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from teachlib import data, primer
 from teachlib.data import PointData
 from teachlib.errors import TeachlibError
 from teachlib.metrics import extractor
+from teachlib.primer import images
 from teachlib.primer.evaluation import log_prob
 from teachlib.training import Schedule, fit, make_fabric
 
@@ -183,3 +186,69 @@ def test_codes_of_image_models_lead_back() -> None:
     rebuilt = vae.reconstruct(x)  # type: ignore[operator]
     assert torch.equal(rebuilt, vae.vae.decode(vae.encode(x)).view_as(x))  # type: ignore[union-attr, operator]
     assert (rebuilt - x).square().mean() < 0.5 * (x.mean(0) - x).square().mean()
+
+
+ANY_SHAPE: dict[str, Callable[[images.Shape], nn.Module]] = {
+    "vae": lambda shape: images.ImageVAE(shape, 4, width=8),
+    "pixelcnn": lambda shape: images.ImagePixelCNN(shape, 4, width=8, layers=2),
+    "flow": lambda shape: images.ImageFlow(shape, 4, width=8, layers=1),
+    "diffusion": lambda shape: images.ImageDiffusion(shape, 4, width=8, steps=3, classes=0),
+    "gan": lambda shape: images.ImageGAN(shape, 4, width=8),
+    "energy": lambda shape: images.ImageEnergy(shape, 4, width=8),
+    "kernels": lambda shape: images.ImageKernels(torch.rand(9, *shape), 4),
+    "gaussian": lambda shape: images.ImageGaussian(torch.rand(9, *shape), 4),
+    "codes": lambda shape: images.ImageCodes(torch.rand(9, *shape), 4, codes=3),
+}
+
+
+@pytest.mark.parametrize("shape", [(1, 6, 4), (3, 4, 6), (1, 8, 16), (1, 7, 7), (1, 32, 16), (2, 12, 12), (1, 5, 1)])
+@pytest.mark.parametrize("kind", ANY_SHAPE)
+def test_samples_have_the_shape_that_a_model_is_built_for_or_it_is_not_built(kind: str, shape: images.Shape) -> None:
+    generator = torch.Generator().manual_seed(0)
+    can_be_halved = {"flow": shape[1] == shape[2] == 12, "diffusion": shape[1] % 2 == shape[2] % 2 == 0}
+    if not can_be_halved.get(kind, True):
+        with pytest.raises(TeachlibError, match=r"images of \d+×\d+ pixels; expected .*multiples of"):
+            ANY_SHAPE[kind](shape)
+        return
+    model = ANY_SHAPE[kind](shape).eval()
+    assert model.sample(2, generator).shape == (2, *shape)  # type: ignore[operator]
+    other = torch.rand(2, shape[0], shape[1], shape[2] + 2)
+    for method in ("log_prob", "log_prob_bound", "log_prob_estimate", "loss"):
+        if hasattr(model, method):
+            arguments = (None, generator) if method == "loss" else (generator,)
+            assert getattr(model, method)(torch.rand(2, *shape), *arguments).isfinite().all()
+            with pytest.raises(TeachlibError, match=r"takes \(N, "):
+                getattr(model, method)(other, *arguments)
+            for bad in (255 * torch.rand(2, *shape), 2 * torch.rand(2, *shape) - 1, torch.ones(2, *shape).byte()):
+                with pytest.raises(TeachlibError, match=r"pixels (in|outside) \[0, 1\]"):
+                    getattr(model, method)(bad, *arguments)
+
+
+def test_drawing_and_measuring_in_training_mode_change_nothing() -> None:
+    gan, test = images.ImageGAN((1, 32, 32), 4, width=8, latent=4), data.load("glyphs", "test", limit=20)
+    before = [buffer.clone() for buffer in gan.game.nets["generator"].buffers()]
+    drawn = [gan.train(mode).sample(5, torch.Generator().manual_seed(0)) for mode in (True, False)]
+    assert torch.equal(*drawn)
+    assert gan.train().generator.training
+    primer.evaluate(gan, test)
+    assert gan.generator.training
+    assert all(torch.equal(a, b) for a, b in zip(before, gan.game.nets["generator"].buffers(), strict=True))
+    with pytest.raises(TeachlibError, match="samples is 0"):
+        primer.evaluate(gan, test, samples=0)
+
+
+@pytest.mark.parametrize("label", [-100, -1, 3])
+def test_labels_that_are_no_classes_are_refused_by_every_conditional_model(label: int) -> None:
+    x, labels = torch.rand(2, 1, 4, 4), torch.tensor([0, label])
+    generator, words = torch.Generator().manual_seed(0), f"class {label}; expected 0 … 2"
+    for model in (
+        images.ImageVAE((1, 4, 4), 4, width=8, classes=3),
+        images.ImagePixelCNN((1, 4, 4), 4, width=8, layers=1, classes=3),
+        images.ImageDiffusion((1, 4, 4), 4, width=8, steps=3, classes=3),
+    ):
+        with pytest.raises(TeachlibError, match=words):
+            model.loss(x, labels, generator)
+        with pytest.raises(TeachlibError, match=words):
+            model.sample(2, generator, labels)
+    with pytest.raises(TeachlibError, match=words):
+        images.ImageGAN((1, 4, 4), 4, width=8, classes=3).game.judge(x, labels)

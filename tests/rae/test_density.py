@@ -22,12 +22,13 @@ def test_one_gaussian_is_the_maximum_likelihood_fit(codes) -> None:
     fitted = rae.fit_gaussian(codes)
     torch.testing.assert_close(fitted.means[0].numpy(), codes.double().mean(0).numpy())
     expected = np.cov(codes.double().numpy().T, bias=True)
-    np.testing.assert_allclose(fitted.covariances[0].numpy(), expected, atol=1e-5)  # scikit-learn adds 1e-6
+    np.testing.assert_allclose(fitted.covariances[0].numpy(), expected, rtol=2e-6)  # a millionth is added
 
 
 def test_log_prob_is_scikit_learns(codes) -> None:
     fitted = rae.fit_mixture(codes, components=3, seed=1)
-    theirs = GaussianMixture(3, random_state=1).fit(codes.double().numpy()).score_samples(codes.double().numpy())
+    z = codes.double().numpy()
+    theirs = GaussianMixture(3, random_state=1, reg_covar=1e-6 * z.var(0).min()).fit(z).score_samples(z)
     torch.testing.assert_close(fitted.log_prob(codes).numpy(), theirs, rtol=1e-8, atol=1e-8)
 
 
@@ -188,3 +189,29 @@ def test_kernels_over_fit_and_held_out_codes_show_it() -> None:
 def test_unknown_estimators_are_refused() -> None:
     with pytest.raises(TeachlibError, match="unknown estimator 'gmm'"):
         rae.fit_density("gmm", torch.randn(50, 2))
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e-3, 1.0, 1e6])
+@pytest.mark.parametrize("name", ["gaussian", "mixture", "dirichlet", "kernels"])
+def test_a_density_is_the_same_at_every_size_of_the_codes(name: str, scale: float, codes) -> None:
+    """p(s·z) = p(z)/sᵈ."""
+    z = codes[:1000].double()
+    plain, scaled = (rae.fit_density(name, at).log_prob(at) for at in (z, scale * z))  # type: ignore[attr-defined]
+    torch.testing.assert_close(scaled + 2 * np.log(scale), plain, rtol=1e-5, atol=1e-5)
+
+
+def test_the_variance_of_each_axis_is_kept_however_narrow() -> None:
+    spread = torch.tensor([1.0, 1e-3, 1e-5], dtype=torch.double)
+    codes = 1e3 * spread + spread * torch.randn(4_000, 3, generator=torch.Generator().manual_seed(0)).double()
+    for fitted in (rae.fit_gaussian(codes), rae.fit_mixture(codes, components=2), rae.fit_dirichlet_mixture(codes)):
+        mean = (fitted.weights[:, None] * fitted.means).sum(0)
+        around = fitted.covariances.diagonal(dim1=1, dim2=2) + (fitted.means - mean).square()
+        found = (fitted.weights[:, None] * around).sum(0).sqrt() / codes.std(0)
+        torch.testing.assert_close(found, torch.ones(3, dtype=torch.double), rtol=0.01, atol=0)
+
+
+@pytest.mark.parametrize("name", [name for name in rae.ESTIMATORS if name != "normal"])
+def test_codes_that_are_all_equal_have_no_density(name: str) -> None:
+    for value in (0.0, 0.1, 1e4):  # of many equal numbers, the deviation as computed may differ from zero
+        with pytest.raises(TeachlibError, match="all codes are equal"):
+            rae.fit_density(name, torch.full((50, 3), value))

@@ -70,3 +70,12 @@ def test_densities_of_stochastic_and_deterministic_models() -> None:
     assert torch.equal(vae["normal"].covariances[0], torch.eye(16).double())  # its prior
     assert ae["normal"].covariances[0].diagonal().mean().item() == pytest.approx(9, rel=0.1)  # a fit
     assert len(vae["mixture"].weights) == len(ae["mixture"].weights) == 10
+
+
+def test_a_model_in_training_mode_is_measured_as_in_evaluation_and_left_as_it_was(found, splits) -> None:
+    model = rae.from_zoo("rae-l2", "glyphs").train()
+    before = [buffer.clone() for buffer in model.buffers()]
+    again = rae.evaluate(model, *splits, extractor(None, "glyphs"), seed=0, count=300)
+    assert again.row() == found.row()
+    assert all(module.training for module in model.modules())
+    assert all(torch.equal(a, b) for a, b in zip(before, model.buffers(), strict=True))

@@ -133,6 +133,9 @@ def test_mmd_is_its_sum_over_pairs(generator) -> None:
     within_b = sum(k(b[i], b[j]) for i in range(3) for j in range(3) if i != j) / 6
     across = sum(k(p, q) for p in a for q in b) / 12
     assert rae.mmd(a, b).item() == pytest.approx(within_a + within_b - 2 * across)
+    apart = torch.where(torch.arange(40) < 20, 2.0**16, -(2.0**16)).double()[:, None]  # no origin is near to both
+    c, d = apart + torch.randint(8, (2, 40, 2), generator=generator).double() / 8
+    assert rae.mmd(c.float(), d.float()).item() == pytest.approx(rae.mmd(c, d).item(), rel=1e-4)
     far = torch.tensor([1e4, -1e4])  # where squares of single precision have lost the distances
     assert rae.mmd((a + far).float(), (b + far).float()).item() == pytest.approx(rae.mmd(a, b).item(), rel=0.01)
 

@@ -61,5 +61,16 @@ def test_mistakes_are_explained(codes: torch.Tensor) -> None:
         rae.fit_second_stage(codes[:1])
     with pytest.raises(TeachlibError, match="not finite"):
         rae.fit_second_stage(codes / 0)
+    for silent in (torch.full((50, 3), -math.inf), torch.full((50, 3), math.nan)):
+        with pytest.raises(TeachlibError, match="expected more than 0, and finite"):
+            rae.fit_second_stage(torch.ones(50, 3), log_variance=silent, scale="ci")
     with pytest.raises(TeachlibError, match="unknown second stage 'dai'"):
         rae.fit_second_stage(codes, kind="dai")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e-3, 1e6])
+def test_codes_of_any_size_are_seen_at_deviation_one(codes: torch.Tensor, scale: float) -> None:
+    plain, scaled = (rae.fit_second_stage(z, scale="ci", steps=1) for z in (codes, scale * codes))
+    torch.testing.assert_close(scaled.deviation / scale, plain.deviation)
+    drawn, expected = (model.sample(9, torch.Generator().manual_seed(0)) for model in (scaled, plain))
+    torch.testing.assert_close(drawn / scale, expected, rtol=1e-3, atol=1e-3)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from teachlib.data import ImageData
+from teachlib.errors import require_labels
 from teachlib.gmmvae.losses import reconstruction_error
 from teachlib.gmmvae.mixture import MixturePrior
 from teachlib.gmmvae.models import CNN, GMMVAE, MagNet, Model
@@ -20,6 +21,7 @@ from teachlib.gmmvae.selective import (
     outcome,
     risk_coverage,
 )
+from teachlib.modes import in_evaluation_mode
 
 RATE = 0.01  # of false rejections, each threshold; the thesis refuses 1.8 % of MNIST's test images by both together
 MEASURED_ON = 10_000  # training images, at most, whose codes give the covariances
@@ -31,6 +33,7 @@ def mapped(function: Map, images: Tensor, *, batch_size: int = 500) -> Tensor:
     return torch.cat([function(chunk) for chunk in images.split(batch_size)])
 
 
+@in_evaluation_mode
 def measured_prior(model: GMMVAE, training: ImageData) -> MixturePrior:
     """The model's prior with the covariances of its training codes; see :meth:`teachlib.gmmvae.MixturePrior.measured`.
 
@@ -42,6 +45,7 @@ def measured_prior(model: GMMVAE, training: ImageData) -> MixturePrior:
     return model.prior.measured(mapped(model.encode, x), labels)
 
 
+@in_evaluation_mode
 def selective(
     model: Model, training: ImageData, held_out: ImageData, *, rate: float = RATE, latent: Rule = "held-out"
 ) -> SelectiveClassifier:
@@ -96,20 +100,25 @@ class Evaluation:
         return asdict(self)
 
 
+@in_evaluation_mode
 def evaluate(
     model: Model, training: ImageData, held_out: ImageData, test: ImageData, *, rate: float = RATE
 ) -> Evaluation:
     """Clean accuracy with and without thresholds (thesis Table 4.1).
 
     Args:
-        model: trained, in evaluation mode.
+        model: trained; measured in evaluation mode, and left in its own.
         training: for the covariances of the codes.
         held_out: for the thresholds.
         test: to be judged on.
         rate: of false rejections that each threshold is meant to have.
+
+    Raises:
+        TeachlibError: as :func:`selective`; test images without a label.
     """
     classifier = selective(model, training, held_out, rate=rate)
     x, labels = test[:]
+    require_labels(labels, model.recipe.classes, count=len(x))
     decision = classifier.decide(x)
     right = decision.labels == labels
     shares = outcome(decision, labels)

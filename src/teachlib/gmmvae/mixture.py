@@ -7,7 +7,7 @@ import torch
 from scipy.stats import chi2
 from torch import Tensor, nn
 
-from teachlib.errors import TeachlibError, require_at_least, require_positive, unknown
+from teachlib.errors import TeachlibError, require_at_least, require_labels, require_positive, unknown
 
 Placement = Literal["one-hot", "axis", "simplex"]
 PLACEMENTS: tuple[Placement, ...] = ("one-hot", "axis", "simplex")
@@ -61,9 +61,36 @@ def component_variance(latent: int) -> float:
     return _REFERENCE_VARIANCE * chi2.ppf(THREE_SIGMA, _REFERENCE_DIMENSION) / chi2.ppf(THREE_SIGMA, latent)
 
 
+def _fitting(codes: Tensor, labels: Tensor, classes: int | None = None) -> Tensor:
+    """The labels of codes that a Gaussian a class can be fitted to; without ``classes``, as many as labels name.
+
+    Raises:
+        TeachlibError: codes of another shape or type, none, or not finite; labels that do not fit.
+    """
+    if codes.ndim != 2 or not codes.numel() or not codes.is_floating_point():
+        raise TeachlibError(f"codes of {codes.dtype} and shape {tuple(codes.shape)}; expected floats, (N, d), N ≥ 1")
+    if not codes.isfinite().all():
+        raise TeachlibError("codes that are not finite; did training diverge?")
+    named = classes or max(int(labels.max()) + 1 if labels.numel() else 1, 1)
+    return require_labels(labels, named, count=len(codes))
+
+
+def _refuse_one_point(offsets: Tensor) -> None:
+    if not offsets.any():
+        raise TeachlibError("all codes lie at one point; a Gaussian over it does not exist: did the encoder collapse?")
+
+
 def _whitening(covariances: Tensor) -> Tensor:
     """W with W Σ Wᵀ = I of each covariance, (k, d, d), in their precision: ‖W v‖² is then vᵀ Σ⁻¹ v."""
-    factor = torch.linalg.cholesky(covariances.double())
+    if covariances.ndim != 3 or covariances.shape[1] != covariances.shape[2]:
+        raise TeachlibError(f"covariances of shape {tuple(covariances.shape)}; expected (k, d, d)")
+    factor, failed = torch.linalg.cholesky_ex(covariances.double())
+    failed = failed.bool() | ~covariances.flatten(1).isfinite().all(1)
+    if failed.any():
+        raise TeachlibError(
+            f"the covariance of class {int(failed.nonzero()[0])} is not positive definite; expected codes that vary in "
+            "every direction, or more shrinkage"
+        )
     identity = torch.eye(covariances.shape[-1], dtype=torch.float64, device=covariances.device)
     return torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False).to(covariances)
 
@@ -111,14 +138,17 @@ class MixturePrior(nn.Module):
             shrinkage: part of the pooled mean variance added to every diagonal.
 
         Raises:
-            TeachlibError: a class without codes, or a label that is no class.
+            TeachlibError: a class without codes, a label that is no class, or codes that are not finite or all lie at
+                their means.
         """
-        self._refuse_bad_classes(labels)
+        require_at_least(0, shrinkage=shrinkage)
+        labels = _fitting(codes, labels, classes=len(self.means))
         absent = set(range(len(self.means))) - set(labels.tolist())
         if absent:
             raise TeachlibError(f"no code of class {min(absent)}; every class needs some: take more images")
         offsets = (codes - self.means[labels]).double()
-        ridge = shrinkage * offsets.square().mean() * torch.eye(codes.shape[1], dtype=torch.float64)
+        _refuse_one_point(offsets)
+        ridge = shrinkage * offsets.square().mean() * torch.eye(codes.shape[1]).to(offsets)
         groups = [offsets[labels == label] for label in range(len(self.means))]
         covariances = torch.stack([group.T @ group / len(group) + ridge for group in groups])
         return MixturePrior(self.means, self.variance, covariances.to(codes))
@@ -198,6 +228,9 @@ class GaussianClasses(nn.Module):
     Args:
         means: (k, d).
         covariances: (k, d, d), positive definite.
+
+    Raises:
+        TeachlibError: covariances that are not.
     """
 
     means: Tensor
@@ -220,13 +253,17 @@ class GaussianClasses(nn.Module):
             shrinkage: part of the pooled mean variance added to every diagonal.
 
         Raises:
-            TeachlibError: a class with fewer than two codes.
+            TeachlibError: a class with fewer than two codes; labels that are no classes; codes that are not finite, or
+                all equal to their class's mean.
         """
+        require_at_least(0, shrinkage=shrinkage)
+        labels = _fitting(codes, labels)
         counts = labels.bincount()
         if counts.min() < 2:
             raise TeachlibError(f"class {int(counts.argmin())} has {int(counts.min())} codes; expected two or more")
         groups = [codes[labels == label].double() for label in range(len(counts))]
-        ridge = shrinkage * codes.double().var(0).mean() * torch.eye(codes.shape[1], dtype=torch.float64)
+        ridge = shrinkage * codes.double().var(0).mean() * torch.eye(codes.shape[1]).to(groups[0])
+        _refuse_one_point(codes.double() - codes[0].double())
         covariances = torch.stack([torch.cov(group.T).reshape(ridge.shape) + ridge for group in groups])
         return cls(torch.stack([group.mean(0) for group in groups]).to(codes), covariances.to(codes))
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from teachlib.errors import TeachlibError
+from teachlib.errors import TeachlibError, require_pixels, require_shape
 from teachlib.gmmvae.mixture import MixturePrior, class_means
 from teachlib.gmmvae.recipes import Recipe
 
@@ -35,13 +35,13 @@ class Encoder(nn.Sequential):
         """What the layers make of images.
 
         Raises:
-            TeachlibError: images of another size or precision.
+            TeachlibError: images of another size or precision, or pixels outside [0, 1].
         """
-        if x.shape[1:] != self.image:
-            raise TeachlibError(f"images of shape {tuple(x.shape)}; this network takes (N, {str(self.image)[1:]}")
+        require_shape(x, self.image)
         own = next(self.parameters()).dtype
         if x.dtype != own and not torch.is_autocast_enabled(x.device.type):
             raise TeachlibError(f"images of {x.dtype}; this network takes {own}")
+        require_pixels(x)
         return super().forward(x)
 
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from teachlib import data
-from teachlib.errors import TeachlibError
+from teachlib.errors import TeachlibError, require_labels
 from teachlib.gmmvae.attacks import Ball, misclassified, pgd
 from teachlib.gmmvae.losses import reconstruction_error, supervised_loss, unsupervised_loss, variable_entropy_loss
 from teachlib.gmmvae.models import CNN, GMMVAE, MagNet, shifted
@@ -61,10 +61,14 @@ class MixtureObjective:
         z = mean + (0.5 * log_variance).exp() * noise
         return mean, log_variance, z, self.nets["decoder"](z)
 
+    def _goal(self, labels: Tensor, device: torch.device) -> Tensor:
+        """The mean of each label, (N, d); on a GPU, which nobody waits for, a label out of range ends the process."""
+        known = require_labels(labels, self.recipe.classes)
+        return F.embedding(known, self.prior.to(device).means)  # indexing would take −1 for the last class
+
     def _supervised(self, x: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        prior = self.prior.to(x.device)
+        prior, goal, alpha = self.prior.to(x.device), self._goal(labels, x.device), self.recipe.alpha
         code, log_variance, _, reconstruction = self._coded(x, generator)
-        goal, alpha = prior.means[labels], self.recipe.alpha
         if self.recipe.learned_variance:
             return variable_entropy_loss(x, reconstruction, code, log_variance, goal, prior, alpha)
         return supervised_loss(x, reconstruction, code, goal, alpha)
@@ -79,9 +83,8 @@ class MixtureObjective:
         prior, alpha = self.prior.to(x.device), self.recipe.alpha
         code, _, z, reconstruction = self._coded(both, generator)
         labelled, unlabelled = slice(half), slice(half, None)
-        supervised = supervised_loss(
-            both[labelled], reconstruction[labelled], code[labelled], prior.means[labels], alpha
-        )
+        goal = self._goal(labels, x.device)
+        supervised = supervised_loss(both[labelled], reconstruction[labelled], code[labelled], goal, alpha)
         free = unsupervised_loss(both[unlabelled], reconstruction[unlabelled], z[unlabelled], prior, alpha)
         return 0.5 * (supervised + free)
 
@@ -107,6 +110,7 @@ class LabelObjective:
     def validation_loss(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
         """Of held-out images where they are, attacked like training's."""
         x, labels = batch
+        labels = require_labels(labels, self.recipe.classes, count=len(x))
         if self.recipe.epsilon:
             x = self._attacked(x, labels, generator)
         return F.cross_entropy(self.nets["classifier"](x), labels)
@@ -146,6 +150,7 @@ class MagNetObjective:
     def validation_loss(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
         """The same of held-out images where they are."""
         x, labels = batch
+        labels = require_labels(labels, self.recipe.classes, count=len(x))
         noisy = x + 0.1 * torch.randn(x.shape, generator=generator, device=x.device)
         rebuilt = self.nets["decoder"](self.nets["encoder"](noisy.clamp(0, 1)))
         return F.cross_entropy(self.nets["classifier"](x), labels) + reconstruction_error(x, rebuilt).mean()
@@ -155,11 +160,13 @@ def few_labels(training: data.ImageData, per_class: int, seed: int) -> tuple[Ten
     """The first ``per_class`` images of each class in a random order, and their labels.
 
     Raises:
-        TeachlibError: a class with fewer images.
+        TeachlibError: a class with fewer images, or an image without a class.
     """
     order = torch.randperm(len(training), generator=torch.Generator().manual_seed(seed))
     labels = training.labels[order]
     rows = []
+    if (labels < 0).any():
+        raise TeachlibError(f"class {int(labels.min())}; expected 0 and more: leave out what has no label")
     for label in labels.unique():
         found = order[labels == label][:per_class]
         if len(found) < per_class:

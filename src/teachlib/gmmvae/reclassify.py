@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from teachlib.errors import require_at_least
+from teachlib.errors import require_at_least, require_images, require_positive
 from teachlib.gmmvae.losses import reconstruction_error
 from teachlib.gmmvae.mixture import MixturePrior
 from teachlib.gmmvae.selective import Decision, Map, Thresholds
+from teachlib.modes import refuse_training
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,16 @@ def nearest_code(
         steps: of each search.
         learning_rate: Adam's; distances between classes are √2.
         batch_size: images at a time; each has k starts.
+
+    Raises:
+        TeachlibError: no such images, steps or rates; a decoder in training mode.
     """
     require_at_least(0, steps=steps)
     require_at_least(1, batch_size=batch_size)
+    require_positive(learning_rate=learning_rate)
+    require_images(x, -torch.inf, torch.inf)
+    with refuse_training():
+        decode(prior.means[:1])
     parts = [_searched(decode, prior, chunk, steps, learning_rate) for chunk in x.split(batch_size)]
     return Search(torch.cat([part.z for part in parts]), torch.cat([part.error for part in parts]))
 

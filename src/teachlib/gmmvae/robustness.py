@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from teachlib.errors import TeachlibError, require_at_least
+from teachlib.errors import TeachlibError, require_at_least, require_images, require_labels
 from teachlib.gmmvae.attacks import Ball, Norm, accepted_wrongly, adaptive, apgd, fgsm, mim, misclassified, pgd, square
+from teachlib.gmmvae.attacks.targets import several
 from teachlib.gmmvae.selective import Map, Outcome, SelectiveClassifier, outcome
+from teachlib.modes import refuse_training
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,9 @@ def robustness(
         progress: show a bar.
 
     Raises:
-        TeachlibError: no radius, or one below zero.
+        TeachlibError: no radius, or one below zero; no images; labels that are none of two classes or more.
     """
+    _refuse_no_task(scores, x, labels)
     spend, generator = budget or Budget(), torch.Generator().manual_seed(seed)
     radii = tuple(sorted(set(epsilons)))
     if not radii:
@@ -129,6 +132,15 @@ def robustness(
                 found.outcomes.setdefault(name, []).append(outcome(decision, labels))
                 found.plain.setdefault(name, []).append(float((decision.labels != labels).double().mean()))
     return found
+
+
+def _refuse_no_task(scores: Map, x: Tensor, labels: Tensor) -> None:
+    require_images(x, rounding=0)
+    if not len(x):
+        raise TeachlibError("no images; expected one or more, as every number is a share of them")
+    with torch.no_grad(), refuse_training():
+        classes = several(scores(x[:1]))
+    require_labels(labels, classes, count=len(x))
 
 
 Attack = Callable[[Tensor, Tensor], Tensor]

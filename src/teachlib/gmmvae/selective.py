@@ -12,9 +12,10 @@ import torch
 from scipy.stats import chi2
 from torch import Tensor
 
-from teachlib.errors import TeachlibError, unknown
+from teachlib.errors import TeachlibError, require_at_least, require_images, unknown
 from teachlib.gmmvae.losses import reconstruction_error
 from teachlib.gmmvae.mixture import THREE_SIGMA, Components
+from teachlib.modes import refuse_training
 
 Map = Callable[[Tensor], Tensor]
 Rule = Literal["chi-square", "held-out"]
@@ -115,11 +116,12 @@ class SelectiveClassifier:
             batch_size: images at a time.
 
         Raises:
-            TeachlibError: not a batch of images.
+            TeachlibError: not a batch of images; a network in training mode.
         """
-        if x.ndim != 4:
-            raise TeachlibError(f"images of shape {tuple(x.shape)}; expected (N, C, H, W)")
-        parts = [self.measure(chunk, generator) for chunk in x.split(batch_size)]
+        require_images(x, -torch.inf, torch.inf)  # of other encoders the range may be another
+        require_at_least(1, batch_size=batch_size)
+        with refuse_training():
+            parts = [self.measure(chunk, generator) for chunk in x.split(batch_size)]
         scores, latent, pixels = (torch.cat(part) for part in zip(*parts, strict=True))
         labels = scores.argmax(1)
         return Decision(labels, latent.gather(1, labels[:, None]).squeeze(1), pixels)
@@ -176,7 +178,12 @@ def by_confidence(scores: Map, least: float = 0.0) -> SelectiveClassifier:
     Args:
         scores: images → logits, (N, k).
         least: probability, in [0, 1); 0 never refuses.
+
+    Raises:
+        TeachlibError: no such probability.
     """
+    if not 0 <= least < 1:
+        raise TeachlibError(f"least is {least}; expected a probability, 0 or more and below 1")
 
     def measure(x: Tensor, generator: torch.Generator | None = None) -> Measured:
         logits = scores(x)
@@ -209,7 +216,8 @@ def fit_thresholds(
         batch_size: images at a time.
 
     Raises:
-        TeachlibError: unknown rule, or fewer images than the rate can be seen on.
+        TeachlibError: unknown rule, fewer images than the rate can be seen on, what is no images, or a network in
+            training mode.
     """
     if latent not in RULES:
         raise unknown("rule", latent, RULES)
@@ -218,13 +226,15 @@ def fit_thresholds(
             f"a rate of {rate:g} cannot be read off {len(held_out)} images; take more of them, or a rate of at least "
             f"{1 / max(len(held_out), 1):g}"
         )
+    require_images(held_out, -torch.inf, torch.inf)
     distances, errors = [], []
-    for chunk in held_out.split(batch_size):
-        z = encode(chunk)
-        found = components.mahalanobis(z)
-        distances.append(found.gather(1, components.classify(z)[:, None]).squeeze(1))
-        errors.append(reconstruction_error(chunk, decode(z)))
-        dimension = z.shape[1]
+    with refuse_training():
+        for chunk in held_out.split(batch_size):
+            z = encode(chunk)
+            found = components.mahalanobis(z)
+            distances.append(found.gather(1, components.classify(z)[:, None]).squeeze(1))
+            errors.append(reconstruction_error(chunk, decode(z)))
+            dimension = z.shape[1]
     by_quantile = float(torch.cat(distances).double().quantile(1 - rate))
     return Thresholds(
         latent=float(chi2.ppf(1 - rate, dimension)) if latent == "chi-square" else by_quantile,

@@ -10,9 +10,10 @@ from torch import nn
 
 from teachlib import data
 from teachlib.chapter import Chapter, Measured, Run, Shipped, plain_schedule
-from teachlib.errors import TeachlibError, require_at_least, unknown
+from teachlib.errors import TeachlibError, require_at_least, require_labels, unknown
 from teachlib.metrics.classifier import FeatureClassifier, FeatureObjective, features_of
 from teachlib.metrics.sanity import sanity
+from teachlib.modes import in_evaluation_mode
 from teachlib.scale import Scale
 from teachlib.tables import Table
 from teachlib.training import Objective, Schedule
@@ -138,11 +139,13 @@ def _schedule(recipe: Recipe, seed: int, log_every: int) -> Schedule:
 
 
 @torch.no_grad()
+@in_evaluation_mode
 def _accuracy(model: FeatureClassifier, test: data.ImageData) -> float:
     right = 0
     for start in range(0, len(test), 500):
         x, labels = test[start : start + 500]
-        right += int((model(x).argmax(1) == labels).sum())
+        known = require_labels(labels, model.head.out_features, count=len(x))
+        right += int((model(x).argmax(1) == known).sum())
     return right / len(test)
 
 

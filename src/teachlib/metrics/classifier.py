@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from teachlib import zoo
 from teachlib.checkpoints import load_weights, part
-from teachlib.errors import TeachlibError
+from teachlib.errors import TeachlibError, require_images, require_labels, require_shape
+from teachlib.modes import in_evaluation_mode
 
 DIMENSION = 64
 
@@ -28,6 +29,9 @@ class FeatureClassifier(nn.Module):
         channels: of the images.
         size: side of the images in pixels, a multiple of 8.
         width: filters of the first convolution.
+
+    Raises:
+        TeachlibError: another side.
     """
 
     def __init__(self, classes: int = 10, *, channels: int = 1, size: int = 32, width: int = 16) -> None:
@@ -39,11 +43,18 @@ class FeatureClassifier(nn.Module):
             layers += [nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
         self.convolutions = nn.Sequential(*layers)
         flat = filters[-1] * (size // 8) ** 2
+        if size < 8 or size % 8:
+            raise TeachlibError(f"images of {size} pixels a side; this network takes multiples of 8")
         self.penultimate = nn.Sequential(nn.Linear(flat, DIMENSION, bias=False), nn.BatchNorm1d(DIMENSION))
         self.head = nn.Linear(DIMENSION, classes)
 
     def features(self, x: Tensor) -> Tensor:
-        """The 64 features before the last ReLU."""
+        """The 64 features before the last ReLU.
+
+        Raises:
+            TeachlibError: images of another shape.
+        """
+        require_shape(x, (self.channels, self.size, self.size))
         return self.penultimate(self.convolutions(2 * x - 1).flatten(1))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -95,7 +106,7 @@ class FeatureObjective:
 
     def __init__(self, model: FeatureClassifier, learning_rate: float = 2e-3) -> None:
         self.nets: dict[str, nn.Module] = {"classifier": model}
-        self.learning_rate = learning_rate
+        self.learning_rate, self.classes = learning_rate, model.head.out_features
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Adam."""
@@ -110,6 +121,7 @@ class FeatureObjective:
     def validation_loss(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
         """The same of held-out images."""
         x, labels = batch
+        labels = require_labels(labels, self.classes, count=len(x))
         # The batch is in random order, so that the quarters of ``degrade`` are random samples.
         return F.cross_entropy(self.nets["classifier"](degrade(x, generator)), labels)
 
@@ -137,11 +149,12 @@ def feature_classifier(dataset: str) -> FeatureClassifier:
 
 
 @torch.no_grad()
+@in_evaluation_mode
 def features_of(model: FeatureClassifier, images: Tensor, *, batch_size: int = 500) -> Tensor:
     """Features of images, which are resized where the classifier was trained on others.
 
     Args:
-        model: in evaluation mode.
+        model: looked through in evaluation mode, and left in its own.
         images: (N, C, H, W) in [0, 1], C as the classifier has it.
         batch_size: images at a time.
 
@@ -149,15 +162,17 @@ def features_of(model: FeatureClassifier, images: Tensor, *, batch_size: int = 5
         (N, 64) float32.
 
     Raises:
-        TeachlibError: images of other channels, or none.
+        TeachlibError: images of other channels, none, or pixels outside [0, 1].
     """
     if images.ndim != 4 or images.shape[1] != model.channels or not len(images):
         raise TeachlibError(f"images of shape {tuple(images.shape)}; expected (N, {model.channels}, H, W)")
-    side = (model.size, model.size)
+    require_images(images)
+    side, kind = (model.size, model.size), model.head.weight.dtype
     parts = []
     for chunk in images.split(batch_size):
         fits = chunk.shape[2:] == side
-        parts.append(model.features(chunk if fits else F.interpolate(chunk, size=side, mode="bilinear")))
+        shown = chunk if fits else F.interpolate(chunk, size=side, mode="bilinear")
+        parts.append(model.features(shown.to(kind)))
     return torch.cat(parts)
 
 
@@ -176,6 +191,6 @@ def classifier_features(dataset: str, images: Tensor, *, batch_size: int = 500) 
         (N, 64) float32.
 
     Raises:
-        TeachlibError: no such classifier; images of other channels.
+        TeachlibError: no such classifier; images of other channels, or pixels outside [0, 1].
     """
     return features_of(feature_classifier(dataset), images, batch_size=batch_size)

@@ -1,19 +1,17 @@
 """Density and coverage (Naeem et al., 2020), and nearest neighbours: whether samples are fresh and reach everywhere."""
 
+import math
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
+from teachlib.distances import distances
 from teachlib.errors import TeachlibError
 from teachlib.metrics.arrays import real_array
 
-Array = NDArray[np.float64]
+_ROWS = 1_000
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,9 @@ class DensityCoverage:
 def density_coverage(features_real: Any, features_generated: Any, *, k: int = 5) -> DensityCoverage:
     """Compare two sets of features by the neighbourhoods of the real ones.
 
-    The neighbourhood of a real sample is a ball up to its k-th nearest other real sample. Unlike balls around generated
-    samples, as in improved precision and recall, an outlier among the generated ones cannot blow these up.
+    The neighbourhood of a real sample is the closed ball up to its k-th nearest other real sample: of a sample that
+    occurs more than k times, the sample itself, so that a set covers itself whatever it repeats. Unlike balls around
+    generated samples, as in improved precision and recall, an outlier among the generated ones cannot blow these up.
 
     Args:
         features_real: (N, D), tensor or array, N > k.
@@ -49,15 +48,23 @@ def density_coverage(features_real: Any, features_generated: Any, *, k: int = 5)
         raise TeachlibError(f"features of shapes {real.shape} and {generated.shape}; expected (N, D) and (M, D)")
     if not 1 <= k < len(real):
         raise TeachlibError(f"k={k} neighbours of {len(real)} real samples; expected 1 to {len(real) - 1}")
-    radius = NearestNeighbors(n_neighbors=k + 1).fit(real).kneighbors(real)[0][:, k]
-    inside = np.zeros(len(generated))
-    covered = np.zeros(len(real), dtype=bool)
-    for start in range(0, len(generated), 1000):  # a table of all distances would not fit
-        part = torch.from_numpy(generated[start : start + 1000])
-        within = torch.cdist(part, torch.from_numpy(real)).numpy() < radius
-        inside[start : start + 1000] = within.sum(1)
+    centres, points = _at_unit_size(torch.from_numpy(real), torch.from_numpy(generated))
+    # A table of all distances would not fit.
+    radius = torch.cat([distances(part, centres).kthvalue(k + 1, 1).values for part in centres.split(_ROWS)])
+    inside, covered = 0, torch.zeros(len(centres), dtype=torch.bool)
+    for part in points.split(_ROWS):
+        within = distances(part, centres) <= radius
+        inside += int(within.sum())
         covered |= within.any(0)
-    return DensityCoverage(float(inside.mean() / k), float(covered.mean()))
+    return DensityCoverage(inside / (k * len(points)), float(covered.double().mean()))
+
+
+def _at_unit_size(real: Tensor, generated: Tensor) -> tuple[Tensor, Tensor]:
+    """Both divided by the power of two at the spread of their numbers: exactly, and no square leaves float64."""
+    both = torch.cat([real, generated])
+    spread = float((both.amax(0) - both.amin(0)).max())
+    scale = 2.0 ** math.floor(math.log2(spread)) if 0 < spread < math.inf else 1.0
+    return real / scale, generated / scale
 
 
 def nearest(queries: Tensor, candidates: Tensor, *, k: int = 1) -> tuple[Tensor, Tensor]:
@@ -72,15 +79,16 @@ def nearest(queries: Tensor, candidates: Tensor, *, k: int = 1) -> tuple[Tensor,
         Their places among the candidates, (N, k), nearest first, and distances, (N, k).
 
     Raises:
-        TeachlibError: other shapes, or fewer candidates than ``k``.
+        TeachlibError: other shapes, fewer candidates than ``k``, or numbers that are not finite.
     """
     if queries.shape[1:] != candidates.shape[1:] or not 1 <= k <= len(candidates):
         raise TeachlibError(
             f"queries of {tuple(queries.shape)} among candidates of {tuple(candidates.shape)}, k={k}; "
             "expected one shape, and k from 1 to the number of candidates"
         )
-    flat = candidates.flatten(1).float()
-    # Distances by a product of matrices would lose their digits, and with them a copy's distance of zero.
-    plain = partial(torch.cdist, compute_mode="donot_use_mm_for_euclid_dist")
-    neighbours = [plain(part.flatten(1).float(), flat).topk(k, largest=False) for part in queries.split(256)]
+    kind = torch.promote_types(torch.promote_types(queries.dtype, candidates.dtype), torch.float32)
+    rows, flat = queries.flatten(1).to(kind), candidates.flatten(1).to(kind)
+    if not (rows.isfinite().all() and flat.isfinite().all()):
+        raise TeachlibError("queries or candidates that are not finite; look for NaN in the images or the features")
+    neighbours = [distances(part, flat).topk(k, largest=False) for part in rows.split(256)]
     return torch.cat([part.indices for part in neighbours]), torch.cat([part.values for part in neighbours])

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from teachlib.data import data_root
-from teachlib.errors import TeachlibError
+from teachlib.errors import TeachlibError, require_images
+from teachlib.modes import in_evaluation_mode
 
 FILE = "pt_inception-2015-12-05-6726825d.pth"
 SHA256 = "6726825d"
@@ -77,6 +78,7 @@ def _network(file: Path) -> nn.Module:
 
 
 @torch.no_grad()
+@in_evaluation_mode
 def extract(network: nn.Module, images: Tensor, batch_size: int = 50) -> Tensor:
     """First output of a torch-fidelity ``network`` for ``images``, as :func:`inception_features` describes.
 
@@ -88,11 +90,9 @@ def extract(network: nn.Module, images: Tensor, batch_size: int = 50) -> Tensor:
     """
     if images.ndim != 4 or images.shape[1] not in (1, 3) or not len(images):
         raise TeachlibError(f"images have shape {tuple(images.shape)}; expected (N, 1 or 3, H, W)")
-    if not images.is_floating_point() or not (images.min() >= 0 and images.max() <= 1):
-        raise TeachlibError("images are not floats in [0, 1]; rescale them first")
-    network = network.to(images.device).eval()
-    features = []
+    require_images(images)
+    network, features = network.to(images.device), []
     for batch in images.split(batch_size):
-        colour = (batch * 255).round().to(torch.uint8).expand(-1, 3, -1, -1)
+        colour = (batch * 255).round().clamp(0, 255).to(torch.uint8).expand(-1, 3, -1, -1)
         features.append(network(colour)[0].float().cpu())
     return torch.cat(features)

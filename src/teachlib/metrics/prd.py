@@ -75,6 +75,7 @@ def prd(
             "expected as many of both, from one extractor: cut the longer one"
         )
     union = np.concatenate([generated, real])
+    union = union - union.mean(0)  # k-means takes distances by a product of matrices: far from zero they lose digits
     if len(union) < clusters:
         raise TeachlibError(f"{len(union)} features cannot fill {clusters} clusters; use more samples, fewer clusters")
     curves = []

@@ -30,8 +30,8 @@ def sanity(
     classes = labels.unique()
     degraded = {
         "floor": images,
-        "blurred (sigma 0.5 pixels)": blur(images, 0.5),
-        "blurred (sigma 1.5 pixels)": blur(images, 1.5),
+        "blurred (sigma 0.5 pixels)": blur(images, 0.5).clamp(0, 1),
+        "blurred (sigma 1.5 pixels)": blur(images, 1.5).clamp(0, 1),
         "noisy (0.1)": (images + 0.1 * noise).clamp(0, 1),
         "pixels shuffled": images.flatten(2)[..., shuffled].view_as(images),
     }

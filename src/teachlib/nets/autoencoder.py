@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from teachlib.errors import TeachlibError
+from teachlib.errors import TeachlibError, require_shape
 
 # Image side → (kernel of every convolution, up-sampling steps of the decoder), Table A.1.
 _LAYOUT = {32: (4, 2), 64: (5, 3)}
@@ -36,7 +36,7 @@ class ConvEncoder(nn.Module):
     def __init__(self, latent: int, *, channels: int = 1, size: int = 32, width: int = 128, outputs: int = 1) -> None:
         super().__init__()
         kernel, _ = _layout(size)
-        self.rescale = size == 32
+        self.rescale, self.image = size == 32, (channels, size, size)
         widths = [channels, width, 2 * width, 4 * width, 8 * width]
         layers: list[nn.Module] = []
         for before, after in itertools.pairwise(widths):
@@ -46,7 +46,12 @@ class ConvEncoder(nn.Module):
         self.head = nn.Linear(8 * width * (size // 16) ** 2, outputs * latent)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Encode images."""
+        """Encode images.
+
+        Raises:
+            TeachlibError: images of another shape.
+        """
+        require_shape(x, self.image)
         return self.head(self.convolutions(2 * x - 1 if self.rescale else x).flatten(1))
 
 

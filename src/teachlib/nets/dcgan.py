@@ -4,7 +4,7 @@ import itertools
 
 from torch import Tensor, nn
 
-from teachlib.errors import TeachlibError
+from teachlib.errors import TeachlibError, require_shape
 
 _DOUBLINGS = {32: 3, 64: 4}  # from 4×4 to the image
 
@@ -63,6 +63,7 @@ class DCGANDiscriminator(nn.Module):
 
     def __init__(self, *, channels: int = 1, size: int = 32, width: int = 64) -> None:
         super().__init__()
+        self.image = channels, size, size
         widths = [width << step for step in range(_doublings(size))]
         layers: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
         for before, after in itertools.pairwise(widths):
@@ -70,5 +71,10 @@ class DCGANDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4)).apply(_initialize)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Judge images."""
+        """Judge images.
+
+        Raises:
+            TeachlibError: images of another shape, of which it would see several windows.
+        """
+        require_shape(x, self.image)
         return self.layers(2 * x - 1).flatten()

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from teachlib.errors import TeachlibError, require_at_least, require_divisible, require_labels
 from teachlib.nets.mlp import mlp
 
 FREQUENCIES = 16
@@ -37,8 +38,14 @@ class VectorDenoiser(nn.Module):
         """Whatever it is trained to say of ``x`` at time ``t``."""
         parts = [x, embed_time(t)]
         if self.classes:
-            parts.append(F.one_hot(labels, self.classes + 1).to(x))  # type: ignore[arg-type]
+            parts.append(F.one_hot(_named(labels, self.classes, len(x)), self.classes + 1).to(x))
         return self.net(torch.cat(parts, 1))
+
+
+def _named(labels: Tensor | None, classes: int, count: int) -> Tensor:
+    if labels is None:
+        raise TeachlibError(f"this network is conditional: pass labels, ({count},), with {classes} for no class")
+    return require_labels(labels, classes + 1, count=count)
 
 
 class _Block(nn.Module):
@@ -67,11 +74,17 @@ class ImageDenoiser(nn.Module):
         classes: number of classes; 0 for none. Label ``classes`` stands for "no class".
 
     Shapes: (N, C, H, W), times (N,) in [0, 1], labels (N,) → (N, C, H, W).
+
+    Raises:
+        TeachlibError: another width.
     """
 
     def __init__(self, *, channels: int = 1, width: int = 32, depth: int = 2, classes: int = 0) -> None:
         super().__init__()
-        self.classes, condition = classes, 4 * width
+        if width < 8 or width % 8:
+            raise TeachlibError(f"width {width}; expected a multiple of 8, as channels are normalized in eight groups")
+        require_at_least(0, depth=depth, classes=classes)
+        self.classes, self.depth, condition = classes, depth, 4 * width
         self.time = mlp(2 * FREQUENCIES, condition, condition)
         self.label = nn.Embedding(classes + 1, condition) if classes else None
         widths = [width * 2**level for level in range(depth + 1)]
@@ -85,10 +98,15 @@ class ImageDenoiser(nn.Module):
         nn.init.zeros_(self.leave[-1].weight)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Whatever it is trained to say of ``x`` at time ``t``."""
+        """Whatever it is trained to say of ``x`` at time ``t``.
+
+        Raises:
+            TeachlibError: sides that cannot be halved so often; labels that are none.
+        """
+        require_divisible(x.shape[2:], 2**self.depth)
         condition = self.time(embed_time(t))
         if self.label is not None:
-            condition = condition + self.label(labels)
+            condition = condition + self.label(_named(labels, self.classes, len(x)))
         x, seen = self.enter(x), []
         for number, block in enumerate(self.down):
             x = block(F.avg_pool2d(x, 2) if number else x, condition)

@@ -266,11 +266,14 @@ class PixelCNN(nn.Module):
         return log_p.gather(2, level.long()[:, :, None])[:, :, 0].flatten(1).sum(1)
 
     @torch.no_grad()
-    def sample(self, count: int, generator: torch.Generator, labels: Tensor | None = None, *, size: int = 8) -> Tensor:
-        """One pass of the network a pixel: (count, C, size, size) whole numbers."""
+    def sample(
+        self, count: int, generator: torch.Generator, labels: Tensor | None = None, *, size: int | tuple[int, int] = 8
+    ) -> Tensor:
+        """One pass of the network a pixel: (count, C, H, W) whole numbers; ``size`` is H and W, or one side of both."""
         device = next(self.parameters()).device
-        level = torch.zeros(count, self.channels, size, size, dtype=torch.long, device=device)
-        for row, column in itertools.product(range(size), repeat=2):
+        height, width = (size, size) if isinstance(size, int) else size
+        level = torch.zeros(count, self.channels, height, width, dtype=torch.long, device=device)
+        for row, column in itertools.product(range(height), range(width)):
             p = self.logits(level[:, :, : row + 1], labels)[..., row, column].softmax(2)
             level[:, :, row, column] = noise.drawn(p.flatten(0, 1), generator).view(count, self.channels)
         return level

@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from teachlib.distances import distances
 from teachlib.errors import TeachlibError, require_positive, unknown
 
 CHUNK = 2**24  # numbers in the largest table of distances
@@ -21,11 +22,6 @@ def _points(x: Tensor) -> Tensor:
     if not x.isfinite().all():
         raise TeachlibError("samples that are not finite; look for NaN in the data")
     return x
-
-
-def _distances(x: Tensor, centres: Tensor) -> Tensor:
-    """Without products of large numbers: far from the origin, float32 has no digits left for them."""
-    return torch.cdist(x, centres, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 class Histogram:
@@ -99,7 +95,7 @@ class KernelDensity:
         if self.kernel == "box":
             inside = torch.cdist(x, self.centres, p=math.inf) <= self.bandwidth
             return inside.to(x.dtype).log() - dim * math.log(2 * self.bandwidth)
-        squared = _distances(x, self.centres).square()
+        squared = distances(x, self.centres).square()
         return -squared / (2 * self.bandwidth**2) - 0.5 * dim * math.log(2 * math.pi * self.bandwidth**2)
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -190,7 +186,7 @@ class VectorQuantizer:
 
     def encode(self, x: Tensor) -> Tensor:
         """The number of the nearest code: (N, d) → (N,)."""
-        return torch.cat([_distances(chunk, self.codebook).argmin(1) for chunk in x.split(2**14)])
+        return torch.cat([distances(chunk, self.codebook).argmin(1) for chunk in x.split(2**14)])
 
     def decode(self, code: Tensor) -> Tensor:
         """The code's place: (N,) → (N, d)."""
@@ -203,7 +199,7 @@ class VectorQuantizer:
     def log_prob(self, x: Tensor) -> Tensor:
         """Of the mixture of Gaussians at the codes, weighted by their frequencies: (N, d) → (N,) in nats."""
         variance = max(self.deviation**2, torch.finfo(x.dtype).tiny)
-        squared = _distances(x, self.codebook).square()
+        squared = distances(x, self.codebook).square()
         constant = 0.5 * x.shape[1] * math.log(2 * math.pi * variance)
         return torch.logsumexp(self.frequencies.log() - squared / (2 * variance), 1) - constant
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from teachlib.errors import TeachlibError
+from teachlib.errors import TeachlibError, require_labels
 
 
 def given(labels: Tensor | None, classes: int) -> Tensor:
@@ -14,8 +14,7 @@ def given(labels: Tensor | None, classes: int) -> Tensor:
     """
     if labels is None:
         raise TeachlibError(f"this model is conditional: pass labels, (N,) whole numbers below {classes}")
-    _refuse_outside(labels, classes, "labels")
-    return labels.long()
+    return require_labels(labels, classes)
 
 
 def whole(level: Tensor, levels: int) -> Tensor:
@@ -26,12 +25,7 @@ def whole(level: Tensor, levels: int) -> Tensor:
     """
     if level.device.type == "cpu" and level.is_floating_point() and not torch.equal(level, level.round()):
         raise TeachlibError(f"values that are not whole; expected levels 0 … {levels - 1}, as to_levels gives them")
-    _refuse_outside(level, levels, "values")
+    if level.device.type == "cpu" and level.numel() and not 0 <= level.min() <= level.max() < levels:
+        least, most = level.min().item(), level.max().item()
+        raise TeachlibError(f"values from {least:g} to {most:g}; expected whole numbers 0 … {levels - 1}")
     return level.long()
-
-
-def _refuse_outside(found: Tensor, count: int, what: str) -> None:
-    if found.device.type == "cpu" and found.numel() and not 0 <= found.min() <= found.max() < count:
-        raise TeachlibError(
-            f"{what} from {found.min().item():g} to {found.max().item():g}; expected whole numbers 0 … {count - 1}"
-        )

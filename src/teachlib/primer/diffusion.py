@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from teachlib.errors import TeachlibError, unknown
+from teachlib.errors import TeachlibError, require_pixels, require_shape, unknown
 from teachlib.primer import noise
 from teachlib.primer.conditions import given, whole
 from teachlib.primer.pixels import from_levels
@@ -141,10 +141,13 @@ class Diffusion(nn.Module):
         super().__init__()
         if predicts not in ("noise", "data"):
             raise unknown("prediction", predicts, ("noise", "data"))
-        self.denoiser, self.schedule, self.shape = denoiser, schedule, shape
+        self.denoiser, self.schedule, self.shape = denoiser, schedule, tuple(shape)
         self.predicts, self.classes, self.pixels = predicts, classes, pixels
 
     def _inside(self, x: Tensor) -> Tensor:
+        require_shape(x, self.shape)
+        if self.pixels:
+            require_pixels(x)
         return 2 * x - 1 if self.pixels else x
 
     def _raw(self, x_t: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:

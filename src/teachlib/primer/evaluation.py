@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from teachlib.data import ImageData
+from teachlib.errors import require_at_least
 from teachlib.metrics import Extractor, classifier_features, frechet_between, prd, statistics_of
+from teachlib.modes import in_evaluation_mode
 from teachlib.primer.images import Bounds, Estimates, Evaluates, abilities
 from teachlib.primer.pixels import bits_per_dimension
 
@@ -65,6 +67,7 @@ def sample_distance(drawn: Tensor, real: Tensor, dataset: str = "digits") -> flo
 
 
 @torch.no_grad()
+@in_evaluation_mode
 def log_prob(model: nn.Module, x: Tensor, generator: torch.Generator, labels: Tensor | None = None) -> Tensor | None:
     """log P of images in nats by whatever the model offers, (N,); ``None`` where it offers nothing.
 
@@ -78,6 +81,7 @@ def log_prob(model: nn.Module, x: Tensor, generator: torch.Generator, labels: Te
     return model.log_prob_estimate(x, generator) if isinstance(model, Estimates) else None
 
 
+@in_evaluation_mode
 def evaluate(
     model: nn.Module,
     test: ImageData,
@@ -90,13 +94,17 @@ def evaluate(
     """Measure one image model of the primer.
 
     Args:
-        model: of :mod:`teachlib.primer.images`, in evaluation mode, on the CPU.
+        model: of :mod:`teachlib.primer.images`, on the CPU; measured in evaluation mode, and left in its own.
         test: images that training never saw.
         seed: of samples, noise and k-means.
         samples: drawn, at most as many as there are test images.
         conditional: measure p(x | class): the test images' classes are given, for likelihood and samples.
         extractor: of features; ``None``: no distances are measured.
+
+    Raises:
+        TeachlibError: no samples, or no test images.
     """
+    require_at_least(1, samples=samples, test_images=len(test))
     count, generator = min(samples, len(test)), torch.Generator().manual_seed(seed)
     x, classes = test[:]
     labels = classes if conditional else None

@@ -135,7 +135,7 @@ def spline(x: Tensor, settings: Tensor, *, inverse: bool = False) -> tuple[Tenso
         table.gather(-1, index)[..., 0] for table in (left, bottom, widths, heights, slopes[..., :-1], slopes[..., 1:])
     )
     result, log_slope = (_invert_bin if inverse else _apply_bin)(safe, x0, y0, w, h, d0, d1)
-    return torch.where(within, result, x), torch.where(within, log_slope, 0.0)
+    return torch.where(within, result.clamp(-EDGE, EDGE), x), torch.where(within, log_slope, 0.0)
 
 
 def _knots(raw: Tensor) -> tuple[Tensor, Tensor]:
@@ -147,7 +147,7 @@ def _knots(raw: Tensor) -> tuple[Tensor, Tensor]:
 def _apply_bin(
     x: Tensor, x0: Tensor, y0: Tensor, w: Tensor, h: Tensor, d0: Tensor, d1: Tensor
 ) -> tuple[Tensor, Tensor]:
-    t, s = (x - x0) / w, h / w
+    t, s = ((x - x0) / w).clamp(0, 1), h / w  # rounding leaves the bin, where the formulas hold no longer
     below = s + (d0 + d1 - 2 * s) * t * (1 - t)
     y = y0 + h * (s * t**2 + d0 * t * (1 - t)) / below
     slope = s**2 * (d1 * t**2 + 2 * s * t * (1 - t) + d0 * (1 - t) ** 2) / below**2
@@ -161,9 +161,17 @@ def _invert_bin(
     s, rise = h / w, y - y0
     bend = d0 + d1 - 2 * s
     a, b, c = h * (s - d0) + rise * bend, h * d0 - rise * bend, -s * rise
-    t = 2 * c / (-b - (b.square() - 4 * a * c).clamp_min(0).sqrt())
+    t = (2 * c / (-b - (b.square() - 4 * a * c).clamp_min(0).sqrt())).clamp(0, 1)
     x = x0 + t * w
     return x, -_apply_bin(x, x0, y0, w, h, d0, d1)[1]
+
+
+def _over_processes(mean: Tensor) -> Tensor:
+    """Of all processes: each has its own share of the batch, and all must start alike."""
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.all_reduce(mean)
+        mean /= distributed.get_world_size()
+    return mean
 
 
 class Affine(Step):
@@ -182,12 +190,11 @@ class Affine(Step):
     @torch.no_grad()
     def _start(self, x: Tensor) -> None:
         axes = [0, *range(2, x.ndim)]
-        moments = torch.stack([x.double().mean(axes), x.double().square().mean(axes)])
-        if distributed.is_available() and distributed.is_initialized():
-            distributed.all_reduce(moments)  # each process has its own share of the batch, and all must start alike
-            moments /= distributed.get_world_size()
-        mean, square = moments
-        deviation = (square - mean.square()).clamp_min(1e-8).sqrt()
+        mean = _over_processes(x.double().mean(axes))
+        centred = x.double() - mean.view(1, -1, *[1] * (x.ndim - 2))
+        deviation = _over_processes(centred.square().mean(axes)).sqrt()
+        # Whatever the unit; but where all values agree, up to rounding, there is nothing to bring to one.
+        deviation = torch.where(deviation > 1e-8 * mean.abs(), deviation, 1.0)
         self.log_scale.copy_(-deviation.log())
         self.shift.copy_(-mean / deviation)
         self.started.fill_(True)

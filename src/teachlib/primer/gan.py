@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from teachlib.errors import unknown
+from teachlib.modes import evaluating
 from teachlib.nets import DCGANDiscriminator, DCGANGenerator, mlp
 from teachlib.primer import noise
 from teachlib.primer.conditions import given
@@ -96,7 +97,8 @@ class Game:
     def sample(self, count: int, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:
         """Independent draws."""
         device = next(self.nets["generator"].parameters()).device
-        return self.generate(noise.normal((count, self.latent), generator, device), labels)
+        with evaluating(self.nets["generator"]):  # its batch norm must not learn from what it is asked to draw
+            return self.generate(noise.normal((count, self.latent), generator, device), labels)
 
 
 def plane_game(

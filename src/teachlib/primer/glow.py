@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from teachlib.errors import require_at_least, require_divisible, require_shape
 from teachlib.primer.flows import Affine, Logit, Step, standard_normal_log_prob
 
 
@@ -79,12 +80,17 @@ class Glow(nn.Module):
         width: of the couplings' networks.
 
     Shapes: images with values in (0, 1), (N, channels, size, size).
+
+    Raises:
+        TeachlibError: a side that cannot be halved so often.
     """
 
     def __init__(
         self, *, channels: int = 1, size: int = 32, resolutions: int = 3, steps: int = 8, width: int = 128
     ) -> None:
         super().__init__()
+        require_at_least(1, channels=channels, resolutions=resolutions, steps=steps, width=width)
+        require_divisible((size, size), 2**resolutions)
         self.shape, self.logit = (channels, size, size), Logit()
         self.resolutions = nn.ModuleList()
         self.latent_shapes: list[tuple[int, int, int]] = []
@@ -97,7 +103,12 @@ class Glow(nn.Module):
         self.latent_shapes.append((channels, size, size))
 
     def encode(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
-        """The latents that leave at each resolution, and log|det ∂z/∂x| of (N,)."""
+        """The latents that leave at each resolution, and log|det ∂z/∂x| of (N,).
+
+        Raises:
+            TeachlibError: images of another shape.
+        """
+        require_shape(x, self.shape)
         x, total = self.logit(x)
         latents = []
         for number, steps in enumerate(self.resolutions):

@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from teachlib.errors import require_at_least, require_divisible, require_shape
 from teachlib.nets import ImageDenoiser, mlp
 from teachlib.primer import noise
 from teachlib.primer.autoregressive import PixelCNN
@@ -107,6 +108,12 @@ def _yes(model: object, protocol: type) -> str:
     return "yes" if isinstance(model, protocol) else "–"
 
 
+def _of_shape(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Images that a model was built for; some networks would take others, and draw samples of the old shape."""
+    require_shape(x, shape)
+    return x
+
+
 class ImageVAE(nn.Module):
     """A :class:`teachlib.primer.VAE` over flattened images.
 
@@ -124,7 +131,7 @@ class ImageVAE(nn.Module):
         self.vae = VAE(math.prod(shape), levels=levels, latent=latent, width=width, classes=classes)
 
     def _flat(self, x: Tensor) -> Tensor:
-        return to_levels(x.flatten(1), self.levels)
+        return to_levels(_of_shape(x, self.shape).flatten(1), self.levels)
 
     def loss(self, x: Tensor, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """Negative ELBO in nats a dimension."""
@@ -165,35 +172,39 @@ class ImagePixelCNN(nn.Module):
 
     def loss(self, x: Tensor, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """Nats a dimension."""
-        return self.net.loss(to_levels(x, self.levels), labels)
+        return self.net.loss(to_levels(_of_shape(x, self.shape), self.levels), labels)
 
     def log_prob(self, x: Tensor, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:
         """Exact, in nats."""
-        return self.net.log_prob(to_levels(x, self.levels), labels)
+        return self.net.log_prob(to_levels(_of_shape(x, self.shape), self.levels), labels)
 
     def sample(self, count: int, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:
         """Pixel by pixel."""
-        return from_levels(self.net.sample(count, generator, labels, size=self.shape[1]), self.levels)
+        return from_levels(self.net.sample(count, generator, labels, size=self.shape[1:]), self.levels)
 
 
 class ImageFlow(nn.Module):
     """A :class:`teachlib.primer.Glow`.
 
     Args:
-        shape: of an image.
+        shape: of an image: square, of a side that can be halved down to maps of 4 to 7 pixels.
         levels: of a pixel.
         width: of the couplings' networks.
         layers: steps a resolution.
+
+    Raises:
+        TeachlibError: another shape.
     """
 
     def __init__(self, shape: Shape, levels: int, *, width: int = 64, layers: int = 6) -> None:
         super().__init__()
         self.shape, self.levels, self.dimensions = shape, levels, math.prod(shape)
-        resolutions = max(int(math.log2(shape[1])) - 2, 1)  # down to 4×4
+        resolutions = max(int(math.log2(max(shape[1], 1))) - 2, 1)  # down to 4×4
+        require_divisible(shape[1:], 2**resolutions, square=True)
         self.flow = Glow(channels=shape[0], size=shape[1], resolutions=resolutions, steps=layers, width=width)
 
     def _dequantized(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        return dequantize(to_levels(x, self.levels), self.levels, generator)
+        return dequantize(to_levels(_of_shape(x, self.shape), self.levels), self.levels, generator)
 
     def loss(self, x: Tensor, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """Nats a dimension."""
@@ -205,7 +216,7 @@ class ImageFlow(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """z, as many numbers as pixels; of the middle of each level's cell, (N, D)."""
-        middle = (to_levels(x, self.levels) + 0.5) / self.levels
+        middle = (to_levels(_of_shape(x, self.shape), self.levels) + 0.5) / self.levels
         return torch.cat([z.flatten(1) for z in self.flow.encode(middle)[0]], 1)
 
     @torch.no_grad()
@@ -223,13 +234,18 @@ class ImageDiffusion(nn.Module):
         width: of the U-Net.
         steps: T.
         classes: number of classes; 0 for none.
-        depth: halvings of the U-Net.
+        depth: halvings of the U-Net; both sides must be divisible by 2 to this power.
+
+    Raises:
+        TeachlibError: other sides.
     """
 
     def __init__(
         self, shape: Shape, levels: int, *, width: int = 32, steps: int = 200, classes: int = 10, depth: int = 1
     ) -> None:
         super().__init__()
+        require_at_least(0, depth=depth)
+        require_divisible(shape[1:], 2**depth)
         self.shape, self.levels = shape, levels
         net = ImageDenoiser(channels=shape[0], width=width, depth=depth, classes=classes)
         self.diffusion = Diffusion(net, cosine_schedule(steps), shape, classes=classes, pixels=True)
@@ -240,7 +256,8 @@ class ImageDiffusion(nn.Module):
 
     def log_prob_bound(self, x: Tensor, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:
         """The variational bound in nats."""
-        return self.diffusion.log_prob_bound(to_levels(x, self.levels), generator, labels, levels=self.levels)
+        level = to_levels(_of_shape(x, self.shape), self.levels)
+        return self.diffusion.log_prob_bound(level, generator, labels, levels=self.levels)
 
     def sample(
         self,
@@ -257,7 +274,7 @@ class ImageDiffusion(nn.Module):
 
 
 class ImageGAN(nn.Module):
-    """The game of :mod:`teachlib.primer.gan`: fully connected for small images, DCGAN for 32×32 and 64×64.
+    """The game of :mod:`teachlib.primer.gan`: DCGAN for 32×32 and 64×64, fully connected for images of other sides.
 
     Args:
         shape: of an image.
@@ -280,14 +297,14 @@ class ImageGAN(nn.Module):
     ) -> None:
         super().__init__()
         self.shape, self.levels, self.classes = shape, levels, classes
-        dim, side = math.prod(shape), shape[1]
-        if side in (32, 64):
+        dim, (side, across) = math.prod(shape), shape[1:]
+        if side == across and side in (32, 64):
             self.game: Game = DCGANObjective(
                 latent=latent, channels=shape[0], size=side, width=width, classes=classes, learning_rate=learning_rate
             )
         else:
             generator = nn.Sequential(mlp(latent + classes, width, width, dim), nn.Sigmoid(), nn.Unflatten(1, shape))
-            seen = (shape[0] + classes) * side**2  # the condition comes as planes of zeros and ones
+            seen = (shape[0] + classes) * side * across  # the condition comes as planes of zeros and ones
             judge = nn.Sequential(nn.Flatten(), *mlp(seen, width, width, 1, activation=_Leaky))
             self.game = Game(generator, judge, latent=latent, classes=classes, learning_rate=learning_rate)
         self.generator, self.discriminator = self.game.nets["generator"], self.game.nets["discriminator"]
@@ -330,7 +347,8 @@ class ImageEnergy(nn.Module):
         self.factor.copy_(torch.linalg.cholesky(torch.cov(at.T) + ridge))
 
     def _logits(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        return self.logit(dequantize(to_levels(x, self.levels), self.levels, generator).flatten(1))
+        level = to_levels(_of_shape(x, self.shape), self.levels)
+        return self.logit(dequantize(level, self.levels, generator).flatten(1))
 
     def _log_noise(self, at: Tensor) -> Tensor:
         return torch.distributions.MultivariateNormal(self.mean, scale_tril=self.factor).log_prob(at)
@@ -383,7 +401,7 @@ class _Fitted(nn.Module):
         self.points = self._dequantized(x, torch.Generator().manual_seed(seed))
 
     def _dequantized(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        return dequantize(to_levels(x, self.levels), self.levels, generator).flatten(1)
+        return dequantize(to_levels(_of_shape(x, self.shape), self.levels), self.levels, generator).flatten(1)
 
     def _images(self, u: Tensor) -> Tensor:
         return from_levels(quantize(u, self.levels), self.levels).view(-1, *self.shape)
@@ -445,7 +463,7 @@ class ImageCodes(_Fitted):
 
     def encode(self, x: Tensor) -> Tensor:
         """The number of the nearest code, (N, 1)."""
-        middle = ((to_levels(x, self.levels) + 0.5) / self.levels).flatten(1)
+        middle = ((to_levels(_of_shape(x, self.shape), self.levels) + 0.5) / self.levels).flatten(1)
         return self.quantizer.encode(middle)[:, None]
 
     def reconstruct(self, x: Tensor) -> Tensor:

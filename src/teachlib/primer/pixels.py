@@ -5,11 +5,17 @@ import math
 import torch
 from torch import Tensor
 
+from teachlib.errors import require_pixels
 from teachlib.primer import noise
 
 
 def to_levels(x: Tensor, levels: int) -> Tensor:
-    """Pixels in [0, 1] as whole numbers 0 … levels − 1, of any shape."""
+    """Pixels in [0, 1] as whole numbers 0 … levels − 1, of any shape.
+
+    Raises:
+        TeachlibError: bytes, or (checked on the CPU alone, where it costs nothing) pixels outside [0, 1].
+    """
+    require_pixels(x)
     return (x * (levels - 1)).round().long()
 
 

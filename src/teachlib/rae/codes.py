@@ -26,3 +26,15 @@ def checked_codes(codes: Tensor, *, least: int = 2) -> Tensor:
         raise TeachlibError("codes that are not finite; did training diverge?")
     codes = codes.detach().cpu()
     return codes.float() if codes.element_size() < 4 else codes
+
+
+def varying_codes(codes: Tensor, *, least: int = 2) -> Tensor:
+    """:func:`checked_codes` that are not all the same: a density over one point is infinite.
+
+    Raises:
+        TeachlibError: as there, or codes that are all equal.
+    """
+    codes = checked_codes(codes, least=least)
+    if bool((codes == codes[0]).all()):
+        raise TeachlibError("all codes are equal, and a density over one point is infinite; did the encoder collapse?")
+    return codes

@@ -16,7 +16,7 @@ from torch import Tensor
 from teachlib.data import PointData
 from teachlib.errors import TeachlibError, require_at_least, unknown
 from teachlib.primer import Flow, KernelDensity, LossObjective, best_bandwidth, coupling_flow
-from teachlib.rae.codes import checked_codes
+from teachlib.rae.codes import checked_codes, varying_codes
 from teachlib.rae.second_stage import fit_second_stage
 from teachlib.scale import Scale
 from teachlib.training import Schedule, fit
@@ -76,7 +76,7 @@ def fit_gaussian(codes: Tensor) -> MixtureDensity:
         codes: of the training set, (N, d), N > d.
 
     Raises:
-        TeachlibError: too few codes, or codes that are not finite.
+        TeachlibError: too few codes, codes that are not finite, or all equal.
     """
     return fit_mixture(codes, components=1, seed=0)
 
@@ -91,13 +91,11 @@ def fit_mixture(codes: Tensor, *, components: int = 10, seed: int = 0, iteration
         iterations: of EM at most; the thesis: 100.
 
     Raises:
-        TeachlibError: fewer codes than components or dimensions, or codes that are not finite.
+        TeachlibError: fewer codes than components or dimensions, codes that are not finite, or all equal.
     """
     require_at_least(1, components=components, iterations=iterations)
-    codes = checked_codes(codes, least=components)
-    estimator = GaussianMixture(components, covariance_type="full", max_iter=iterations, random_state=seed)
-    _fitted(estimator, codes)
-    return MixtureDensity(*map(torch.from_numpy, (estimator.weights_, estimator.means_, estimator.covariances_)))
+    codes = varying_codes(codes, least=components)
+    return _fitted(GaussianMixture(components, max_iter=iterations, random_state=seed), codes)
 
 
 def fit_dirichlet_mixture(
@@ -118,16 +116,14 @@ def fit_dirichlet_mixture(
         TeachlibError: as :func:`fit_mixture`.
     """
     require_at_least(1, components=components, iterations=iterations)
-    codes = checked_codes(codes, least=components)
+    codes = varying_codes(codes, least=components)
     estimator = BayesianGaussianMixture(
         n_components=components,
-        covariance_type="full",
         weight_concentration_prior=1 / components,
         max_iter=iterations,
         random_state=seed,
     )
-    _fitted(estimator, codes)
-    return MixtureDensity(*map(torch.from_numpy, (estimator.weights_, estimator.means_, estimator.covariances_)))
+    return _fitted(estimator, codes)
 
 
 def fit_kernels(codes: Tensor, *, bandwidth: float | None = None, seed: int = 0) -> KernelDensity:
@@ -142,12 +138,10 @@ def fit_kernels(codes: Tensor, *, bandwidth: float | None = None, seed: int = 0)
     Raises:
         TeachlibError: too few codes, codes that are not finite, or, without a bandwidth, codes that are all equal.
     """
-    codes = checked_codes(codes)
+    codes = checked_codes(codes) if bandwidth is not None else varying_codes(codes)
     if bandwidth is None:
         order = torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))[:2000]
-        scale = codes.std(0).mean().item()
-        if scale == 0:
-            raise TeachlibError("all codes are equal; a bandwidth cannot be found from them: pass one")
+        scale = codes.double().std(0).mean().item()
         bandwidth = best_bandwidth(codes[order].double(), [scale * h for h in torch.logspace(-1.7, 0.18, 12).tolist()])
     return KernelDensity(codes, bandwidth=bandwidth)
 
@@ -177,6 +171,7 @@ class FlowDensity:
         return torch.cat(parts) - self.deviation.log().sum()
 
 
+_LEAST_RIDGE = 1e-12  # of the mean variance: below it, float64 has no digits left for a factor
 _FLOW_STEPS = {Scale.CI: 30, Scale.LAPTOP: 600, Scale.PAPER: 20_000}
 
 
@@ -195,8 +190,8 @@ def fit_flow(
         TeachlibError: too few codes, codes that are not finite, or a dimension in which all codes agree: a density
             over it would be infinite.
     """
-    codes = checked_codes(codes).float()
-    flat = (codes.std(0) == 0).nonzero().flatten().tolist()
+    codes = varying_codes(codes).double()
+    flat = (codes.amax(0) == codes.amin(0)).nonzero().flatten().tolist()
     if flat:
         raise TeachlibError(f"all codes agree in dimension {flat[0]}; a flow needs codes that vary in every dimension")
     with torch.random.fork_rng(devices=[]):
@@ -204,9 +199,9 @@ def fit_flow(
         flow = coupling_flow(codes.shape[1], layers=6, width=128)
     mean, deviation = codes.mean(0), codes.std(0)
     schedule = Schedule(steps=steps or _FLOW_STEPS[Scale.of(scale)], batch_size=min(256, len(codes)), seed=seed)
-    points = PointData((codes - mean) / deviation, torch.zeros(len(codes)))
+    points = PointData(((codes - mean) / deviation).float(), torch.zeros(len(codes)))
     fit(LossObjective(flow, learning_rate=1e-3), points, schedule, progress=False)
-    return FlowDensity(flow.cpu(), mean, deviation)
+    return FlowDensity(flow.cpu(), mean.float(), deviation.float())
 
 
 ESTIMATORS: dict[str, Callable[[Tensor, int], Density]] = {
@@ -231,7 +226,17 @@ def fit_density(name: str, codes: Tensor, *, seed: int = 0) -> Density:
     return ESTIMATORS[name](codes, seed)
 
 
-def _fitted(estimator: GaussianMixture | BayesianGaussianMixture, codes: Tensor) -> None:
+def _fitted(estimator: GaussianMixture | BayesianGaussianMixture, codes: Tensor) -> MixtureDensity:
+    """The same density at every size of the codes: they are brought to mean zero and variance one, and it back."""
+    codes = codes.double()
+    mean = codes.mean(0)
+    variance = (codes - mean).square().mean(0)
+    scale = variance.mean().sqrt()
+    # scikit-learn adds a millionth to each variance, of whatever unit; here it is a millionth of the narrowest axis's.
+    varying = variance[codes.amax(0) > codes.amin(0)] / scale.square()
+    estimator.reg_covar = max(1e-6 * float(varying.min()), _LEAST_RIDGE)
     with warnings.catch_warnings():  # stopping after so many iterations is what was asked for
         warnings.simplefilter("ignore", ConvergenceWarning)
-        estimator.fit(codes.double().numpy())
+        estimator.fit(((codes - mean) / scale).numpy())
+    weights, means, covariances = map(torch.from_numpy, (estimator.weights_, estimator.means_, estimator.covariances_))
+    return MixtureDensity(weights, mean + scale * means, scale.square() * covariances)

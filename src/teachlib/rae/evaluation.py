@@ -16,6 +16,7 @@ from teachlib.metrics import (
     prd,
     statistics_of,
 )
+from teachlib.modes import in_evaluation_mode
 from teachlib.rae.density import Density, MixtureDensity, fit_gaussian, fit_mixture, standard_normal
 from teachlib.rae.interpolation import spherical
 from teachlib.rae.models import Autoencoder
@@ -26,6 +27,7 @@ CHUNK = 500
 
 
 @torch.no_grad()
+@in_evaluation_mode
 def encode_all(model: Autoencoder, data: ImageData) -> Tensor:
     """Codes of a whole data set, (N, d), on the CPU."""
     device = next(model.parameters()).device
@@ -34,6 +36,7 @@ def encode_all(model: Autoencoder, data: ImageData) -> Tensor:
 
 
 @torch.no_grad()
+@in_evaluation_mode
 def decode_all(model: Autoencoder, codes: Tensor) -> Tensor:
     """Images of many codes, (N, C, H, W), on the CPU."""
     device = next(model.parameters()).device
@@ -110,7 +113,7 @@ def evaluate(
     mid-points between random pairs of validation codes; all are compared with the test set.
 
     Args:
-        model: in evaluation mode.
+        model: measured in evaluation mode, and left in its own.
         train: training images.
         validation: images that training never saw.
         test: the set to compare with.

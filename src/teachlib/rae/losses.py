@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from teachlib.distances import distances
 from teachlib.errors import TeachlibError, require_positive, unknown
 
 Kernel = Literal["imq", "rbf"]
@@ -148,8 +149,7 @@ def mmd(a: Tensor, b: Tensor, *, kernel: Kernel = "imq", deviation: float = 1.0)
     require_positive(deviation=deviation)
     if min(len(a), len(b)) < 2:
         raise TeachlibError(f"samples of {len(a)} and {len(b)}; a discrepancy needs two or more of each")
-    centre = a.detach().mean(0)  # distances are differences of squares, which cancel far from the origin
-    a, b, scale = a - centre, b - centre, 2 * a.shape[1] * deviation**2
+    scale = 2 * a.shape[1] * deviation**2
     within_a, within_b, across = (_summed_kernels(p, q, scale, kernel) for p, q in ((a, a), (b, b), (a, b)))
     return _mean_of_pairs(within_a) + _mean_of_pairs(within_b) - 2 * across.mean()
 
@@ -160,7 +160,7 @@ def _mean_of_pairs(kernel: Tensor) -> Tensor:
 
 
 def _summed_kernels(a: Tensor, b: Tensor, scale: float, kernel: Kernel) -> Tensor:
-    squared = (a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.T).clamp_min(0)
+    squared = distances(a, b).square()
     widths = [scale * factor for factor in BANDWIDTHS]
     if kernel == "imq":
         return torch.stack([width / (width + squared) for width in widths]).sum(0)

@@ -10,7 +10,7 @@ from teachlib.data import PointData
 from teachlib.errors import TeachlibError, unknown
 from teachlib.nets import mlp
 from teachlib.primer import LossObjective
-from teachlib.rae.codes import checked_codes
+from teachlib.rae.codes import checked_codes, varying_codes
 from teachlib.rae.losses import kl_divergence, sample_posterior
 from teachlib.scale import Scale
 from teachlib.training import Schedule, fit
@@ -118,22 +118,37 @@ def fit_second_stage(
         seed: of weights, order and noise.
 
     Raises:
-        TeachlibError: too few codes, codes that are not finite, or log-variances of another shape.
+        TeachlibError: too few codes, codes that are not finite or, without log-variances, all equal; log-variances of
+            another shape, or that are not numbers.
     """
-    codes = checked_codes(codes)
+    codes = checked_codes(codes) if log_variance is not None else varying_codes(codes)
     if log_variance is not None and log_variance.shape != codes.shape:
         raise TeachlibError(f"log-variances of shape {tuple(log_variance.shape)} for codes of {tuple(codes.shape)}")
     chosen = Scale.of(scale)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = SecondStage(codes.shape[1], kind=kind, width=_WIDTH[chosen], kl_weight=kl_weight)
-    variance = codes.var(0, unbiased=False)
+    mean, deviation = _moments(codes.double(), log_variance)
+    model.mean.copy_(mean)
+    model.deviation.copy_(deviation)
     if log_variance is not None:
         log_variance = log_variance.detach().cpu()
-        variance = variance + log_variance.exp().mean(0)
-    model.mean.copy_(codes.mean(0))
-    model.deviation.copy_(variance.sqrt().clamp_min(1e-6))
     noise = torch.full_like(codes, -math.inf) if log_variance is None else log_variance
     schedule = Schedule(steps=steps or _STEPS[chosen], batch_size=min(256, len(codes)), seed=seed)
     fit(LossObjective(model, learning_rate=1e-3), PointData(codes.float(), noise.float()), schedule, progress=False)
     return model.cpu()
+
+
+def _moments(codes: Tensor, log_variance: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of the codes that will be drawn, (d,) each; axes without one get a millionth of the rest's.
+
+    Raises:
+        TeachlibError: posteriors whose variance is no number, or is zero around codes that are all equal.
+    """
+    variance = codes.var(0, unbiased=False)
+    if log_variance is not None:
+        variance = variance + log_variance.detach().cpu().double().exp().mean(0)
+    widest = float(variance.max())
+    if not 0 < widest < math.inf:
+        raise TeachlibError(f"codes and log-variances of a variance of {widest}; expected more than 0, and finite")
+    return codes.mean(0), variance.clamp_min(1e-12 * widest).sqrt()

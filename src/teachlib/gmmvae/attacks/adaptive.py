@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from teachlib.errors import TeachlibError, require_at_least
-from teachlib.gmmvae.attacks.ball import Ball, Norm, per_sample, refuse_bad_images
+from teachlib.errors import require_at_least, require_images, require_labels, require_positive
+from teachlib.gmmvae.attacks.ball import Ball, Norm, per_sample
 from teachlib.gmmvae.attacks.gradient import Loss, apgd
-from teachlib.gmmvae.attacks.targets import accepted_as
+from teachlib.gmmvae.attacks.targets import accepted_as, several
 from teachlib.gmmvae.selective import SelectiveClassifier
+from teachlib.modes import refuse_training
 
 # The loss has a narrow ridge. Auto-PGD's own first step, 2ε, throws images off it where ε is large, and an attack that
 # may do more then finds less: on glyphs no success at all at ε = 1, where steps of this size reach them all.
@@ -56,12 +57,16 @@ def adaptive(
 
     Returns:
         For each image the point with the greatest loss found, as ``x``; within the ball.
+
+    Raises:
+        TeachlibError: no such images, labels or numbers; a network in training mode; a slope that is not a number.
     """
     require_at_least(1, steps=steps, draws=draws, batch_size=batch_size)
     require_at_least(0, restarts=restarts)
-    refuse_bad_images(x, ball.low, ball.high)
-    if labels.shape != x.shape[:1]:
-        raise TeachlibError(f"labels of shape {tuple(labels.shape)} for {len(x)} images; expected one each")
+    require_positive(first_step=first_step)
+    require_images(x, ball.low, ball.high, rounding=0)
+    if not len(x):
+        return x.clone()
     if first_step is None:
         first_step = min(2 * ball.epsilon, _FIRST_STEP[ball.norm])
     x, labels = x.clone(), labels.clone()  # a caller in inference mode gives tensors that no gradient may see
@@ -92,11 +97,12 @@ class _Search:
         first_step: float,
         generator: torch.Generator,
     ) -> None:
-        self.classifier, self.x, self.labels, self.ball = classifier, x, labels, ball
+        self.classifier, self.x, self.ball = classifier, x, ball
         self.draws, self.first_step, self.generator = draws, first_step, generator
         self.best, self.value = x.clone(), torch.full((len(x),), -torch.inf, device=x.device)
-        with torch.no_grad():
-            self.classes = classifier.measure(x[:1], generator)[0].shape[1]
+        with torch.no_grad(), refuse_training():
+            self.classes = several(classifier.measure(x[:1], generator)[0])
+        self.labels = require_labels(labels, self.classes, count=len(x))
         self.ends = torch.stack([x] * self.classes)
         self.reached = torch.full((len(x), self.classes), -torch.inf, device=x.device)
         self.keep(x)

@@ -1,27 +1,16 @@
 """Where an attacker may go: within ε of the image, and within the values that pixels have."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from teachlib.errors import TeachlibError, unknown
+from teachlib.errors import TeachlibError, require_at_least, unknown
 
 Norm = Literal["linf", "l2"]
 NORMS: tuple[Norm, ...] = ("linf", "l2")
-
-
-def refuse_bad_images(x: Tensor, low: float = 0.0, high: float = 1.0) -> None:
-    """What no attack can start from.
-
-    Raises:
-        TeachlibError: not a batch of images, or pixels outside their range, NaN among them.
-    """
-    if x.ndim != 4:
-        raise TeachlibError(f"images of shape {tuple(x.shape)}; expected (N, C, H, W)")
-    if not ((x >= low) & (x <= high)).all():
-        raise TeachlibError(f"pixels outside [{low:g}, {high:g}], or not numbers; scale the images first")
 
 
 def per_sample(values: Tensor, x: Tensor) -> Tensor:
@@ -30,8 +19,21 @@ def per_sample(values: Tensor, x: Tensor) -> Tensor:
 
 
 def lengths(v: Tensor) -> Tensor:
-    """‖v‖₂ of each sample, (N, …) → (N, 1, …)."""
-    return per_sample(v.flatten(1).norm(dim=1), v)
+    """‖v‖₂ of each sample, (N, …) → (N, 1, …), of any size: squares of small or large numbers would not be numbers."""
+    largest = _largest(v)
+    return largest * per_sample((v / largest).flatten(1).norm(dim=1), v)
+
+
+def directions(v: Tensor, *, order: int = 2) -> Tensor:
+    """Each sample at length one by the norm of this order, as ``v``, of any size; zero stays zero."""
+    v = v / _largest(v)
+    return v / per_sample(v.flatten(1).norm(order, dim=1), v).clamp_min(1)  # the largest entry alone has length one
+
+
+def _largest(v: Tensor) -> Tensor:
+    """Size of each sample's largest entry, (N, 1, …); one where all are zero."""
+    largest = per_sample(v.flatten(1).abs().amax(1), v)
+    return torch.where(largest > 0, largest, 1)
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,9 @@ class Ball:
     def __post_init__(self) -> None:
         if self.norm not in NORMS:
             raise unknown("norm", self.norm, NORMS)
-        if not self.epsilon >= 0:
-            raise TeachlibError(f"epsilon {self.epsilon}; expected a radius of zero or more")
+        require_at_least(0, epsilon=self.epsilon)
+        if not -math.inf < self.low < self.high < math.inf:
+            raise TeachlibError(f"pixels from {self.low} to {self.high}; expected two numbers, the lower one first")
 
     def project(self, candidate: Tensor, x: Tensor) -> Tensor:
         """The nearest point of the ball around ``x`` and then of the box; both hold for any ``x`` within the box."""
@@ -62,19 +65,20 @@ class Ball:
         if self.norm == "linf":
             change = change.clamp(-self.epsilon, self.epsilon)
         else:
-            change = change * (self.epsilon / lengths(change).clamp_min(1e-12)).clamp_max(1)
+            length = lengths(change)
+            change = torch.where(length > self.epsilon, self.epsilon * directions(change), change)
         return (x + change).clamp(self.low, self.high)  # clipping moves every pixel towards x's: still in the ball
 
     def ascent(self, gradient: Tensor) -> Tensor:
         """The direction of length one in which a linear function rises fastest, each sample's own."""
         if self.norm == "linf":
             return gradient.sign()
-        return gradient / lengths(gradient).clamp_min(1e-12)
+        return directions(gradient)
 
     def size(self, candidate: Tensor, x: Tensor) -> Tensor:
         """How far each sample lies from ``x`` in this norm, (N,)."""
-        change = (candidate - x).flatten(1)
-        return change.abs().amax(1) if self.norm == "linf" else change.norm(dim=1)
+        change = candidate - x
+        return change.flatten(1).abs().amax(1) if self.norm == "linf" else lengths(change).flatten()
 
     def random(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """A point of the ball around each sample, uniform in it before the box cuts it."""
@@ -82,6 +86,6 @@ class Ball:
             change = 2 * torch.rand(x.shape, generator=generator, device=x.device) - 1
         else:
             direction = self.ascent(torch.randn(x.shape, generator=generator, device=x.device))
-            radius = torch.rand(len(x), generator=generator, device=x.device) ** (1 / x[0].numel())
+            radius = torch.rand(len(x), generator=generator, device=x.device) ** (1 / math.prod(x.shape[1:]))
             change = direction * per_sample(radius, x)
         return (x + self.epsilon * change).clamp(self.low, self.high)

@@ -5,12 +5,14 @@ classifier with detectors, is in the loss alone.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
 
-from teachlib.errors import TeachlibError, require_at_least
-from teachlib.gmmvae.attacks.ball import Ball, per_sample, refuse_bad_images
+from teachlib.errors import TeachlibError, require_at_least, require_images
+from teachlib.gmmvae.attacks.ball import Ball, directions, per_sample
+from teachlib.modes import refuse_training
 
 Loss = Callable[[Tensor], Tensor]
 
@@ -26,6 +28,52 @@ def value_and_gradient(loss: Loss, x: Tensor) -> tuple[Tensor, Tensor]:
     return value.detach(), gradient
 
 
+class Slopes:
+    """A loss's values and gradients, and whether all of them were numbers: asked once, as asking waits for a GPU.
+
+    Args:
+        loss: (N, C, H, W) → (N,); its networks in evaluation mode.
+        x: clean images, (N, C, H, W).
+        low: least value of a pixel.
+        high: greatest value of a pixel.
+
+    Raises:
+        TeachlibError: no such images.
+    """
+
+    def __init__(self, loss: Loss, x: Tensor, low: float = 0.0, high: float = 1.0) -> None:
+        require_images(x, low, high, rounding=0)
+        self.loss, self.first = loss, True
+        self.lost = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """As :func:`value_and_gradient`."""
+        with refuse_training() if self.first else nullcontext():
+            value, gradient = value_and_gradient(self.loss, x)
+        self.first = False
+        self.note(value)
+        self.lost |= ~gradient.flatten(1).isfinite().all(1)
+        return value, gradient
+
+    def note(self, value: Tensor) -> None:
+        """Values by themselves, (N,)."""
+        self.lost |= value.isnan()
+
+    def checked(self, end: Tensor) -> Tensor:
+        """The attacked images, if every slope on the way to them was a number.
+
+        Raises:
+            TeachlibError: one was not.
+        """
+        if self.lost.any():
+            place = int(self.lost.nonzero()[0])
+            raise TeachlibError(
+                f"the loss of image {place} or its slope is not a finite number; expected one everywhere in the ball: "
+                "look for roots and logarithms of zero, quotients by zero, and overflow"
+            )
+        return end
+
+
 def fgsm(loss: Loss, x: Tensor, ball: Ball) -> Tensor:
     """The fast gradient sign method: one step to the border of the ball (Goodfellow et al., 2015a).
 
@@ -39,9 +87,9 @@ def fgsm(loss: Loss, x: Tensor, ball: Ball) -> Tensor:
     Returns:
         Attacked images, as ``x``.
     """
-    refuse_bad_images(x, ball.low, ball.high)
-    _, gradient = value_and_gradient(loss, x)
-    return ball.project(x + ball.epsilon * ball.ascent(gradient), x)
+    slopes = Slopes(loss, x, ball.low, ball.high)
+    _, gradient = slopes(x)
+    return slopes.checked(ball.project(x + ball.epsilon * ball.ascent(gradient), x))
 
 
 def mim(
@@ -61,16 +109,15 @@ def mim(
         Attacked images, as ``x``.
     """
     require_at_least(1, steps=steps)
-    refuse_bad_images(x, ball.low, ball.high)
-    size = ball.epsilon / steps if step_size is None else step_size
+    require_at_least(0, step_size=step_size, decay=decay)
+    slopes, size = Slopes(loss, x, ball.low, ball.high), ball.epsilon / steps if step_size is None else step_size
     current, momentum = x.clone(), torch.zeros_like(x)
     for _ in range(steps):
-        _, gradient = value_and_gradient(loss, current)
+        _, gradient = slopes(current)
         # Each sample's own L1 norm: a batch's would let one steep sample silence the others.
-        norm = gradient.flatten(1).abs().sum(1).clamp_min(1e-30)
-        momentum = decay * momentum + gradient / per_sample(norm, gradient)
+        momentum = decay * momentum + directions(gradient, order=1)
         current = ball.project(current + size * ball.ascent(momentum), x)
-    return current
+    return slopes.checked(current)
 
 
 def pgd(
@@ -101,22 +148,23 @@ def pgd(
         TeachlibError: restarts without a generator would all be the same.
     """
     require_at_least(1, steps=steps, restarts=restarts)
-    refuse_bad_images(x, ball.low, ball.high)
+    require_at_least(0, step_size=step_size)
     if restarts > 1 and generator is None:
         raise TeachlibError(f"{restarts} restarts from the clean image are all the same; give a generator")
-    size = 2.5 * ball.epsilon / steps if step_size is None else step_size
+    slopes, size = Slopes(loss, x, ball.low, ball.high), 2.5 * ball.epsilon / steps if step_size is None else step_size
     best, best_value = x.clone(), torch.full((len(x),), -torch.inf, device=x.device)
     for _ in range(restarts):
         current = x if generator is None else ball.random(x, generator)
         for _ in range(steps):
-            _, gradient = value_and_gradient(loss, current)
+            _, gradient = slopes(current)
             current = ball.project(current + size * ball.ascent(gradient), x)
         with torch.no_grad():
             value = loss(current)
+        slopes.note(value)
         better = value > best_value
         best = torch.where(per_sample(better, x), current, best)
         best_value = torch.where(better, value, best_value)
-    return best
+    return slopes.checked(best)
 
 
 def apgd(
@@ -145,15 +193,15 @@ def apgd(
         The best point of each sample, as ``x``; never worse than ``start``.
     """
     require_at_least(1, steps=steps)
-    refuse_bad_images(x, ball.low, ball.high)
-    current = x.clone() if start is None else start.clone()
-    value, gradient = value_and_gradient(loss, current)
+    require_at_least(0, step_size=step_size)
+    slopes, current = Slopes(loss, x, ball.low, ball.high), x.clone() if start is None else start.clone()
+    value, gradient = slopes(current)
     state = _Climb(x, ball, current, value, gradient, steps, 2 * ball.epsilon if step_size is None else step_size)
     for step in range(1, steps + 1):
         state.move(momentum=1.0 if step == 1 else 0.75)
-        state.look(loss)
+        state.look(slopes)
         state.adapt(step)
-    return state.best
+    return slopes.checked(state.best)
 
 
 class _Climb:
@@ -179,9 +227,9 @@ class _Climb:
         change = momentum * (target - self.current) + (1 - momentum) * (self.current - self.previous)
         self.previous, self.current = self.current, self.ball.project(self.current + change, self.x)
 
-    def look(self, loss: Loss) -> None:
+    def look(self, slopes: Slopes) -> None:
         """Loss and gradient where it stands now."""
-        value, self.gradient = value_and_gradient(loss, self.current)
+        value, self.gradient = slopes(self.current)
         self.rises += value > self.value
         self.value = value
         better = value > self.best_value

@@ -6,8 +6,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from teachlib.errors import require_at_least
-from teachlib.gmmvae.attacks.ball import Ball, lengths, per_sample, refuse_bad_images
+from teachlib.errors import TeachlibError, require_at_least, require_images
+from teachlib.gmmvae.attacks.ball import Ball, lengths, per_sample
+from teachlib.modes import refuse_training
 
 # Share of the image that a square covers is halved after these queries of 10,000; other budgets scale them.
 _HALVINGS = (10, 50, 200, 500, 1_000, 2_000, 4_000, 6_000, 8_000)
@@ -38,29 +39,42 @@ def square(
 
     Returns:
         The best point of each sample, as ``x``.
+
+    Raises:
+        TeachlibError: no images, budget or share; a network in training mode; a loss that is not a number.
     """
     require_at_least(1, queries=queries)
-    refuse_bad_images(x, ball.low, ball.high)
+    if not 0 < share <= 1:
+        raise TeachlibError(f"share is {share}; expected more than 0, and 1 at most")
+    require_images(x, ball.low, ball.high, rounding=0)
     best = ball.project(_stripes(x, ball, generator) if ball.norm == "linf" else _tiles(x, ball, generator), x)
     propose = _painted if ball.norm == "linf" else _moved
     with torch.no_grad():
-        value = loss(best, torch.arange(len(x), device=x.device))
+        with refuse_training():
+            value = _numbers(loss(best, torch.arange(len(x), device=x.device)))
         for query in range(1, queries):
             active = (value <= 0).nonzero().flatten()
             if not len(active):
                 break
-            side = _side(query, queries, share, x.shape[2])
+            side = _side(query, queries, share, x.shape[2], x.shape[3])
             tried = ball.project(propose(best[active], x[active], ball, side, generator), x[active])
-            found = loss(tried, active)
+            found = _numbers(loss(tried, active))
             better = found > value[active]
             best[active[better]], value[active[better]] = tried[better], found[better]
     return best
 
 
-def _side(query: int, queries: int, share: float, size: int) -> int:
-    """Of the square, in pixels: smaller and smaller, at fixed points of the budget."""
+def _numbers(value: Tensor) -> Tensor:
+    if value.isnan().any():  # it would pass for a success: NaN is not below zero
+        raise TeachlibError("a loss that is not a number; look for roots and logarithms of zero, and overflow")
+    return value
+
+
+def _side(query: int, queries: int, share: float, height: int, width: int) -> int:
+    """Of the square, in pixels, by its share of the area: smaller and smaller, at fixed points of the budget."""
     halvings = sum(query * 10_000 / queries > border for border in _HALVINGS)
-    return min(max(round(math.sqrt(share / 2**halvings) * size), 1), size)
+    side = round(math.sqrt(share / 2**halvings * height * width))
+    return min(max(side, 1), height, width)
 
 
 def _signs(*shape: int, like: Tensor, generator: torch.Generator) -> Tensor:

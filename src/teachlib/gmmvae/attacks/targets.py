@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from teachlib.errors import TeachlibError
+from teachlib.errors import TeachlibError, require_labels
 from teachlib.gmmvae.attacks.gradient import Loss
 from teachlib.gmmvae.selective import Measured, SelectiveClassifier
 
@@ -23,18 +23,25 @@ def _of_label(scores: Tensor, labels: Tensor) -> Tensor:
 
 def _without(scores: Tensor, labels: Tensor) -> Tensor:
     """Scores with −∞ for the label, (N, k)."""
-    count, classes = scores.shape
-    if labels.shape != (count,) or labels.is_floating_point():
-        raise TeachlibError(f"labels {labels.dtype} of shape {tuple(labels.shape)}; expected whole numbers, ({count},)")
-    if count and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
-        raise TeachlibError(f"labels from {int(labels.min())} to {int(labels.max())}; expected 0 … {classes - 1}")
+    labels = require_labels(labels, several(scores), count=len(scores))
     return scores.scatter(1, labels[:, None], -torch.inf)
+
+
+def several(scores: Tensor) -> int:
+    """How many classes scores of (N, k) tell apart.
+
+    Raises:
+        TeachlibError: one, or none: there is no wrong one to be taken for.
+    """
+    if scores.ndim != 2 or scores.shape[1] < 2:
+        raise TeachlibError(f"scores of shape {tuple(scores.shape)}; an attack needs (N, k) of two classes or more")
+    return scores.shape[1]
 
 
 def _lead(scores: Tensor, labels: Tensor) -> Tensor:
     """The label's score less the best other's, (N,)."""
     others = _without(scores, labels).amax(1)
-    return _of_label(scores, labels) - others
+    return _of_label(scores, labels.long()) - others
 
 
 def misclassified(scores: Scores, labels: Tensor) -> Loss:
@@ -102,7 +109,7 @@ def _joint(measured: Measured, targets: Tensor, weight: Tensor | float) -> Tenso
     """Least slack where all are positive, else minus what is missing."""
     scores, latent, pixels = measured
     lead = signed_root(_lead(scores, targets))
-    slacks = torch.stack([lead, 1 - _root(_of_label(latent, targets)), 1 - _root(pixels)])
+    slacks = torch.stack([lead, 1 - _root(_of_label(latent, targets.long())), 1 - _root(pixels)])
     missing = (-slacks).relu()
     short = missing[0] + missing[1] + weight * missing[2]
     return torch.where((slacks > 0).all(0), slacks.amin(0), -short)

@@ -3,9 +3,8 @@
 import torch
 from torch import Tensor
 
-from teachlib.errors import require_at_least
-from teachlib.gmmvae.attacks.ball import refuse_bad_images
-from teachlib.gmmvae.attacks.gradient import Loss
+from teachlib.errors import require_at_least, require_labels, require_positive
+from teachlib.gmmvae.attacks.gradient import Loss, Slopes
 from teachlib.gmmvae.selective import SelectiveClassifier
 
 
@@ -23,6 +22,7 @@ def white_box_loss(classifier: SelectiveClassifier, x: Tensor, targets: Tensor, 
         b: exponent of the latent ratio, above 1.
     """
     _, latent, pixels = classifier.measure(x, None)
+    targets = require_labels(targets, latent.shape[1], count=len(x))
     return pixels**a + latent.gather(1, targets[:, None]).squeeze(1) ** b
 
 
@@ -89,13 +89,12 @@ def fooling(
 @torch.inference_mode(False)
 def _descend(loss: Loss, start: Tensor, steps: int, learning_rate: float) -> Tensor:
     require_at_least(1, steps=steps)
-    refuse_bad_images(start)
-    current = start.detach().clone().requires_grad_()
+    require_positive(learning_rate=learning_rate)
+    slopes, current = Slopes(loss, start), start.detach().clone().requires_grad_()
     optimizer = torch.optim.Adam([current], lr=learning_rate)
     for _ in range(steps):
-        with torch.enable_grad():
-            (current.grad,) = torch.autograd.grad(loss(current).sum(), current)
+        _, current.grad = slopes(current)
         optimizer.step()
         with torch.no_grad():
             current.clamp_(0, 1)
-    return current.detach()
+    return slopes.checked(current.detach())

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from teachlib.errors import require_at_least
+from teachlib.modes import in_evaluation_mode
 from teachlib.rae.density import fit_density, standard_normal
 from teachlib.rae.grammar.codecs import majority
 from teachlib.rae.grammar.models import SequenceAutoencoder, sequence_loss
@@ -50,6 +51,7 @@ def score(dataset: str, text: str | None, worst: float = WORST_EXPRESSION) -> fl
     return expression_score(text) if dataset == "expressions" else -penalized_log_p(text)
 
 
+@in_evaluation_mode
 def decode_valid(
     model: SequenceAutoencoder, z: Tensor, *, attempts: int = 25, generator: torch.Generator
 ) -> list[str | None]:
@@ -98,6 +100,7 @@ class Written:
         return row | {f"search_best_{place}": value for place, (_, value) in enumerate(self.best, 1)}
 
 
+@in_evaluation_mode
 def evaluate(
     model: SequenceAutoencoder,
     *,
@@ -113,7 +116,7 @@ def evaluate(
     """Measure one model.
 
     Args:
-        model: in evaluation mode.
+        model: measured in evaluation mode, and left in its own.
         seed: of all draws.
         count: test strings, and strings of each prior.
         known: training strings whose scores the search starts from.
@@ -155,6 +158,7 @@ def evaluate(
     return Written(exact, nats, valid, different, searched)
 
 
+@in_evaluation_mode
 def search_model(
     model: SequenceAutoencoder,
     strings: Sequence[str],
@@ -170,7 +174,7 @@ def search_model(
     """Bayesian optimization in the latent space of a model, from strings whose scores are known.
 
     Args:
-        model: in evaluation mode.
+        model: measured in evaluation mode, and left in its own.
         strings: with known scores.
         codes: theirs, (N, d).
         seed: of candidates and draws.

@@ -1,0 +1,62 @@
+"""The checks that recur, at their borders."""
+
+import math
+
+import pytest
+import torch
+
+from teachlib.errors import (
+    TeachlibError,
+    require_at_least,
+    require_divisible,
+    require_images,
+    require_labels,
+    require_positive,
+)
+
+
+@pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, -math.inf])
+def test_what_is_not_positive(value: float) -> None:
+    with pytest.raises(TeachlibError, match=f"width is {value}; expected more than 0"):
+        require_positive(width=value)
+    require_positive(width=1e-300, other=None)
+
+
+@pytest.mark.parametrize("value", [1, math.nan, math.inf, -math.inf])
+def test_what_is_too_small(value: float) -> None:
+    with pytest.raises(TeachlibError, match=f"width is {value}; expected at least 2"):
+        require_at_least(2, width=value)
+    require_at_least(2, width=2, other=None)
+
+
+def test_images_between_their_bounds() -> None:
+    x = torch.rand(2, 1, 3, 3)
+    for good in (x, x.half(), x.bfloat16(), x[:0], x.requires_grad_(), (x > 0.5).double()):
+        require_images(good)
+    require_images(9 * x, -math.inf, math.inf)
+    for bad in (x[0], x.byte(), x + 1, -x - 0.1, x * math.nan, x / 0):
+        with pytest.raises(TeachlibError, match=r"expected|scale the images"):
+            require_images(bad)
+
+
+def test_labels_come_back_as_whole_numbers() -> None:
+    for kind in (torch.uint8, torch.int32, torch.int64):
+        assert require_labels(torch.tensor([0, 2], dtype=kind), 3).dtype == torch.int64
+    assert not len(require_labels(torch.zeros(0, dtype=torch.int64), 3))
+    for bad, words in (
+        (torch.tensor([0, -1, 7]), "class -1; expected 0 … 2"),
+        (torch.tensor([0, 3]), "class 3; expected 0 … 2"),
+        (torch.tensor([0.0]), "labels of torch.float32"),
+        (torch.tensor([[0]]), "labels of shape"),
+    ):
+        with pytest.raises(TeachlibError, match=words):
+            require_labels(bad, 3)
+    with pytest.raises(TeachlibError, match=r"labels of shape \(2,\); expected whole numbers, \(3,\)"):
+        require_labels(torch.tensor([0, 1]), 3, count=3)
+
+
+def test_sides_that_can_be_halved() -> None:
+    require_divisible((8, 4), 4)
+    for sides, by, square in (((8, 6), 4, False), ((0, 8), 4, False), ((8, 4), 4, True)):
+        with pytest.raises(TeachlibError, match=f"images of {sides[0]}×{sides[1]} pixels; expected"):
+            require_divisible(sides, by, square=square)
