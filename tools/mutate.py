@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -98,13 +99,14 @@ def changes(tree: ast.Module) -> Iterator[tuple[ast.expr, Callable[[], object]]]
         if getattr(node, "skipped", False):
             continue
         if isinstance(node, ast.BinOp | ast.BoolOp) and type(node.op) in SWAPS:
-            yield node, lambda node=node: setattr(node, "op", SWAPS[type(node.op)]())
+            yield node, partial(setattr, node, "op", SWAPS[type(node.op)]())
         elif isinstance(node, ast.Compare) and type(node.ops[0]) in SWAPS:
-            yield node, lambda node=node: node.ops.__setitem__(0, SWAPS[type(node.ops[0])]())
+            yield node, partial(node.ops.__setitem__, 0, SWAPS[type(node.ops[0])]())
         elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
-            yield node, lambda node=node: setattr(node, "value", node.value + 1 if node.value < 1 else node.value / 2)
+            number = float(node.value) if isinstance(node.value, float) else int(str(node.value))
+            yield node, partial(setattr, node, "value", number + 1 if number < 1 else number / 2)
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-            yield node, lambda node=node: setattr(node, "op", ast.UAdd())
+            yield node, partial(setattr, node, "op", ast.UAdd())
 
 
 def survives(mutant: Mutant, folder: Path) -> bool:
