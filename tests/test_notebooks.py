@@ -1,12 +1,20 @@
-"""Every notebook runs at scale ci through nbval; its tagged outputs are compared exactly."""
+"""Every notebook runs at scale ci as its reader has it: the library installed from its wheel, an empty folder.
 
+Its tagged outputs are compared exactly, by nbval.
+"""
+
+import os
+import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
@@ -20,18 +28,88 @@ PUBLISHED = notebooks(ROOT)  # those of a chapter that is being written wait for
 LONGEST_CELL = 20  # lines
 
 
+def _plain(environment: dict[str, str]) -> dict[str, str]:
+    """Without a way to the checkout's own copy of the library."""
+    return {name: value for name, value in environment.items() if name != "PYTHONPATH"}
+
+
+def _call(*command: str | Path, **options: object) -> str:
+    done = subprocess.run(
+        [str(word) for word in command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=_plain({**os.environ}),
+        **options,  # type: ignore[call-overload]
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return str(done.stdout)
+
+
+def _install(folder: Path) -> None:
+    """A fresh environment with the library's wheel; what it depends on is lent by the one that runs the tests."""
+    source = folder / "source"  # a copy: building leaves files behind
+    for name in ("src", "pyproject.toml", "README.md", "LICENSE"):
+        place = source / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, place, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copy(ROOT / name, place)
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
+    _call(*pip, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", folder, source)
+    venv.create(folder / "env", with_pip=False, symlinks=True)
+    python = folder / "env" / "bin" / "python"
+    packages = Path(_call(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
+    # As a plain folder on the path: its own .pth files, of which one leads to the checkout, are not read.
+    (packages / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (wheel,) = folder.glob("*.whl")
+    _call(*pip, "--python", python, "install", "--no-deps", "--no-index", "--force-reinstall", wheel)
+    (folder / "ready").touch()
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the fresh environment, made once for all processes of a test run."""
+    parallel = "PYTEST_XDIST_WORKER" in os.environ
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if parallel else folder) / "installed"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "lock"):
+        if not (folder / "ready").exists():
+            _install(folder)
+    return folder / "env" / "bin" / "python"
+
+
 @pytest.fixture(scope="module")
-def environment() -> Iterator[dict[str, str]]:
+def environment(python: Path) -> Iterator[dict[str, str]]:
     """As the book's notebooks have it: scale ci, one thread, embedded data only."""
-    with warm_kernels(kernel_environment("ci")) as warm:
+    with warm_kernels(_plain(kernel_environment("ci")), str(python)) as warm:
         yield warm
 
 
+def test_the_wheel_is_what_is_imported_and_holds_what_is_read(python: Path, tmp_path: Path) -> None:
+    program = (
+        "import teachlib; from teachlib.results import measured_folder; print(teachlib.__file__, measured_folder())"
+    )
+    for place in _call(python, "-c", program, cwd=tmp_path).split():
+        assert Path(place).is_relative_to(python.parents[1])
+    installed = Path(_call(python, "-c", "import teachlib; print(teachlib.__path__[0])", cwd=tmp_path).strip())
+    for suffix in ("json", "safetensors"):
+        here = {
+            path.relative_to(ROOT / "src" / "teachlib") for path in (ROOT / "src" / "teachlib").rglob(f"*.{suffix}")
+        }
+        assert here == {path.relative_to(installed) for path in installed.rglob(f"*.{suffix}")}
+    assert "rae-l2" in _call(python.parent / "teachlib", "table", "3.1", "--dataset", "glyphs", cwd=tmp_path).lower()
+
+
 @pytest.mark.parametrize("notebook", PUBLISHED, ids=lambda path: path.stem)
-def test_notebook_runs_at_scale_ci(notebook: Path, environment: dict[str, str]) -> None:
-    command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-cell-timeout=300", "-p", "no:cacheprovider"]
-    command.append(str(notebook))
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+def test_notebook_runs_at_scale_ci(notebook: Path, python: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    command = [str(python), "-m", "pytest", "--nbval-lax", "--nbval-cell-timeout=300", "-p", "no:cacheprovider"]
+    copy = shutil.copy(notebook, tmp_path)
+    done = subprocess.run(
+        [*command, str(copy)], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout[-6000:]
     assert " passed" in done.stdout
 

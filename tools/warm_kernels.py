@@ -37,19 +37,20 @@ WAITING = 64  # kernels asked for while the server imports; more than any machin
 
 
 @contextmanager
-def warm_kernels(environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
+def warm_kernels(environment: Mapping[str, str], python: str = sys.executable) -> Iterator[dict[str, str]]:
     """Run the server; yields the environment in which Jupyter's kernel ``python3`` is a fork of it.
 
     Args:
         environment: of the server. What libraries read while they are loaded, such as the number of threads, holds for
             all kernels.
+        python: that runs server and kernels, and has the library.
     """
     if sys.platform != "linux":
         yield dict(environment)
         return
     with TemporaryDirectory(prefix="kernels-") as folder:
         address = f"{folder}/socket"
-        command = [sys.executable, str(Path(__file__).resolve())]
+        command = [python, str(Path(__file__).resolve())]
         spec = {"argv": [*command, "kernel", address, "-f", "{connection_file}"], "display_name": "Python 3"}
         file = Path(folder, "kernels", "python3", "kernel.json")
         file.parent.mkdir(parents=True)
