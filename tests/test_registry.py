@@ -1,6 +1,7 @@
 """The seam: lines of the registry are true, and a chapter that nobody has heard of goes through every command."""
 
 import contextlib
+import inspect
 import io
 import json
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 from test_cli import teachlib
 from torch import nn
 
-from teachlib import registry
+from teachlib import cli, registry
 from teachlib.checkpoints import read_checkpoint
 from teachlib.errors import TeachlibError
 
@@ -35,8 +36,28 @@ def test_a_line_says_what_the_chapter_says(key: str) -> None:
 
 
 def test_no_two_chapters_share_a_name() -> None:
-    for names in (registry.recipes(), registry.tables(), registry.data_sets()):
+    commands = [*app_commands(), *(name for line in registry.CHAPTERS.values() for name in line.commands)]
+    for names in (registry.recipes(), registry.tables(), registry.data_sets(), commands):
         assert len(names) == len(set(names))
+
+
+def app_commands() -> list[str]:
+    """The commands that belong to no chapter."""
+    return ["train", "evaluate", "table", "data", "zoo", "doctor"]
+
+
+@pytest.mark.parametrize("key", registry.CHAPTERS)
+def test_options_and_shipped_models_of_a_chapter_do_not_collide(key: str) -> None:
+    chapter = registry.chapter(key)
+    assert not set(chapter.options) & set(inspect.signature(cli.train).parameters)
+    shipped = [(model.recipe, model.dataset) for model in chapter.zoo]
+    assert len(shipped) == len(set(shipped))
+    for table in chapter.tables.values():
+        for label in table.rows:
+            name, own = chapter.named(label)
+            if chapter.table == table.folder and not chapter.data:
+                recipe = chapter.recipe(name, chapter.dataset, scale="ci", **own)
+                assert chapter.label(recipe) == label
 
 
 @pytest.mark.parametrize(("key", "name"), RECIPES)
@@ -95,10 +116,10 @@ def _make_zoo(*words: str) -> str:
 def test_a_new_chapter_is_trained_resumed_measured_and_tabled(tmp_path: Path) -> None:
     for seed, words in (("0", ()), ("1", ()), ("0", ("--resume",))):
         out = ("--seed", seed, "--out", f"run-{seed}", *words)
-        done = teachlib("train", "--noise", "0.3", "toy-pca", "--steps", "30", *out, folder=tmp_path)
+        done = teachlib("train", "--noise-level", "0.3", "toy-pca", "--steps", "30", *out, folder=tmp_path)
         assert done.returncode == 0, done.stderr
     header = read_checkpoint(tmp_path / "run-0" / "checkpoint.safetensors")[1]
-    assert (header["chapter"], header["recipe"]["noise"], header["step"]) == ("toy", 0.3, 30)
+    assert (header["chapter"], header["recipe"]["noise_level"], header["step"]) == ("toy", 0.3, 30)
     done = teachlib("evaluate", "run-0", "run-1", "--record", "mine", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     row = json.loads((tmp_path / "mine" / "toy" / "toy-pca-digits.json").read_text())
@@ -117,7 +138,11 @@ def test_a_new_chapter_is_trained_resumed_measured_and_tabled(tmp_path: Path) ->
 @pytest.mark.usefixtures("toy")
 def test_a_new_chapter_has_its_own_options_commands_and_help(tmp_path: Path) -> None:
     done = teachlib("train", "toy-pca", "--conditional", folder=tmp_path)
-    assert "--conditional: toy-pca has no such option (its own options: --noise)" in done.stderr
+    assert "--conditional: toy-pca has no such option (its own options: --noise-level)" in done.stderr
+    done = teachlib("train", "toy-pca", "--noise-levle", "3", folder=tmp_path)
+    assert "did you mean --noise-level?" in done.stderr
+    done = teachlib("train", "--out", "vae", "--noise-level", "3", "toy-pac", folder=tmp_path)
+    assert "unknown recipe '3'" in done.stderr or "unknown recipe 'toy-pac'" in done.stderr
     done = teachlib("train", "toy-pca", "--steps", "2", "--out", "run", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "noise" in teachlib("train", "toy-pca", "--help", folder=tmp_path).stdout
@@ -134,7 +159,7 @@ def test_a_new_chapter_is_put_into_a_zoo_and_graded(tmp_path: Path) -> None:
     said = _make_zoo("--runs", str(tmp_path / "runs"), "--only", "toy", "--zoo", str(zoo))
     assert said.strip() == str(zoo / "toy-pca-digits.json")
     card = json.loads((zoo / "toy-pca-digits.json").read_text())
-    assert card["command"] == "teachlib train toy-pca --dataset digits --noise 0.2 --scale laptop --seed 0"
+    assert card["command"] == "teachlib train toy-pca --dataset digits --noise-level 0.2 --scale laptop --seed 0"
     chapter = registry.chapter("toy")
     mine, trained = chapter.from_zoo("toy-pca", where=zoo), chapter.open_run(tmp_path / "runs" / "digits-toy-pca-0")[0]
     assert (mine.encoder.weight - trained.encoder.weight).abs().max() < 1e-3  # kept in half precision

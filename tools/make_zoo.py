@@ -6,12 +6,14 @@ measured row where there is one, so `teachlib evaluate --record` comes first; el
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 import teachlib
 from teachlib import data, registry, zoo
 from teachlib.chapter import Chapter, Run, Shipped
+from teachlib.errors import TeachlibError
 from teachlib.results import provenance, read_results
 
 SAMPLES = 10_000  # of each number that is measured here
@@ -19,9 +21,8 @@ SAMPLES = 10_000  # of each number that is measured here
 
 def command(shipped: Shipped) -> str:
     """What a reader would type to train the same."""
-    options = " ".join(f"--{name}" if value is True else f"--{name} {value}" for name, value in shipped.options.items())
-    words = ("teachlib train", shipped.recipe, "--dataset", shipped.dataset, options, "--scale laptop --seed 0")
-    return " ".join(word for word in words if word)
+    own = registry.words_of(shipped.options)
+    return " ".join(("teachlib train", shipped.recipe, "--dataset", shipped.dataset, *own, "--scale laptop --seed 0"))
 
 
 def add(chapter: Chapter[Any, Any, Any], shipped: Shipped, runs: Path, folder: Path) -> Path:
@@ -31,17 +32,17 @@ def add(chapter: Chapter[Any, Any, Any], shipped: Shipped, runs: Path, folder: P
     chapter.train(recipe, seed=0, folder=run, resume=True)
     model, header = chapter.open_run(run)
     row = read_results(chapter.table, shipped.dataset).get(chapter.label(recipe))
-    if row is None:
+    if row is None or row["recipe"] != header["recipe"]:  # of this very model, or measured now
         measured = chapter.measure([Run(model, header["recipe"], 0)], SAMPLES, None)
-        values, facts = measured.rows[0], measured.facts
+        values, metric = measured.rows[0], measured.metric
     else:
-        values, facts = {name: value["values"][0] for name, value in row["values"].items()}, row
+        values, metric = {name: value["values"][0] for name, value in row["values"].items()}, row["metric"]
     card = {
         "recipe": header["recipe"],
         "seed": 0,
         "data_sha256": chapter.load(recipe, "train", None).sha256,
         "command": command(shipped),
-        "metric": facts["metric"],
+        "metric": metric,
         "values": {name: round(value, 5) for name, value in values.items()},
         "teachlib": teachlib.__version__,
         "device": provenance([0], 0)["device"],
@@ -57,10 +58,13 @@ def main() -> None:
     parser.add_argument("--only", choices=tuple(registry.CHAPTERS), help="one chapter's models")
     parser.add_argument("--zoo", type=Path, default=zoo.folder(), help="folder of models and cards")
     options = parser.parse_args()
-    for key in [options.only] if options.only else registry.CHAPTERS:
-        chapter = registry.chapter(key)
-        for shipped in chapter.zoo:
-            print(add(chapter, shipped, options.runs, options.zoo))
+    try:
+        for key in [options.only] if options.only else registry.CHAPTERS:
+            chapter = registry.chapter(key)
+            for shipped in chapter.zoo:
+                print(add(chapter, shipped, options.runs, options.zoo))
+    except TeachlibError as error:
+        sys.exit(f"make_zoo: {error}")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ A chapter's package has a module ``chapter`` with one :class:`Chapter`, called `
 :mod:`teachlib.registry`. The command line, the zoo's tool, the tables and the tests know nothing else of it.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,11 +70,15 @@ class Option:
 
     Attributes:
         help: one sentence.
-        default: decides the kind too: ``False`` makes a switch.
+        default: decides the kind too: ``False`` makes a switch, other values an option of text or numbers.
     """
 
     help: str
-    default: Any
+    default: str | int | float
+
+    def __post_init__(self) -> None:
+        if self.default is True or not isinstance(self.default, str | int | float):
+            raise TypeError(f"default {self.default!r}; expected False for a switch, text or a number")
 
 
 @dataclass(frozen=True)
@@ -96,17 +101,28 @@ class Measured:
     """What a chapter says of the seeds of one recipe.
 
     Attributes:
-        rows: name → number, a row a run, all with the same names.
-        facts: what the numbers rest on: metric, extractor, number of samples, hashes of the data.
+        rows: name → number, a row a run, all with the same names; a number that could not be had is left out.
+        metric: what they are, in words.
+        samples: how many each rests on.
+        facts: what else they rest on, e.g. extractor and hashes of the data.
     """
 
     rows: list[dict[str, float]]
-    facts: dict[str, Any]
+    metric: str
+    samples: int
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.rows or any(row.keys() != self.rows[0].keys() for row in self.rows):
+            raise TeachlibError("nothing was measured, or not the same of every run; nothing is recorded")
+        for name, value in ((name, value) for row in self.rows for name, value in row.items()):
+            if not math.isfinite(value):
+                raise TeachlibError(f"{name} is {value}: the model gives no numbers that could be recorded")
 
 
 @dataclass(frozen=True)
 class Shipped:
-    """A model that the zoo ships.
+    """A model that the zoo ships, one at most of each recipe and data set.
 
     Attributes:
         recipe: its name.
@@ -121,6 +137,10 @@ class Shipped:
 
 def _name(recipe: Recipe) -> str:
     return recipe.name
+
+
+def _plainly(label: str) -> tuple[str, dict[str, Any]]:
+    return label, {}
 
 
 def _no_page() -> str:
@@ -157,7 +177,8 @@ class Chapter(Generic[R, M, D]):
         measure: runs, samples at most, extractor → numbers. See ``teachlib evaluate``.
         extracts: whether ``measure`` takes an extractor.
         schedule: recipe, seed, steps between lines of the log → how to train.
-        label: what runs and rows of a recipe are called after.
+        label: what runs and rows of a recipe are called after: by all that may stand in one table beside another.
+        named: label → the recipe's name and the options that lead back to it.
         options: name → option of ``recipe`` beyond those that every chapter has.
         zoo: what of the chapter ships with the package.
         tables: name → table.
@@ -179,8 +200,9 @@ class Chapter(Generic[R, M, D]):
     objective: Callable[[R, M, D, int], Objective]
     measure: Callable[[Sequence[Run[M]], int, str | None], Measured]
     extracts: bool = False
-    schedule: Callable[[R, int, int], Schedule] = plain_schedule
+    schedule: Callable[[R, int, int], Schedule] = field(default_factory=lambda: plain_schedule)
     label: Callable[[R], str] = _name
+    named: Callable[[str], tuple[str, dict[str, Any]]] = _plainly
     options: Mapping[str, Option] = field(default_factory=dict)
     zoo: tuple[Shipped, ...] = ()
     tables: Mapping[str, Table] = field(default_factory=dict)
@@ -255,11 +277,13 @@ class Chapter(Generic[R, M, D]):
         file = checkpoint_file(path)
         tensors, header = read_checkpoint(file)
         if header.get("chapter") != self.key:
-            raise TeachlibError(f"{file}: a checkpoint of another recipe, not of {self.title}")
+            raise TeachlibError(
+                f"{file}: a checkpoint of another recipe (chapter {header.get('chapter')!r}), not of {self.title}"
+            )
         weights = part(tensors, "average" if average else "model")
         if average and not weights:
             raise TeachlibError(f"{file}: this run kept no average of its weights; leave the average out")
-        return self._filled(header["recipe"], weights, file), header
+        return self._filled(header.get("recipe"), weights, file), header
 
     def from_zoo(self, name: str, dataset: str | None = None, *, where: Path | None = None) -> M:
         """The zoo's trained model of a recipe, on the CPU in evaluation mode.
@@ -276,8 +300,19 @@ class Chapter(Generic[R, M, D]):
         tensors, card = zoo.read(name, where)
         return self._filled(card["recipe"], tensors, name)
 
-    def _filled(self, recipe: dict[str, Any], weights: Mapping[str, Tensor], source: str | Path) -> M:
-        model = self.build(self.from_dict(recipe), None)
+    def recipe_of(self, values: Any, source: str | Path) -> R:
+        """The recipe that a checkpoint or a card holds.
+
+        Raises:
+            TeachlibError: it holds none of this chapter.
+        """
+        try:
+            return self.from_dict(dict(values))
+        except (TypeError, KeyError, ValueError, AttributeError):
+            raise TeachlibError(f"{source}: holds no recipe of {self.title}; retrain it") from None
+
+    def _filled(self, recipe: Any, weights: Mapping[str, Tensor], source: str | Path) -> M:
+        model = self.build(self.recipe_of(recipe, source), None)
         for name, net in self.parts(model).items():
             load_weights(net, part(weights, name), source=source)
         return model.eval()

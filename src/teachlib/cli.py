@@ -9,6 +9,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,52 +78,59 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train the models of the course, measure them, and set the numbers beside the thesis's.",
 )
+_SWITCHES = {"--resume", "--grey", "--tf32", "--compile", "--help"}  # options of train that no word follows
+
 data_app = typer.Typer(no_args_is_help=True, help="List, fetch and check data sets.")
 zoo_app = typer.Typer(no_args_is_help=True, help="The small trained models that ship with the package.")
 app.add_typer(data_app, name="data")
 app.add_typer(zoo_app, name="zoo")
 
-_STATED = {"--resume", "--grey", "--tf32", "--compile", "--help"}  # options of train that no word follows
 
+def _asked(words: Sequence[str]) -> tuple[list[str], str | None]:
+    """What may be the recipe among the words after ``train``, and the data set.
 
-def _asked(words: Sequence[str]) -> tuple[str | None, str | None]:
-    """The recipe and the data set among the words after ``train``."""
-    recipe, dataset, before = None, None, ""
+    What follows an option of every chapter's is its value. A chapter's own options are not known yet.
+    """
+    plain, dataset, value_of = [], None, ""
     for word in words:
-        if word.startswith("--dataset="):
-            dataset = word.partition("=")[2]
-        elif before == "--dataset":
+        if value_of == "--dataset":
             dataset = word
-        elif not word.startswith("-") and recipe is None and (not before.startswith("--") or before in _STATED):
-            recipe = word
-        before = "" if "=" in word else word
-    return recipe, dataset
+        elif word.startswith("--dataset="):
+            dataset = word.partition("=")[2]
+        elif not value_of and not word.startswith("-"):
+            plain.append(word)
+        value_of = word if word in _usual_options() and word not in _SWITCHES else ""
+    return plain, dataset
+
+
+def _usual_options() -> set[str]:
+    """Options that ``train`` has whatever the recipe."""
+    return {registry.flag(name) for name in inspect.signature(train).parameters} - {"--recipe", "--own"}
 
 
 def _train_of(words: Sequence[str]) -> Any:
     """The command ``train`` with the options of the chapter whose recipe is asked for."""
-    recipe, dataset = _asked(words)
-    known = [word for word in words if word in registry.recipes()]
-    if recipe is None and not known:
+    plain, dataset = _asked(words)
+    if not plain:
         return _command(_with_options(train, {}), "train")
-    name = recipe if recipe in known or not known else known[0]  # a chapter's switch may stand before the recipe
-    registry.refuse_unknown_recipe(str(name))
+    name = next((word for word in plain if word in registry.recipes()), plain[0])
+    registry.refuse_unknown_recipe(name)
     if "--help" not in words and dataset is not None:
         catalogue.refuse_unknown(dataset, registry.data_sets())
-    _refuse_foreign_options(str(name), words)
-    return _command(_with_options(train, registry.chapter_of_recipe(str(name)).options), "train")
+    options = registry.chapter_of_recipe(name).options
+    _refuse_foreign_options(name, words, {registry.flag(option) for option in options})
+    return _command(_with_options(train, options), "train")
 
 
-def _refuse_foreign_options(recipe: str, words: Sequence[str]) -> None:
-    """An option that other chapters have, with what this one has instead."""
-    chapter = registry.chapter_of_recipe(recipe)
+def _refuse_foreign_options(recipe: str, words: Sequence[str], own: set[str]) -> None:
+    """An option that other chapters have, or nobody, with what this one has instead."""
     given = {word.partition("=")[0] for word in words if word.startswith("--")}
-    usual = {f"--{name}" for name in inspect.signature(train).parameters}
-    own = {f"--{name}" for name in chapter.options}
-    foreign = sorted(given - usual - own - _STATED)
+    foreign = sorted(given - _usual_options() - own - _SWITCHES)
     if foreign:
+        nearest = get_close_matches(foreign[0], _usual_options() | own, n=1)
+        meant = f"; did you mean {nearest[0]}?" if nearest else ""
         has = f"its own options: {', '.join(sorted(own))}" if own else "it has no options of its own"
-        raise TeachlibError(f"{foreign[0]}: {recipe} has no such option ({has}); leave it out")
+        raise TeachlibError(f"{foreign[0]}: {recipe} has no such option ({has}){meant or '; leave it out'}")
 
 
 def _with_options(function: Callable[..., None], options: Any) -> Callable[..., None]:
@@ -136,7 +144,7 @@ def _with_options(function: Callable[..., None], options: Any) -> Callable[..., 
     usual = [parameter for name, parameter in signature.parameters.items() if name != "own"]
     added = []
     for name, option in options.items():
-        switch = [f"--{name}"] if option.default is False else []
+        switch = [registry.flag(name)] if option.default is False else []
         annotation: Any = Annotated[type(option.default), typer.Option(*switch, help=option.help)]
         added.append(
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=annotation)
@@ -183,7 +191,7 @@ def train(
 def evaluate(
     runs: Annotated[list[Path], typer.Argument(help="Folders of 'teachlib train': seeds of one recipe.")],
     record: Annotated[Path | None, typer.Option(help="Write <record>/<table>/<recipe>-<dataset>.json.")] = None,
-    samples: Annotated[int, typer.Option(min=100, help="Images a distance, at most.")] = 10_000,
+    samples: Annotated[int, typer.Option(min=100, help="Images, or whatever is measured, at most.")] = 10_000,
     extractor: Annotated[
         str | None,
         typer.Option(help="Of features: classifier, inception, untrained, or a run of 'teachlib train features'."),

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,14 +14,12 @@ from teachlib.errors import TeachlibError
 
 
 def fill(
-    names: Sequence[str],
+    rows: Mapping[str, Sequence[str]],
     dataset: str,
     folder: Path,
     *,
     seeds: Sequence[int] = (0,),
-    scale: str | None = None,
-    steps: int | None = None,
-    width: int | None = None,
+    options: Sequence[str] = (),
     jobs: int = 1,
 ) -> Path:
     """Train and measure recipes by the commands that a reader would type; call again to go on where it stopped.
@@ -30,13 +28,11 @@ def fill(
     networks are small.
 
     Args:
-        names: of recipes.
+        rows: label → the words after ``teachlib train`` that make it: the recipe, and options of its own.
         dataset: of the catalogue.
-        folder: a run each goes to ``<folder>/<dataset>-<recipe>-<seed>``, results to ``<folder>/results``.
-        seeds: of each recipe.
-        scale: of the recipes.
-        steps: other than the scale's.
-        width: other than the scale's.
+        folder: a run each goes to ``<folder>/<dataset>-<label>-<seed>``, results to ``<folder>/results``.
+        seeds: of each row.
+        options: of all rows, as words.
         jobs: processes at a time.
 
     Returns:
@@ -45,34 +41,28 @@ def fill(
     Raises:
         TeachlibError: a command failed; the others were finished first, and nothing of them is lost.
     """
-    options = [
-        word
-        for name, value in (("--scale", scale), ("--steps", steps), ("--width", width))
-        if value is not None
-        for word in (name, str(value))
-    ]
     failures: list[str] = []
     short = short_name(dataset)
     with (
-        tqdm(total=len(names) * (len(seeds) + 1), unit="run", desc=f"{short}, {jobs} at a time") as bar,
+        tqdm(total=len(rows) * (len(seeds) + 1), unit="run", desc=f"{short}, {jobs} at a time") as bar,
         ThreadPoolExecutor(jobs) as pool,
     ):
 
-        def row(name: str) -> None:
-            runs = [folder / f"{short}-{name}-{seed}" for seed in seeds]
+        def row(label: str) -> None:
+            runs = [folder / f"{short}-{label}-{seed}" for seed in seeds]
             for seed, run in zip(seeds, runs, strict=True):
                 own = ("--dataset", dataset, "--seed", str(seed), "--out", str(run), "--resume")
-                _teachlib("train", name, *own, *options, jobs=jobs)
+                _teachlib("train", *rows[label], *own, *options, jobs=jobs)
                 bar.update()
             _teachlib("evaluate", *map(str, runs), "--record", str(folder / "results"), jobs=jobs)
             bar.update()
-            bar.write(f"{name}: done")
+            bar.write(f"{label}: done")
 
-        for name, running in [(name, pool.submit(row, name)) for name in names]:
+        for label, running in [(label, pool.submit(row, label)) for label in rows]:
             try:
                 running.result()
             except TeachlibError as error:
-                failures.append(f"{name}: {error}")
+                failures.append(f"{label}: {error}")
     if failures:
         raise TeachlibError("; ".join(failures) + "; call again to go on")
     return folder / "results"

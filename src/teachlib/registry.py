@@ -134,10 +134,23 @@ def chapter_of_checkpoint(header: Mapping[str, Any], source: object) -> "Chapter
         TeachlibError: one that this version of teachlib does not have, or none at all.
     """
     key = header.get("chapter")
-    if key not in CHAPTERS:
+    if not isinstance(key, str) or key not in CHAPTERS:
         kind = f"of chapter {key!r}" if key is not None else "of no chapter"
         raise TeachlibError(f"{source}: a checkpoint {kind}; this teachlib knows: {', '.join(CHAPTERS)}")
     return chapter(key)
+
+
+def words_of(options: Mapping[str, Any]) -> list[str]:
+    """Options of a recipe as the command line takes them, e.g. ``{"noise_level": 2, "odd": True}``."""
+    words: list[str] = []
+    for name, value in options.items():
+        words += [flag(name)] if value is True else [flag(name), str(value)] if value is not False else []
+    return words
+
+
+def flag(name: str) -> str:
+    """An option's name on the command line."""
+    return "--" + name.replace("_", "-")
 
 
 def exercises() -> dict[str, "Exercise"]:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from teachlib.checkpoints import write_atomically
-from teachlib.data import short_name
+from teachlib.data import is_folder, short_name
 from teachlib.errors import TeachlibError
 
 
@@ -87,7 +87,7 @@ def refuse_another_row(file: Path, recipe: Mapping[str, Any]) -> None:
     """
     if not file.is_file():
         return
-    held = json.loads(file.read_text())["recipe"]
+    held = _read_row(file)["recipe"]
     differ = [name for name in {**held, **recipe} if held.get(name) != recipe.get(name)]
     if differ:
         there, here = (values.get(differ[0]) for values in (held, recipe))
@@ -120,11 +120,37 @@ def read_results(table: str, dataset: str | None = None, *, folder: Path | None 
         table: number in the thesis, e.g. ``"3.1"``.
         dataset: only rows of this data set; with ``None``, keys are ``recipe-dataset``.
         folder: other than :func:`measured_folder`.
+
+    Raises:
+        TeachlibError: a file there that is no measured row.
     """
-    found = sorted(((folder or measured_folder()) / table).glob("*.json"))
-    rows = {file.stem: json.loads(file.read_text()) for file in found}
+    files = sorted(((folder or measured_folder()) / table).glob("*.json"))
+    rows = {file.stem: _read_row(file) for file in files}
     if dataset is None:
         return rows
     ending = f"-{short_name(dataset)}"
-    asked = {stem: row for stem, row in rows.items() if row["recipe"]["dataset"] == dataset}
+    asked = {stem: row for stem, row in rows.items() if _same_data(row["recipe"]["dataset"], dataset)}
     return {stem.removesuffix(ending): row for stem, row in asked.items()}
+
+
+def _same_data(one: str, other: str) -> bool:
+    """Whether two names mean the same pictures; of a folder, at whatever size and in whatever colours."""
+    return one.partition("?")[0] == other.partition("?")[0] if is_folder(one) else one == other
+
+
+def _read_row(file: Path) -> dict[str, Any]:
+    """One measured row.
+
+    Raises:
+        TeachlibError: a file that is not one.
+    """
+    try:
+        row = json.loads(file.read_text("utf-8"))
+        whole = {"recipe", "values", "metric", "samples"} <= row.keys() and {"name", "dataset"} <= row["recipe"].keys()
+    except (ValueError, AttributeError, OSError):
+        whole = False
+    if not whole:
+        raise TeachlibError(
+            f"{file}: not a measured row; remove it, or measure it again by 'teachlib evaluate --record'"
+        )
+    return row

@@ -18,7 +18,7 @@ class Table:
     Attributes:
         title: for people, e.g. ``Table 3.1 of the thesis``.
         folder: of the measured rows, below ``--record``.
-        rows: recipe → its name in the table, in the table's order.
+        rows: label of a recipe → its name in the table, in the table's order.
         columns: the quantities.
         dataset: that is shown where none is named.
         printed: data set → the published numbers, index recipes and columns quantities; ``None`` where there are none.

@@ -22,7 +22,7 @@ class Recipe:
     dataset: str
     scale: str
     latent: int
-    noise: float
+    noise_level: float
     steps: int
     batch_size: int = 20
     plateau_patience: int | None = None
@@ -38,13 +38,13 @@ def recipe(
     scale: str | Scale | None = None,
     width: int | None = None,
     steps: int | None = None,
-    noise: float = 0.1,
+    noise_level: float = 0.1,
 ) -> Recipe:
     if name != "toy-pca":
         raise unknown("recipe", name, ("toy-pca",))
     require_at_least(1, width=width, steps=steps)
     chosen = Scale.of(scale)
-    return Recipe(name, dataset, chosen.value, width or 4, noise, steps or (5 if chosen is Scale.CI else 60))
+    return Recipe(name, dataset, chosen.value, width or 4, noise_level, steps or (5 if chosen is Scale.CI else 60))
 
 
 class Linear(nn.Module):
@@ -59,7 +59,7 @@ class Linear(nn.Module):
 
 class Objective:
     def __init__(self, model: Linear) -> None:
-        self.noise = model.recipe.noise
+        self.noise = model.recipe.noise_level
         self.nets: dict[str, nn.Module] = {"encoder": model.encoder, "decoder": model.decoder}
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
@@ -81,7 +81,7 @@ def _measure(runs: Sequence[Run[Linear]], samples: int, extractor: str | None) -
     x = test[:][0]
     with torch.no_grad():
         rows = [{"error": (run.model(x) - x).square().mean().item()} for run in runs]
-    return Measured(rows, {"metric": "squared error a pixel", "samples": len(x), "data_sha256": {"test": test.sha256}})
+    return Measured(rows, "squared error a pixel", len(x), {"data_sha256": {"test": test.sha256}})
 
 
 def toy_say(runs: Annotated[list[Path], typer.Argument()], word: Annotated[str, typer.Option()] = "hello") -> None:
@@ -105,8 +105,8 @@ CHAPTER: Chapter[Recipe, Linear, data.ImageData] = Chapter(
     objective=lambda recipe, model, training, seed: Objective(model),
     measure=_measure,
     schedule=lambda *given: replace(plain_schedule(*given), ema_half_life=1.0, ema_ramp=0),
-    options={"noise": Option("Standard deviation of noise on training images.", 0.1)},
-    zoo=(Shipped("toy-pca", "digits", {"noise": 0.2}),),
+    options={"noise_level": Option("Standard deviation of noise on training images.", 0.1)},
+    zoo=(Shipped("toy-pca", "digits", {"noise_level": 0.2}),),
     tables=TABLES,
     page=page,
     commands={"toy-say": toy_say},

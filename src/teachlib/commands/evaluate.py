@@ -37,4 +37,4 @@ def run(runs: list[Path], *, record: Path | None, samples: int, extractor: str |
     measured = chapter.measure(seeds.opened(average=average), samples, extractor)
     print(printed(summary(measured.rows)))
     if record is not None:
-        seeds.record(record, table, measured.rows, measured.facts)
+        seeds.record(record, table, measured)

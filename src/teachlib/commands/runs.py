@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from teachlib.chapter import Chapter, Run, checkpoint_file
+from teachlib.chapter import Chapter, Measured, Run, checkpoint_file
 from teachlib.checkpoints import read_checkpoint
 from teachlib.errors import TeachlibError
 from teachlib.registry import chapter_of_checkpoint
@@ -41,7 +41,7 @@ class Seeds:
     @property
     def label(self) -> str:
         """What the recipe's row is called."""
-        return self.chapter.label(self.chapter.from_dict(self.recipe))
+        return self.chapter.label(self.chapter.recipe_of(self.recipe, self.paths[0]))
 
     def opened(self, *, average: bool = False) -> list[Run[Any]]:
         """The models, on the CPU in evaluation mode; with ``average``, of averaged weights."""
@@ -58,15 +58,17 @@ class Seeds:
                     raise TeachlibError(mistake)
                 print(f"{mistake}; measured as it is")
 
-    def record(self, folder: Path, table: str, rows: Sequence[Mapping[str, float]], facts: Mapping[str, Any]) -> None:
+    def record(self, folder: Path, table: str, measured: Measured) -> None:
         """Write the rows' mean and spread with everything that they rest on, and print the file's name."""
         result = {
             "recipe": self.recipe,
             "trained_steps": [header["step"] for header in self.headers],
             "training_seconds": [header["seconds"] for header in self.headers],
-            **facts,
+            "metric": measured.metric,
+            "samples": measured.samples,
+            **measured.facts,
             "provenance": provenance(self.seeds, time.perf_counter() - self.started),
-            "values": summary(rows),
+            "values": summary(measured.rows),
         }
         print(write_result(folder, table, self.label, self.recipe["dataset"], result))
 
@@ -80,13 +82,24 @@ def seeds_of_one_recipe(paths: Sequence[Path]) -> Seeds:
     started = time.perf_counter()
     headers = [read_checkpoint(checkpoint_file(path))[1] for path in paths]
     chapter, recipe = chapter_of_checkpoint(headers[0], paths[0]), headers[0].get("recipe", {})
+    chapter.recipe_of(recipe, paths[0])  # refuses a header that was made by something else
+    for path, header in zip(paths, headers, strict=True):
+        _refuse_no_run(path, header)
     for path, header in zip(paths, headers, strict=True):
         _refuse_other_recipe(path, header.get("recipe", {}), paths[0], recipe)
-    chapter.from_dict(recipe)  # refuses a header that was made by something else
-    seeds = [header.get("schedule", {}).get("seed") for header in headers]
+    seeds = [header["schedule"]["seed"] for header in headers]
     if len(set(seeds)) < len(seeds):
         raise TeachlibError(f"seeds {seeds}: a run counted twice has no spread; give each seed once")
     return Seeds(chapter, recipe, paths, headers, started)
+
+
+def _refuse_no_run(path: Path, header: Mapping[str, Any]) -> None:
+    """A checkpoint that no training wrote has no seed, and nobody knows how far it is."""
+    schedule = header.get("schedule")
+    if not isinstance(schedule, dict) or "seed" not in schedule or not {"step", "seconds"} <= header.keys():
+        raise TeachlibError(
+            f"{path}: says neither its seed nor how far it was trained; measure runs of 'teachlib train'"
+        )
 
 
 def _refuse_other_recipe(path: Path, recipe: dict[str, Any], first_path: Path, first: dict[str, Any]) -> None:

@@ -1,16 +1,18 @@
 """``teachlib table``."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
 
 from teachlib import data
+from teachlib.chapter import Chapter
 from teachlib.errors import TeachlibError, unknown
 from teachlib.fill import fill
-from teachlib.registry import chapter_of_table
+from teachlib.registry import chapter_of_table, words_of
 from teachlib.results import read_results, refuse_unwritable, shown
 from teachlib.tables import Table
 
@@ -54,23 +56,28 @@ def run(
         names = {name: title for name, title in table.rows.items() if name in published.index}
         print(published.loc[list(names)].rename(index=names).to_string(na_rep="–"))
     if train is not None:
-        names_asked = _rows(train, list(table.rows))
-        for name in names_asked:  # mistakes are found before hours of training
-            chosen = chapter.recipe(name, dataset, scale=scale, steps=steps, width=width)
-            chapter.load(chosen, "train", 1)
+        settings = {"scale": scale, "steps": steps, "width": width}
+        rows = _trainable(chapter, _rows(train, list(table.rows)), dataset, settings)
         refuse_unwritable(out)
-        at_once = jobs or (1 if torch.cuda.is_available() else min(os.cpu_count() or 1, len(names_asked)))
-        results = fill(
-            names_asked,
-            dataset,
-            out,
-            seeds=range(seeds),
-            scale=scale,
-            steps=steps,
-            width=width,
-            jobs=at_once,
-        )
+        at_once = jobs or (1 if torch.cuda.is_available() else min(os.cpu_count() or 1, len(rows)))
+        given = words_of({name: value for name, value in settings.items() if value is not None})
+        results = fill(rows, dataset, out, seeds=range(seeds), options=given, jobs=at_once)
+    elif results is not None and not results.is_dir():
+        raise TeachlibError(f"--results {results}: no such folder; write one by 'teachlib evaluate --record'")
     print("\n" + _measured(table, dataset, results))
+
+
+def _trainable(
+    chapter: Chapter[Any, Any, Any], labels: Sequence[str], dataset: str, settings: Mapping[str, Any]
+) -> dict[str, list[str]]:
+    """Label → words of the training's command; mistakes are found here, before hours of training."""
+    rows = {}
+    for label in labels:
+        name, own = chapter.named(label)
+        chosen = chapter.recipe(name, dataset, **settings, **own)
+        chapter.load(chosen, "train", 1)
+        rows[label] = [name, *words_of(own)]
+    return rows
 
 
 def _measured(table: Table, dataset: str, results: Path | None) -> str:

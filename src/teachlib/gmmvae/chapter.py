@@ -51,11 +51,9 @@ def _measure(runs: Sequence[Run[Model]], samples: int, extractor: str | None) ->
     ]
     return Measured(
         rows,
-        {
-            "metric": "shares of the test set; thresholds on code and pixels refuse 1 % of held-out images each",
-            "samples": len(splits["test"]),
-            "data_sha256": {split: loaded.sha256 for split, loaded in splits.items()},
-        },
+        "shares of the test set; thresholds on code and pixels refuse 1 % of held-out images each",
+        len(splits["test"]),
+        {"data_sha256": {split: loaded.sha256 for split, loaded in splits.items()}},
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from torch import Tensor
 
+from teachlib.chapter import Measured
 from teachlib.commands.runs import printed, seeds_of_one_recipe, summary
 from teachlib.errors import TeachlibError
 from teachlib.gmmvae.evaluation import selective
@@ -49,14 +50,9 @@ def attack(
         rows.append(robustness(run.model.scores, classifier, x, labels, radii, **options, progress=True).row())
     print(printed(summary(rows)))
     if record is not None:
-        facts = {
-            "metric": "shares of the test images; error is wrong and accepted",
-            "norm": norm,
-            "budget": vars(budget),
-            "surrogate": str(surrogate) if surrogate else None,
-            "samples": len(x),
-        }
-        seeds.record(record, TABLE, rows, facts)
+        facts = {"norm": norm, "budget": vars(budget), "surrogate": str(surrogate) if surrogate else None}
+        words = "shares of the test images; error is wrong and accepted"
+        seeds.record(record, TABLE, Measured(rows, words, len(x), facts))
 
 
 def _surrogate(run: Path, dataset: str) -> Callable[[Tensor], Tensor]:

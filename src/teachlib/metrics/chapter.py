@@ -161,9 +161,9 @@ def _measure(runs: Sequence[Run[FeatureClassifier]], samples: int, extractor: st
         rows.append({"accuracy": _accuracy(run.model, splits["test"]), **distances})
     return Measured(
         rows,
+        f"accuracy; FD-{data.short_name(chosen.dataset)}, relative, of degraded validation images",
+        count,
         {
-            "metric": f"accuracy; FD-{data.short_name(chosen.dataset)}, relative, of degraded validation images",
-            "samples": count,
             "data_sha256": {split: loaded.sha256 for split, loaded in splits.items()},
         },
     )

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
 from tqdm import tqdm
@@ -11,7 +12,7 @@ from teachlib.chapter import Chapter, Measured, Option, Run, Shipped
 from teachlib.metrics.extractors import extractor as find_extractor
 from teachlib.primer.evaluation import evaluate
 from teachlib.primer.images import ImageGAN
-from teachlib.primer.recipes import RECIPES, Recipe, from_dict, recipe
+from teachlib.primer.recipes import CONDITIONAL, RECIPES, Recipe, from_dict, recipe
 from teachlib.tables import Table
 from teachlib.training import Objective
 
@@ -32,6 +33,11 @@ def _objective(recipe: Recipe, model: nn.Module, training: data.ImageData, seed:
     return recipe.objective(model)
 
 
+def _named(label: str) -> tuple[str, dict[str, Any]]:
+    name = label.removesuffix("-conditional")
+    return name, {"conditional": True} if name != label else {}
+
+
 def _measure(runs: Sequence[Run[nn.Module]], samples: int, extractor: str | None) -> Measured:
     """Bits, distances and costs of image models."""
     chosen = from_dict(dict(runs[0].recipe))
@@ -50,12 +56,12 @@ def _measure(runs: Sequence[Run[nn.Module]], samples: int, extractor: str | None
     print(f"likelihood: {measured.likelihood}")
     return Measured(
         rows,
+        "bits per dimension of the test set" + (f"; {features.says}" if features else ""),
+        min(samples, len(test)),
         {
             "likelihood": measured.likelihood,
             "conditional": chosen.conditional,
-            "metric": "bits per dimension of the test set" + (f"; {features.says}" if features else ""),
             "extractor": features.name if features else None,
-            "samples": min(samples, len(test)),
             "data_sha256": {"test": test.sha256},
         },
     )
@@ -76,13 +82,14 @@ CHAPTER: Chapter[Recipe, nn.Module, data.ImageData] = Chapter(
     measure=_measure,
     extracts=True,
     label=lambda recipe: recipe.label,
+    named=_named,
     options={"conditional": Option("Learn p(x | class).", False)},
     zoo=tuple(Shipped(name, "digits", {"conditional": True} if name == "primer-diffusion" else {}) for name in RECIPES),
     tables={
         "primer": Table(
             title="Image models of the primer",
             folder="primer",
-            rows={label: label for name in RECIPES for label in (name, f"{name}-conditional")},
+            rows={label: label for label in (*RECIPES, *(f"{name}-conditional" for name in CONDITIONAL))},
             columns=("bits", "FD", "precision", "recall"),
             dataset="digits",
         )

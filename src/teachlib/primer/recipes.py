@@ -46,7 +46,7 @@ _LARGE: dict[str, tuple[dict[str, Any], int, float]] = {
     "primer-energy": ({"width": 1024}, 50_000, 5e-4),
 }
 _CI_STEPS = 20
-_CONDITIONAL = ("primer-vae", "primer-gan", "primer-diffusion", "primer-pixelcnn")
+CONDITIONAL = ("primer-vae", "primer-gan", "primer-diffusion", "primer-pixelcnn")
 
 
 @dataclass(frozen=True)
@@ -142,11 +142,11 @@ def recipe(
         settings = settings | {"learning_rate": rate}
     if name == "primer-diffusion" and width and width % 8:
         raise TeachlibError(f"width is {width}; primer-diffusion normalizes in eight groups: take a multiple of 8")
-    if conditional and name not in _CONDITIONAL:
-        raise TeachlibError(f"{name} has no conditional version; these have: {', '.join(_CONDITIONAL)}")
+    if conditional and name not in CONDITIONAL:
+        raise TeachlibError(f"{name} has no conditional version; these have: {', '.join(CONDITIONAL)}")
     if conditional and described.classes < 2:
         raise TeachlibError(f"{dataset}: {described.classes} classes; p(x | class) needs two: a folder each")
-    settings = settings | ({"classes": described.classes if conditional else 0} if name in _CONDITIONAL else {})
+    settings = settings | ({"classes": described.classes if conditional else 0} if name in CONDITIONAL else {})
     return Recipe(
         name=name,
         dataset=dataset,

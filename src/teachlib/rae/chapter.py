@@ -56,15 +56,9 @@ def _measure(runs: Sequence[Run[Autoencoder]], samples: int, extractor: str | No
             rows.append(measured.row())
             listed = ", ".join(f"{name} {value:.4g}" for name, value in measured.distances.items())
             bar.write(f"seed {run.seed}: {listed}")
-    return Measured(
-        rows,
-        {
-            "metric": chosen.says,
-            "extractor": chosen.name,
-            "samples": min(samples, len(splits["test"])),
-            "data_sha256": {split: loaded.sha256 for split, loaded in splits.items()},
-        },
-    )
+    hashes = {split: loaded.sha256 for split, loaded in splits.items()}
+    facts = {"extractor": chosen.name, "data_sha256": hashes}
+    return Measured(rows, chosen.says, min(samples, len(splits["test"])), facts)
 
 
 CHAPTER: Chapter[Recipe, Autoencoder, ImageData] = Chapter(

@@ -302,6 +302,7 @@ def _run(
     progress: bool,
 ) -> History:
     path = Path(folder) / "checkpoint.safetensors" if folder is not None else None
+    next(batches(len(data), trainer.schedule.batch_size, 0))  # too few samples are refused before anything is written
     if path is not None:
         _open_run(trainer, path, resume)
     loop = _loop(trainer, data, validation, path)

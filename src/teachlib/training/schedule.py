@@ -81,7 +81,9 @@ def batches(count: int, batch_size: int, seed: int, start: int = 0) -> Iterator[
     """
     per_epoch = count // batch_size
     if per_epoch == 0:
-        raise TeachlibError(f"{count} samples do not fill a batch of {batch_size}; take a smaller batch")
+        raise TeachlibError(
+            f"{count} samples do not fill a batch of {batch_size}: more are needed, or a smaller batch_size"
+        )
     step, epoch, order = start, -1, torch.empty(0)
     while True:
         if step // per_epoch != epoch:

@@ -53,11 +53,9 @@ def _measure(runs: Sequence[Run[SequenceAutoencoder]], samples: int, extractor: 
     names = set.intersection(*(set(row) for row in rows))  # a search that found little has no third best
     return Measured(
         [{name: row[name] for name in row if name in names} for row in rows],
-        {
-            "metric": "shares of strings; mean and spread over five searches, lower scores are better",
-            "samples": count,
-            "language": language(runs[0].model.recipe.dataset).source,
-        },
+        "shares of strings; mean and spread over five searches, lower scores are better",
+        count,
+        {"language": language(runs[0].model.recipe.dataset).source},
     )
 
 
