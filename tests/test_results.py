@@ -97,8 +97,22 @@ def test_one_value_is_shown_without_a_spread() -> None:
 
 def test_a_row_gives_way_to_its_own_recipe_and_to_no_other(tmp_path: Path) -> None:
     recipe = {"name": "rae", "dataset": "glyphs", "variant": "thesis"}
+    whole = {"metric": "FD-glyphs", "samples": 3}
     for value in (1, 2):
-        file = write_result(tmp_path, "3.1", "rae", "glyphs", {"recipe": recipe, "values": value})
+        file = write_result(tmp_path, "3.1", "rae", "glyphs", {"recipe": recipe, "values": value, **whole})
     with pytest.raises(TeachlibError, match="holds a row whose variant is 'thesis', not 'released'"):
         write_result(tmp_path, "3.1", "rae", "glyphs", {"recipe": recipe | {"variant": "released"}, "values": 3})
     assert json.loads(file.read_text())["values"] == 2
+    for broken in ("", "{", "[]", "{}", '{"recipe": {}}', '{"recipe": 1, "values": 2, "metric": 3, "samples": 4}'):
+        file.write_text(broken)
+        with pytest.raises(TeachlibError, match="rae-glyphs.json: not a measured row; remove it"):
+            read_results("3.1", "glyphs", folder=tmp_path)
+
+
+def test_rows_of_a_folder_are_found_at_whatever_size(tmp_path: Path) -> None:
+    recipe = {"name": "rae", "dataset": "folder:cats?size=64&grey"}
+    write_result(
+        tmp_path, "3.1", "rae", recipe["dataset"], {"recipe": recipe, "values": {}, "metric": "", "samples": 1}
+    )
+    assert read_results("3.1", "folder:cats", folder=tmp_path).keys() == {"rae"}
+    assert not read_results("3.1", "folder:dogs", folder=tmp_path)
