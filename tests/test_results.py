@@ -105,7 +105,7 @@ def test_a_row_gives_way_to_its_own_recipe_and_to_no_other(tmp_path: Path) -> No
     assert json.loads(file.read_text())["values"] == 2
     for broken in ("", "{", "[]", "{}", '{"recipe": {}}', '{"recipe": 1, "values": 2, "metric": 3, "samples": 4}'):
         file.write_text(broken)
-        with pytest.raises(TeachlibError, match="rae-glyphs.json: not a measured row; remove it"):
+        with pytest.raises(TeachlibError, match=r"rae-glyphs\.json: not a measured row; remove it"):
             read_results("3.1", "glyphs", folder=tmp_path)
 
 
