@@ -273,3 +273,10 @@ def test_an_attacker_who_may_do_anything_gets_everything() -> None:
         classifier, x, labels, Ball(1.0), steps=40, restarts=2, generator=torch.Generator().manual_seed(0)
     )
     assert outcome(classifier.decide(found), labels).error >= 0.9
+
+
+def test_an_image_without_a_class_is_neither_right_nor_wrong() -> None:
+    decision = Decision(torch.tensor([0, 1]), torch.zeros(2), torch.zeros(2))
+    assert outcome(decision, torch.tensor([0, 0])).error == 0.5
+    with pytest.raises(TeachlibError, match="label -1: an image without a class"):
+        outcome(decision, torch.tensor([0, -1]))

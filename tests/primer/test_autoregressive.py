@@ -174,3 +174,9 @@ def test_mixture_made_comes_within_a_twentieth_nat_of_the_entropy(name: str) -> 
 def test_mistakes_are_explained(make: Callable[[], object], words: str) -> None:
     with pytest.raises(TeachlibError, match=words):
         make()
+
+
+def test_a_memory_takes_whole_levels_alone() -> None:
+    for wrong in (torch.tensor([[0, -1]]), torch.tensor([[0, 2]]), torch.tensor([[0.0, 0.5]])):
+        with pytest.raises(TeachlibError, match=r"expected (whole numbers|levels) 0 … 1"):
+            Recurrent(width=8).log_prob(wrong)

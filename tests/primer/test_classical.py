@@ -151,3 +151,10 @@ def test_a_code_for_each_sample_is_still_a_density(points: torch.Tensor) -> None
 def test_mistakes_are_explained(points: torch.Tensor, make: object, words: str) -> None:
     with pytest.raises(TeachlibError, match=words):
         make(points)  # type: ignore[operator]
+
+
+def test_a_code_that_does_not_exist_has_no_place() -> None:
+    made = VectorQuantizer(torch.randn(30, 2, generator=torch.Generator().manual_seed(0)), codes=4)
+    for wrong in (-1, 4):
+        with pytest.raises(TeachlibError, match=r"expected 0 … 3"):
+            made.decode(torch.tensor([0, wrong]))

@@ -106,6 +106,14 @@ def test_the_gradient_of_a_path_between_equal_codes_is_finite() -> None:
 
 
 @pytest.mark.parametrize("way", [rae.linear, rae.rescaled, rae.spherical])
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
+def test_ways_are_the_same_at_any_size_of_the_codes(way, scale: float) -> None:
+    generator, t = torch.Generator().manual_seed(0), torch.linspace(0, 1, 5)
+    a, b = (torch.randn(6, 4, generator=generator) for _ in range(2))
+    torch.testing.assert_close(way(scale * a, scale * b, t) / scale, way(a, b, t), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("way", [rae.linear, rae.rescaled, rae.spherical])
 def test_paths_begin_and_end_at_the_codes(way) -> None:
     a, b = torch.randn(2, 5, 16, generator=torch.Generator().manual_seed(0), dtype=torch.double)
     path = way(a, b, torch.tensor([0.0, 0.5, 1.0]).double())

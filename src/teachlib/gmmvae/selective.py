@@ -250,8 +250,12 @@ def outcome(decision: Decision, labels: Tensor) -> Outcome:
         labels: their true classes, (N,).
 
     Raises:
-        TeachlibError: no images, or another number of labels.
+        TeachlibError: no images, another number of labels, or images without one.
     """
+    if labels.numel() and labels.min() < 0:
+        raise TeachlibError(
+            f"label {int(labels.min())}: an image without a class is neither right nor wrong; leave it out"
+        )
     if labels.shape != decision.labels.shape or len(labels) == 0:
         raise TeachlibError(
             f"labels of shape {tuple(labels.shape)} for {len(decision.labels)} decisions; expected one each"

@@ -162,7 +162,7 @@ class Recurrent(nn.Module):
 
     def logits(self, x: Tensor) -> Tensor:
         """Of p(xᵢ | x₁ … xᵢ₋₁): (N, D) whole numbers → (N, D, levels)."""
-        before = F.pad(x.long()[:, :-1], (1, 0), value=self.levels)
+        before = F.pad(whole(x, self.levels)[:, :-1], (1, 0), value=self.levels)
         return self.head(self.memory(self.embed(before))[0])
 
     def log_prob(self, x: Tensor) -> Tensor:

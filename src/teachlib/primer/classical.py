@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from teachlib.distances import distances
-from teachlib.errors import TeachlibError, require_positive, unknown
+from teachlib.errors import TeachlibError, require_labels, require_positive, unknown
 
 CHUNK = 2**24  # numbers in the largest table of distances
 MOST_CELLS = 2**24  # that torch can draw from
@@ -190,7 +190,7 @@ class VectorQuantizer:
 
     def decode(self, code: Tensor) -> Tensor:
         """The code's place: (N,) → (N, d)."""
-        return self.codebook[code]
+        return self.codebook[require_labels(code, len(self.codebook))]
 
     def distortion(self, x: Tensor) -> float:
         """Mean squared distance to the nearest code."""

@@ -28,8 +28,14 @@ def rescaled(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     :func:`linear`.
     """
     line = linear(a, b, t)
-    norm = linear(a.norm(dim=1, keepdim=True), b.norm(dim=1, keepdim=True), t)
-    return line * norm / line.norm(dim=2, keepdim=True).clamp_min(torch.finfo(line.dtype).tiny)
+    norm = linear(_norm(a), _norm(b), t)
+    return line / _norm(line).clamp_min(torch.finfo(line.dtype).tiny) * norm
+
+
+def _norm(code: Tensor) -> Tensor:
+    """Of the last axis, kept; at any size of the codes, whose squares alone may leave the range of floats."""
+    largest = code.detach().abs().amax(-1, keepdim=True)
+    return largest * (code / largest.clamp_min(torch.finfo(code.dtype).tiny)).norm(dim=-1, keepdim=True)
 
 
 def spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
@@ -39,7 +45,7 @@ def spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     straight line is taken too. Shapes as in :func:`linear`.
     """
     t = t.to(a)
-    unit_a, unit_b = (code / code.norm(dim=1, keepdim=True).clamp_min(1e-12) for code in (a, b))
+    unit_a, unit_b = (code / _norm(code).clamp_min(torch.finfo(a.dtype).tiny) for code in (a, b))
     # atan2 keeps its precision where the codes are almost parallel; acos of the cosine does not.
     angle = 2 * torch.atan2((unit_a - unit_b).norm(dim=1), (unit_a + unit_b).norm(dim=1))[:, None, None]
     steps, sine = t[None, :, None], torch.sin(angle)
