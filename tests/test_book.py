@@ -118,7 +118,7 @@ LEFTOVER_DOLLARS = """() => {
 TOO_WIDE = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
-@pytest.mark.parametrize("name", [*TOC_PAGES, "search", "genindex", "py-modindex"])
+@pytest.mark.parametrize("name", [*TOC_PAGES, "search", "genindex"])
 def test_page_on_a_phone(browser: Any, address: str, name: str) -> None:
     requests: list[str] = []
     errors: list[str] = []
