@@ -81,6 +81,19 @@ def test_it_agrees_with_torchs(name: str) -> None:
     torch.testing.assert_close(*gradients, rtol=1e-2, atol=1e-3)
 
 
+@pytest.mark.parametrize("scale", [1e-25, 1e-10, 1e25])
+def test_a_weight_of_any_size_is_normalized_alike(scale: float) -> None:
+    layers = []
+    for factor in (1.0, scale):
+        torch.manual_seed(0)
+        layer = nn.Linear(7, 5)
+        with torch.no_grad():
+            layer.weight.mul_(factor)
+        layers.append(spectral_norm(layer).train())
+    torch.testing.assert_close(layers[0].weight, layers[1].weight, rtol=1e-4, atol=1e-5)
+    assert torch.linalg.matrix_norm(layers[1].weight, 2).item() == pytest.approx(1, abs=1e-3)
+
+
 def test_letting_the_gradient_through_changes_it() -> None:
     x, gradients = torch.randn(2, 7).double(), []
     for stop in (True, False):

@@ -61,7 +61,12 @@ def _iterated(apply: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """One step of power iteration; the transpose comes from automatic differentiation."""
     y, pull = torch.func.vjp(apply, x)  # type: ignore[misc]
     (back,) = pull(y)
-    return back / back.norm().clamp_min(1e-12)
+    return back / back.norm().clamp_min(torch.finfo(back.dtype).tiny)
+
+
+def _of_size_one(weight: Tensor) -> Tensor:
+    """With a largest entry of one: what is divided by its norm has no size, but the squares in between have."""
+    return weight / weight.detach().abs().amax().clamp_min(torch.finfo(weight.dtype).tiny)
 
 
 class SpectralNorm(nn.Module):
@@ -83,11 +88,11 @@ class SpectralNorm(nn.Module):
         self.vector: Tensor
         with torch.no_grad():  # near the first singular vector from the start
             for _ in range(15):
-                self.vector.copy_(_iterated(lambda x: apply(weight, x), self.vector))
+                self.vector.copy_(_iterated(lambda x: apply(_of_size_one(weight), x), self.vector))
 
     def forward(self, weight: Tensor) -> Tensor:
         """Normalize."""
-        x = self.vector
+        x, weight = self.vector, _of_size_one(weight)
         if self.training:
             with torch.set_grad_enabled(torch.is_grad_enabled() and not self.stop_gradient):
                 x = _iterated(lambda at: self.apply_weight(weight, at), self.vector)
