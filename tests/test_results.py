@@ -85,6 +85,28 @@ def test_measured_tables_are_found_from_any_folder(tmp_path: Path, monkeypatch: 
     assert read_results("3.1") == here
 
 
+CIFAR = "folder:cifar10-jpeg/cifar-10-jpeg.zip"  # JPEG copies, relative to the data root
+SIX = ("vae", "wae", "rae-l2", "rae-gp", "rae-sn", "ae")
+
+
+def test_jpeg_copies_of_cifar_10_say_what_the_page_says() -> None:
+    """When a better run turns one of these over, the page must change."""
+    rows = read_results("3.1", CIFAR)
+    assert rows.keys() == set(SIX)
+    for name in SIX:
+        assert rows[name]["provenance"]["seeds"] == [0, 1, 2]
+        assert "features-cifar-10-jpeg" in rows[name]["extractor"]
+        assert rows[name]["trained_steps"] == [rows[name]["recipe"]["steps"]] * 3
+        pairs = zip(_values(CIFAR, name, "mixture"), _values(CIFAR, name, "normal"), strict=True)
+        assert all(mixture < normal for mixture, normal in pairs)
+    mixture, normal = ({name: _mean(CIFAR, name, quantity) for name in SIX} for quantity in ("mixture", "normal"))
+    assert max(mixture[name] for name in ("rae-l2", "rae-gp", "rae-sn")) < mixture["vae"]
+    assert sorted(normal, key=normal.__getitem__)[-2:] == ["vae", "wae"]
+    assert abs(mixture["wae"] - mixture["rae-sn"]) < 0.02 * mixture["rae-sn"]
+    interpolation = {name: _mean(CIFAR, name, "interpolation") for name in SIX}
+    assert interpolation["rae-l2"] < interpolation["vae"]
+
+
 def test_spread_is_the_sample_deviation() -> None:
     assert spread([1.0, 3.0]) == {"mean": 2.0, "std": pytest.approx(2**0.5), "values": [1.0, 3.0]}
     assert spread([4.0])["std"] == 0.0
