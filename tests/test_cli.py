@@ -246,6 +246,27 @@ def test_a_table_is_trained_measured_and_gone_on_with(tmp_path: Path, monkeypatc
     assert written["provenance"]["seeds"] == [0]
 
 
+def test_rows_that_differ_in_an_option_are_trained_by_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def here(command: list[str], **_: object) -> Done:
+        return teachlib(*command[3:], folder=tmp_path)
+
+    monkeypatch.setattr("teachlib.fill.subprocess", mock.Mock(run=here))
+    asked = ("table", "primer", "--train", "primer-diffusion-conditional,primer-diffusion", "--jobs", "1")
+    done = teachlib(*asked, "--scale", "ci", "--steps", "2", "--width", "8", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()[-2:]] == [
+        "primer-diffusion",
+        "primer-diffusion-conditional",
+    ]
+    for label, conditional in (("primer-diffusion", False), ("primer-diffusion-conditional", True)):
+        run = tmp_path / "runs" / f"digits-{label}-0" / "checkpoint.safetensors"
+        tensors, header = read_checkpoint(run)
+        assert header["recipe"]["conditional"] == conditional
+        assert any("label" in name for name in tensors) == conditional  # without it the network knows no classes
+        row = json.loads((tmp_path / "runs" / "results" / "primer" / f"{label}-digits.json").read_text())
+        assert row["conditional"] == conditional
+
+
 def test_a_table_names_the_recipe_that_failed(tmp_path: Path) -> None:
     (tmp_path / "all" / "digits-ae-0").mkdir(parents=True)
     (tmp_path / "all" / "digits-ae-0" / "checkpoint.safetensors").write_text("{")
