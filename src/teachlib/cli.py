@@ -112,14 +112,14 @@ def _train_of(words: Sequence[str]) -> Any:
     """The command ``train`` with the options of the chapter whose recipe is asked for."""
     plain, dataset = _asked(words)
     if not plain:
-        return _command(_with_options(train, {}), "train")
+        return _command(_with_options(train, {}, "the chapter's own"), "train")
     name = next((word for word in plain if word in registry.recipes()), plain[0])
     registry.refuse_unknown_recipe(name)
     if "--help" not in words and dataset is not None:
         catalogue.refuse_unknown(dataset, registry.data_sets())
-    options = registry.chapter_of_recipe(name).options
-    _refuse_foreign_options(name, words, {registry.flag(option) for option in options})
-    return _command(_with_options(train, options), "train")
+    chapter = registry.chapter_of_recipe(name)
+    _refuse_foreign_options(name, words, {registry.flag(option) for option in chapter.options})
+    return _command(_with_options(train, chapter.options, chapter.dataset), "train")
 
 
 def _refuse_foreign_options(recipe: str, words: Sequence[str], own: set[str]) -> None:
@@ -133,8 +133,8 @@ def _refuse_foreign_options(recipe: str, words: Sequence[str], own: set[str]) ->
         raise TeachlibError(f"{foreign[0]}: {recipe} has no such option ({has}){meant or '; leave it out'}")
 
 
-def _with_options(function: Callable[..., None], options: Any) -> Callable[..., None]:
-    """The function with a chapter's options among its parameters, handed on as ``own``."""
+def _with_options(function: Callable[..., None], options: Any, dataset: str) -> Callable[..., None]:
+    """The function with a chapter's options among its parameters, handed on as ``own``, and its default data set."""
 
     def called(**given: Any) -> None:
         own = {name: given.pop(name) for name in options}
@@ -142,6 +142,9 @@ def _with_options(function: Callable[..., None], options: Any) -> Callable[..., 
 
     signature = inspect.signature(function)
     usual = [parameter for name, parameter in signature.parameters.items() if name != "own"]
+    said = f"See 'teachlib data list', or folder:PATH; default: {dataset}."
+    named: Any = Annotated[str | None, typer.Option(help=said)]
+    usual = [parameter.replace(annotation=named) if parameter.name == "dataset" else parameter for parameter in usual]
     added = []
     for name, option in options.items():
         switch = [registry.flag(name)] if option.default is False else []
@@ -159,9 +162,7 @@ def _with_options(function: Callable[..., None], options: Any) -> Callable[..., 
 
 def train(
     recipe: Annotated[str, typer.Argument(help=f"What to train: {', '.join(registry.recipes())}.")],
-    dataset: Annotated[
-        str | None, typer.Option(help="See 'teachlib data list', or folder:PATH; default: the chapter's own.")
-    ] = None,
+    dataset: str | None = None,
     scale: Annotated[str | None, typer.Option(help="ci, laptop or paper.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of weights, data order and noise.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for checkpoint and log.")] = None,
