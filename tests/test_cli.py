@@ -119,7 +119,7 @@ def test_resuming_a_finished_run_changes_nothing(run: Path) -> None:
         (("evaluate", "run", "--average"), "this run kept no average of its weights"),
         (("evaluate", "run", "--extractor", "resnet"), "extractor 'resnet'; expected classifier, inception, untrained"),
         (("evaluate", "run", "--extractor", "inception"), "get pt_inception"),
-        (("evaluate", "run", "--extractor", "run"), "a checkpoint of another recipe, not of feature classifiers"),
+        (("evaluate", "run", "--extractor", "run"), "(chapter 'rae'), not of feature classifiers"),
         (("train", "ae", "--nodes", "2"), "nobody has started processes on the other machines"),
         (("train", "ae", "--conditional"), "--conditional: ae has no such option (its own options: --variant)"),
         (("evaluate", "half", "--record", "results"), "half: stopped at step 3 of 6; finish it with --resume"),
