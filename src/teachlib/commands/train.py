@@ -65,8 +65,8 @@ def run(
     chosen = chapter.recipe(recipe, pictures, scale=scale, width=width, steps=steps, **own)
     folder = out.expanduser() if out else Path("runs") / f"{data.short_name(pictures)}-{chapter.label(chosen)}-{seed}"
     _refuse_machine(devices, nodes, precision, tf32)
-    loggers = _loggers(logger, folder)
-    fabric = make_fabric(devices=devices, nodes=nodes, precision=precision, loggers=loggers, tf32=tf32)
+    places: dict[str, Any] = {"devices": devices, "nodes": nodes, "precision": precision, "tf32": tf32}
+    fabric = make_fabric(**places, loggers=_loggers(logger, folder))
     if "LT_CLI_USED" not in os.environ:  # under 'fabric run' the processes exist already
         fabric.launch()
     if fabric.is_global_zero:
@@ -75,8 +75,8 @@ def run(
         print(f"{recipe} on {pictures}, scale {chosen.scale}, {chosen.steps} steps · {machine(fabric.device)}")
     started = time.perf_counter()
     try:
-        compiler = "inductor" if compile else None
-        _, history = chapter.train(chosen, seed=seed, folder=folder, resume=resume, fabric=fabric, compiler=compiler)
+        kept: dict[str, Any] = {"seed": seed, "folder": folder, "resume": resume, "fabric": fabric}
+        _, history = chapter.train(chosen, **kept, compiler="inductor" if compile else None)
     except KeyboardInterrupt:  # before typer turns it into a silent exit
         raise TeachlibError(f"stopped; go on from the last checkpoint with --resume --out {folder}") from None
     if fabric.is_global_zero:

@@ -210,8 +210,7 @@ def bars(
     """
     names = _bar_names(table, log)
     figure, axes = _plot(xlabel, ylabel, title)
-    width = 0.84 / len(names)
-    crowded = len(names) * len(table) > 9
+    width, crowded = 0.84 / len(names), len(names) * len(table) > 9
     for index, name in enumerate(names):
         places = [group + (index - (len(names) - 1) / 2) * width for group in range(len(table))]
         heights = [row.get(name, math.nan) for row in table.values()]

@@ -96,12 +96,11 @@ def robustness(
     Raises:
         TeachlibError: no radius, or one below zero; no images; labels that are none of two classes or more.
     """
-    _refuse_no_task(scores, x, labels)
     spend, generator = budget or Budget(), torch.Generator().manual_seed(seed)
     radii = tuple(sorted(set(epsilons)))
-    if not radii:
-        raise TeachlibError("no radius; expected one epsilon or more")
-    found = Robustness(radii)
+    _refuse_no_task(scores, x, labels, radii)
+    measured = Robustness(radii)
+    climb = partial(adaptive, classifier, x, labels, steps=spend.steps, restarts=spend.restarts, draws=spend.draws)
     earlier: list[Tensor] = []
     names = ["fgsm", "mim", "pgd", "apgd", "square", "adaptive"] + (["transfer"] if surrogate else [])
     with tqdm(total=len(names) * len(radii), unit="attack", leave=False, disable=not progress) as bar:
@@ -113,28 +112,20 @@ def robustness(
                 ends[name] = _by_batch(attack, x, labels, spend.batch_size)
                 bar.update()
             bar.set_description(f"adaptive, ε = {epsilon:g}")
-            ends["adaptive"] = adaptive(
-                classifier,
-                x,
-                labels,
-                ball,
-                steps=spend.steps,
-                restarts=spend.restarts,
-                starts=[*ends.values(), *earlier],
-                draws=spend.draws,
-                generator=generator,
-                batch_size=spend.batch_size,
-            )
+            starts = [*ends.values(), *earlier]
+            ends["adaptive"] = climb(ball, starts=starts, generator=generator, batch_size=spend.batch_size)
             bar.update()
             earlier = [ends["adaptive"]]
             for name, end in ends.items():
                 decision = classifier.decide(end, generator)
-                found.outcomes.setdefault(name, []).append(outcome(decision, labels))
-                found.plain.setdefault(name, []).append(float((decision.labels != labels).double().mean()))
-    return found
+                measured.outcomes.setdefault(name, []).append(outcome(decision, labels))
+                measured.plain.setdefault(name, []).append(float((decision.labels != labels).double().mean()))
+    return measured
 
 
-def _refuse_no_task(scores: Map, x: Tensor, labels: Tensor) -> None:
+def _refuse_no_task(scores: Map, x: Tensor, labels: Tensor, radii: Sequence[float]) -> None:
+    if not radii:
+        raise TeachlibError("no radius; expected one epsilon or more")
     require_images(x, rounding=0)
     if not len(x):
         raise TeachlibError("no images; expected one or more, as every number is a share of them")

@@ -118,12 +118,7 @@ def recipe(
         TeachlibError: unknown recipe, data set, scale or variant; a width or number of steps below one; a model of
             which nothing was released, as ``released``.
     """
-    if name not in RECIPES:
-        raise unknown("recipe", name, RECIPES)
-    if variant not in ("thesis", "released"):
-        raise unknown("variant", variant, ("thesis", "released"))
-    if variant == "released" and name in ("gcvvae", "grae"):
-        raise TeachlibError(f"{name}: nothing of it was released; take variant='thesis'")
+    _refuse_no_recipe(name, variant)
     require_at_least(1, width=width, steps=steps)
     known, chosen = language(dataset), Scale.of(scale)
     equations = dataset == "expressions"
@@ -153,6 +148,15 @@ def recipe(
         plateau_patience=1 if equations and chosen is Scale.PAPER else 3,
         **sizes,
     )
+
+
+def _refuse_no_recipe(name: str, variant: str) -> None:
+    if name not in RECIPES:
+        raise unknown("recipe", name, RECIPES)
+    if variant not in ("thesis", "released"):
+        raise unknown("variant", variant, ("thesis", "released"))
+    if variant == "released" and name in ("gcvvae", "grae"):
+        raise TeachlibError(f"{name}: nothing of it was released; take variant='thesis'")
 
 
 def from_dict(values: dict[str, Any]) -> SequenceRecipe:
