@@ -214,8 +214,8 @@ def _of_jpeg_copies(measured: dict[str, Any]) -> str:
         (
             "These are not CIFAR-10's own pixels: at hand were JPEG copies of all 60,000 images, whose compression is "
             "in every number below, the floor included. The networks are narrow (width 8, the thesis: 128) and were "
-            "trained for 2,000 steps. Distances (FD-cifar-10-jpeg) are relative, in thousandths, as above. The features "
-            "are those of a classifier that learned on the same copies: it names "
+            "trained for 2,000 steps. Distances (FD-cifar-10-jpeg) are relative, in thousandths, as above. The "
+            "features are those of a classifier that learned on the same copies: it names "
             f"{100 * classifier['accuracy']['mean']:.1f} % of the test images rightly, and puts images blurred by half "
             f"a pixel at {1000 * classifier[blurred]['mean']:.1f}, shuffled pixels at "
             f"{1000 * classifier['pixels shuffled']['mean']:.0f}. " + HOW_TO_READ,
