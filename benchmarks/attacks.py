@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from typing import cast
 
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # foolbox imports GitPython, which looks for git at once
 
@@ -27,8 +28,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def problem() -> tuple[gmmvae.GMMVAE, Tensor, Tensor]:
     """The zoo's model of the glyphs and a thousand of its test images."""
-    model = gmmvae.from_zoo("gmm-vae", "glyphs")
-    assert isinstance(model, gmmvae.GMMVAE)
+    model = cast(gmmvae.GMMVAE, gmmvae.from_zoo("gmm-vae", "glyphs"))
     x, labels = gmmvae.load("glyphs", "test", limit=COUNT)[:]
     return model, x, labels
 
