@@ -29,6 +29,12 @@ def test_what_is_too_small(value: float) -> None:
     require_at_least(2, width=2, other=None)
 
 
+def test_a_message_is_one_line_whatever_it_quotes() -> None:
+    assert str(TeachlibError("a\n  b\r\nc\u2028d")) == "a b c d"
+    assert str(TeachlibError("two  blanks stay: 'a  b.png'")) == "two  blanks stay: 'a  b.png'"
+    assert str(TeachlibError("a name: x\n")) == "a name: x"
+
+
 def test_images_between_their_bounds() -> None:
     x = torch.rand(2, 1, 3, 3)
     for good in (x, x.half(), x.bfloat16(), x[:0], x.requires_grad_(), (x > 0.5).double()):

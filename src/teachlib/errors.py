@@ -10,7 +10,16 @@ if TYPE_CHECKING:
 
 
 class TeachlibError(Exception):
-    """A mistake that a user can mend; the command line prints its one line and no traceback."""
+    """A mistake that a user can mend; the command line prints its one line and no traceback.
+
+    Args:
+        message: what was wrong, what was expected, what to do. Line breaks, which a file's name or another library's
+            words may bring along, become spaces.
+    """
+
+    def __init__(self, message: str) -> None:
+        lines = message.splitlines()
+        super().__init__(message if lines == [message] else " ".join(line.strip() for line in lines))
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> TeachlibError:
