@@ -1,6 +1,8 @@
 """Attacks against mathematics: linear losses, balls and boxes, and the same attacks elsewhere."""
 
 import math
+from functools import partial
+from importlib import import_module
 
 import pytest
 import torch
@@ -20,6 +22,10 @@ from teachlib.gmmvae.attacks import (
     value_and_gradient,
 )
 from teachlib.gmmvae.attacks.ball import Norm
+
+# By name: the package has functions that are called like its modules.
+gradient_module = import_module("teachlib.gmmvae.attacks.gradient")
+square_module = import_module("teachlib.gmmvae.attacks.square")
 
 
 def images(count: int = 6, seed: int = 0, side: int = 8, channels: int = 1) -> Tensor:
@@ -191,3 +197,33 @@ def test_a_radius_below_zero(epsilon: float) -> None:
 def test_an_unknown_norm() -> None:
     with pytest.raises(TeachlibError, match="linf"):
         Ball(0.1, "inf")  # type: ignore[arg-type]
+
+
+def test_pixels_beyond_the_range_are_refused_by_every_attack() -> None:
+    x = images()
+    for attack in (fgsm, partial(pgd, steps=2), partial(mim, steps=2), partial(apgd, steps=2)):
+        for wrong in (x + 0.3, x - 0.3, 255 * x):
+            with pytest.raises(TeachlibError, match="images"):
+                attack(misclassified(net(), torch.zeros(len(x), dtype=torch.long)), wrong, Ball(0.1))
+
+
+def test_auto_pgd_looks_back_when_its_paper_says() -> None:
+    """At 22 %, 41 %, 57 %, 70 %, 80 %, 87 %, 93 % and 99 % of the steps (Croce and Hein, 2020, § 3.2)."""
+    x = images(2)
+    state = gradient_module._Climb(x, Ball(0.1), x, torch.zeros(2), torch.zeros_like(x), 100, 0.2)
+    passed = []
+    for step in range(1, 101):
+        before = state.checkpoint
+        state.adapt(step)
+        passed += [step] if state.checkpoint != before else []
+    assert passed == [22, 41, 57, 70, 80, 87, 93, 99]
+
+
+def test_a_move_of_square_in_l2_uses_the_whole_radius() -> None:
+    """What the moved window gives and what the radius leaves unused go into the other, over all channels together."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.full((5, 3, 12, 12), 0.5)
+    change = torch.randn(x.shape, generator=generator)
+    start = x + 0.7 * change / change.flatten(1).norm(dim=1)[:, None, None, None]
+    moved = square_module._moved(start, x, Ball(1.0, "l2"), 3, generator)
+    torch.testing.assert_close((moved - x).flatten(1).norm(dim=1), torch.ones(5))
