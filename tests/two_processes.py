@@ -47,7 +47,8 @@ def main(what: str, folder: Path) -> None:
     try:
         fit(objective, data, plan, folder=folder, resume=True, validation=held_out, fabric=fabric, progress=False)
     except TeachlibError as error:
-        print(f"{rank}: {error}", flush=True)
+        sys.stdout.write(f"{rank}: {error}\n")  # in one piece: print may let the other write before its line ends
+        sys.stdout.flush()
         fabric.barrier()  # who ends first takes the other with it
         sys.exit(1)
     own = {**objective.nets["net"].state_dict(), "drawn": objective.drawn}
