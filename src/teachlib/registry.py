@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from teachlib.errors import TeachlibError, unknown
@@ -89,11 +88,6 @@ def chapter(key: str) -> "Chapter[Any, Any, Any]":
     if key not in CHAPTERS:
         raise unknown("chapter", key, CHAPTERS)
     return import_module(f"{CHAPTERS[key].package}.chapter").CHAPTER
-
-
-def package(key: str) -> ModuleType:
-    """A chapter's package, with everything that it offers to readers."""
-    return import_module(CHAPTERS[key].package)
 
 
 def chapter_of_recipe(name: str) -> "Chapter[Any, Any, Any]":
