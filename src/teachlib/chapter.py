@@ -5,10 +5,11 @@ A chapter's package has a module ``chapter`` with one :class:`Chapter`, called `
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import torch
 from lightning_fabric import Fabric
@@ -135,80 +136,82 @@ class Shipped:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _name(recipe: Recipe) -> str:
-    return recipe.name
-
-
-def _plainly(label: str) -> tuple[str, dict[str, Any]]:
-    return label, {}
-
-
-def _no_page() -> str:
-    return ""
-
-
-def plain_schedule(recipe: Recipe, seed: int, log_every: int) -> Schedule:
-    """Steps, batches and plateaus of a recipe that asks for nothing else."""
-    return Schedule(
-        steps=recipe.steps,
-        batch_size=recipe.batch_size,
-        seed=seed,
-        log_every=log_every,
-        plateau_patience=recipe.plateau_patience,
-    )
-
-
-@dataclass(frozen=True)
-class Chapter(Generic[R, M, D]):
-    """A chapter, to everything that does not belong to one.
+class Chapter(ABC, Generic[R, M, D]):
+    """A chapter, to everything that does not belong to one; a chapter's own class says what is abstract here.
 
     Attributes:
         key: in the registry and in checkpoints.
         title: as messages name it, e.g. ``the RAE chapter``.
-        recipes: names of all recipes.
         table: folder below ``--record`` that measured rows go to.
         dataset: that recipes are trained on where none is named.
-        recipe: ``recipe(name, dataset, scale=…, width=…, steps=…, **options)`` → the recipe; refuses what it cannot do.
-        from_dict: the recipe that ``as_dict`` wrote.
-        load: recipe, split, limit → data to train on, of at most ``limit`` samples.
-        build: recipe, training data → the untrained model; ``None`` for the data where weights will be filled in.
-        parts: model → its networks, under the names that the objective trains them by.
-        objective: recipe, model, training data, seed → what :func:`teachlib.training.fit` trains.
-        measure: runs, samples at most, extractor → numbers. See ``teachlib evaluate``.
         extracts: whether ``measure`` takes an extractor.
-        schedule: recipe, seed, steps between lines of the log → how to train.
-        label: what runs and rows of a recipe are called after: by all that may stand in one table beside another.
-        named: label → the recipe's name and the options that lead back to it.
         options: name → option of ``recipe`` beyond those that every chapter has.
         zoo: what of the chapter ships with the package.
         tables: name → table.
-        page: the chapter's part of the page that sets the thesis's numbers beside measured ones, as Markdown.
         commands: name → function with Typer's annotations, added to the command line.
         data: name → data set that only this chapter reads.
     """
 
-    key: str
-    title: str
-    recipes: tuple[str, ...]
-    table: str
-    dataset: str
-    recipe: Callable[..., R]
-    from_dict: Callable[[dict[str, Any]], R]
-    load: Callable[[R, str, int | None], D]
-    build: Callable[[R, D | None], M]
-    parts: Callable[[M], dict[str, nn.Module]]
-    objective: Callable[[R, M, D, int], Objective]
-    measure: Callable[[Sequence[Run[M]], int, str | None], Measured]
-    extracts: bool = False
-    schedule: Callable[[R, int, int], Schedule] = field(default_factory=lambda: plain_schedule)
-    label: Callable[[R], str] = _name
-    named: Callable[[str], tuple[str, dict[str, Any]]] = _plainly
-    options: Mapping[str, Option] = field(default_factory=dict)
-    zoo: tuple[Shipped, ...] = ()
-    tables: Mapping[str, Table] = field(default_factory=dict)
-    page: Callable[[], str] = _no_page
-    commands: Mapping[str, Callable[..., None]] = field(default_factory=dict)
-    data: Mapping[str, "OwnData"] = field(default_factory=dict)
+    key: ClassVar[str]
+    title: ClassVar[str]
+    table: ClassVar[str]
+    dataset: ClassVar[str]
+    extracts: ClassVar[bool] = False
+    options: ClassVar[Mapping[str, Option]] = {}
+    zoo: ClassVar[tuple[Shipped, ...]] = ()
+    tables: ClassVar[Mapping[str, Table]] = {}
+    commands: ClassVar[Mapping[str, Callable[..., None]]] = {}
+    data: ClassVar[Mapping[str, "OwnData"]] = {}
+
+    @abstractmethod
+    def recipe(self, *args: Any, **kwargs: Any) -> R:
+        """``recipe(name, dataset, scale=…, width=…, steps=…, **options)``; refuses what it cannot do."""
+
+    @abstractmethod
+    def from_dict(self, values: dict[str, Any], /) -> R:
+        """The recipe that ``as_dict`` wrote."""
+
+    @abstractmethod
+    def load(self, recipe: R, split: str, limit: int | None) -> D:
+        """Data to train on, of at most ``limit`` samples."""
+
+    @abstractmethod
+    def build(self, recipe: R, training: D | None) -> M:
+        """The untrained model; there is no data where weights will be filled in."""
+
+    @abstractmethod
+    def parts(self, model: M) -> dict[str, nn.Module]:
+        """The model's networks, under the names that the objective trains them by."""
+
+    @abstractmethod
+    def objective(self, recipe: R, model: M, training: D, seed: int) -> Objective:
+        """What :func:`teachlib.training.fit` trains."""
+
+    @abstractmethod
+    def measure(self, runs: Sequence[Run[M]], samples: int, extractor: str | None) -> Measured:
+        """Numbers of the seeds of one recipe, from so many samples at most; see ``teachlib evaluate``."""
+
+    def schedule(self, recipe: R, seed: int, log_every: int) -> Schedule:
+        """How to train, with so many steps between lines of the log."""
+        return Schedule(
+            steps=recipe.steps,
+            batch_size=recipe.batch_size,
+            seed=seed,
+            log_every=log_every,
+            plateau_patience=recipe.plateau_patience,
+        )
+
+    def label(self, recipe: R) -> str:
+        """What runs and rows of a recipe are called after: by all that may stand in one table beside another."""
+        return recipe.name
+
+    def named(self, label: str) -> tuple[str, dict[str, Any]]:
+        """The recipe's name, and the options that lead back to its label."""
+        return label, {}
+
+    def page(self) -> str:
+        """The chapter's part of the page that sets the thesis's numbers beside measured ones, as Markdown."""
+        return ""
 
     def train(
         self,

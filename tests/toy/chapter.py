@@ -10,9 +10,10 @@ import typer
 from torch import Tensor, nn
 
 from teachlib import data
-from teachlib.chapter import Chapter, Measured, Option, Run, Shipped, plain_schedule
+from teachlib.chapter import Chapter, Measured, Option, Run, Shipped
 from teachlib.errors import require_at_least, unknown
 from teachlib.scale import Scale
+from teachlib.training import Schedule
 from toy.tables import TABLES, page
 
 
@@ -76,14 +77,6 @@ class Objective:
         return (self.nets["decoder"](self.nets["encoder"](noisy)) - x).square().mean()
 
 
-def _measure(runs: Sequence[Run[Linear]], samples: int, extractor: str | None) -> Measured:
-    test = data.load(runs[0].recipe["dataset"], "test").first(samples)
-    x = test[:][0]
-    with torch.no_grad():
-        rows = [{"error": (run.model(x) - x).square().mean().item()} for run in runs]
-    return Measured(rows, "squared error a pixel", len(x), {"data_sha256": {"test": test.sha256}})
-
-
 def toy_say(runs: Annotated[list[Path], typer.Argument()], word: Annotated[str, typer.Option()] = "hello") -> None:
     """Say a word to each run."""
     for run in runs:
@@ -91,23 +84,39 @@ def toy_say(runs: Annotated[list[Path], typer.Argument()], word: Annotated[str, 
         print(f"{word}, {model.recipe.name}")
 
 
-CHAPTER: Chapter[Recipe, Linear, data.ImageData] = Chapter(
-    key="toy",
-    title="the toy",
-    recipes=("toy-pca",),
-    table="toy",
-    dataset="digits",
-    recipe=recipe,
-    from_dict=lambda values: Recipe(**values),
-    load=lambda recipe, split, limit: data.load(recipe.dataset, split, limit=limit),
-    build=lambda recipe, training: Linear(recipe),
-    parts=lambda model: {"encoder": model.encoder, "decoder": model.decoder},
-    objective=lambda recipe, model, training, seed: Objective(model),
-    measure=_measure,
-    schedule=lambda *given: replace(plain_schedule(*given), ema_half_life=1.0, ema_ramp=0),
-    options={"noise_level": Option("Standard deviation of noise on training images.", 0.1)},
-    zoo=(Shipped("toy-pca", "digits", {"noise_level": 0.2}),),
-    tables=TABLES,
-    page=page,
-    commands={"toy-say": toy_say},
-)
+class Toy(Chapter[Recipe, Linear, data.ImageData]):
+    key, title = "toy", "the toy"
+    table, dataset = "toy", "digits"
+    options = {"noise_level": Option("Standard deviation of noise on training images.", 0.1)}
+    zoo = (Shipped("toy-pca", "digits", {"noise_level": 0.2}),)
+    tables, page = TABLES, staticmethod(page)
+    commands = {"toy-say": toy_say}
+    recipe = staticmethod(recipe)
+
+    def from_dict(self, values: dict[str, Any]) -> Recipe:
+        return Recipe(**values)
+
+    def load(self, recipe: Recipe, split: str, limit: int | None) -> data.ImageData:
+        return data.load(recipe.dataset, split, limit=limit)
+
+    def build(self, recipe: Recipe, training: data.ImageData | None) -> Linear:
+        return Linear(recipe)
+
+    def parts(self, model: Linear) -> dict[str, nn.Module]:
+        return {"encoder": model.encoder, "decoder": model.decoder}
+
+    def objective(self, recipe: Recipe, model: Linear, training: data.ImageData, seed: int) -> Objective:
+        return Objective(model)
+
+    def measure(self, runs: Sequence[Run[Linear]], samples: int, extractor: str | None) -> Measured:
+        test = data.load(runs[0].recipe["dataset"], "test").first(samples)
+        x = test[:][0]
+        with torch.no_grad():
+            rows = [{"error": (run.model(x) - x).square().mean().item()} for run in runs]
+        return Measured(rows, "squared error a pixel", len(x), {"data_sha256": {"test": test.sha256}})
+
+    def schedule(self, recipe: Recipe, seed: int, log_every: int) -> Schedule:
+        return replace(super().schedule(recipe, seed, log_every), ema_half_life=1.0, ema_ramp=0)
+
+
+CHAPTER = Toy()

@@ -1,7 +1,7 @@
 """Feature classifiers as what ``teachlib train features`` trains: extractors for data sets that have none yet."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from teachlib import data
-from teachlib.chapter import Chapter, Measured, Run, Shipped, plain_schedule
+from teachlib.chapter import Chapter, Measured, Run, Shipped
 from teachlib.errors import TeachlibError, require_at_least, require_labels, unknown
 from teachlib.metrics.classifier import FeatureClassifier, FeatureObjective, features_of
 from teachlib.metrics.sanity import sanity
@@ -116,28 +116,6 @@ def from_dict(values: dict[str, Any]) -> Recipe:
         raise TeachlibError(f"not a recipe of a feature classifier: {values}") from None
 
 
-def _load(recipe: Recipe, split: str, limit: int | None) -> data.ImageData:
-    return data.load(recipe.dataset, split, size=recipe.size, limit=limit)
-
-
-def _build(recipe: Recipe, training: data.ImageData | None) -> FeatureClassifier:
-    sizes = {"channels": recipe.channels, "size": recipe.size, "width": recipe.width}
-    return FeatureClassifier(recipe.classes, **sizes)
-
-
-def _parts(model: FeatureClassifier) -> dict[str, nn.Module]:
-    return {"classifier": model}
-
-
-def _objective(recipe: Recipe, model: FeatureClassifier, training: data.ImageData, seed: int) -> Objective:
-    return FeatureObjective(model, recipe.learning_rate)
-
-
-def _schedule(recipe: Recipe, seed: int, log_every: int) -> Schedule:
-    plain = plain_schedule(recipe, seed, log_every)
-    return Schedule(**{**vars(plain), "validate_every": 250})
-
-
 @torch.no_grad()
 @in_evaluation_mode
 def _accuracy(model: FeatureClassifier, test: data.ImageData) -> float:
@@ -149,42 +127,13 @@ def _accuracy(model: FeatureClassifier, test: data.ImageData) -> float:
     return right / len(test)
 
 
-def _measure(runs: Sequence[Run[FeatureClassifier]], samples: int, extractor: str | None) -> Measured:
-    """Accuracy on test images, and what distances by these features say of degraded validation images."""
-    chosen = from_dict(dict(runs[0].recipe))
-    splits = {split: _load(chosen, split, None) for split in ("train", "validation", "test")}
-    count = min(samples, len(splits["validation"]), len(splits["test"]))
-    (images, labels), (real, _) = splits["validation"][:count], splits["test"][:count]
-    rows = []
-    for run in runs:
-        distances = sanity(partial(features_of, run.model), images, labels, real)
-        rows.append({"accuracy": _accuracy(run.model, splits["test"]), **distances})
-    return Measured(
-        rows,
-        f"accuracy; FD-{data.short_name(chosen.dataset)}, relative, of degraded validation images",
-        count,
-        {
-            "data_sha256": {split: loaded.sha256 for split, loaded in splits.items()},
-        },
-    )
+class FeatureClassifiers(Chapter[Recipe, FeatureClassifier, data.ImageData]):
+    """Classifiers whose features measure other chapters' pictures."""
 
-
-CHAPTER = Chapter(
-    key="metrics",
-    title="feature classifiers",
-    recipes=("features",),
-    table="features",
-    dataset="glyphs",
-    recipe=recipe,
-    from_dict=from_dict,
-    load=_load,
-    build=_build,
-    parts=_parts,
-    objective=_objective,
-    measure=_measure,
-    schedule=_schedule,
-    zoo=tuple(Shipped("features", dataset) for dataset in ("glyphs", "digits", "mnist", "fashion-mnist")),
-    tables={
+    key, title = "metrics", "feature classifiers"
+    table, dataset = "features", "glyphs"
+    zoo = tuple(Shipped("features", dataset) for dataset in ("glyphs", "digits", "mnist", "fashion-mnist"))
+    tables = {
         "features": Table(
             title="Feature classifiers",
             folder="features",
@@ -192,5 +141,43 @@ CHAPTER = Chapter(
             columns=("accuracy", "floor", "blurred (sigma 0.5 pixels)", "noisy (0.1)", "pixels shuffled"),
             dataset="glyphs",
         )
-    },
-)
+    }
+    recipe, from_dict = staticmethod(recipe), staticmethod(from_dict)
+
+    def load(self, recipe: Recipe, split: str, limit: int | None) -> data.ImageData:
+        return data.load(recipe.dataset, split, size=recipe.size, limit=limit)
+
+    def build(self, recipe: Recipe, training: data.ImageData | None) -> FeatureClassifier:
+        sizes = {"channels": recipe.channels, "size": recipe.size, "width": recipe.width}
+        return FeatureClassifier(recipe.classes, **sizes)
+
+    def parts(self, model: FeatureClassifier) -> dict[str, nn.Module]:
+        return {"classifier": model}
+
+    def objective(self, recipe: Recipe, model: FeatureClassifier, training: data.ImageData, seed: int) -> Objective:
+        return FeatureObjective(model, recipe.learning_rate)
+
+    def schedule(self, recipe: Recipe, seed: int, log_every: int) -> Schedule:
+        return replace(super().schedule(recipe, seed, log_every), validate_every=250)
+
+    def measure(self, runs: Sequence[Run[FeatureClassifier]], samples: int, extractor: str | None) -> Measured:
+        """Accuracy on test images, and what distances by these features say of degraded validation images."""
+        chosen = from_dict(dict(runs[0].recipe))
+        splits = {split: self.load(chosen, split, None) for split in ("train", "validation", "test")}
+        count = min(samples, len(splits["validation"]), len(splits["test"]))
+        (images, labels), (real, _) = splits["validation"][:count], splits["test"][:count]
+        rows = []
+        for run in runs:
+            distances = sanity(partial(features_of, run.model), images, labels, real)
+            rows.append({"accuracy": _accuracy(run.model, splits["test"]), **distances})
+        return Measured(
+            rows,
+            f"accuracy; FD-{data.short_name(chosen.dataset)}, relative, of degraded validation images",
+            count,
+            {
+                "data_sha256": {split: loaded.sha256 for split, loaded in splits.items()},
+            },
+        )
+
+
+CHAPTER = FeatureClassifiers()

@@ -20,66 +20,54 @@ _SETS = 6  # whose features are taken a run: test and validation images, and fou
 _ON_MNIST = ("vae", "wae", "rae", "rae-l2", "rae-gp", "rae-sn", "ae")
 
 
-def _load(recipe: Recipe, split: str, limit: int | None) -> ImageData:
-    return load(recipe.dataset, split, limit=limit)
+class Autoencoders(Chapter[Recipe, Autoencoder, ImageData]):
+    """Autoencoders of images, variational and regularized."""
+
+    key, title = "rae", "the RAE chapter"
+    table, dataset = "3.1", "glyphs"
+    extracts = True
+    options = {"variant": Option("thesis, or released: as the authors' code has it.", "thesis")}
+    zoo = (*(Shipped(name, "glyphs") for name in RECIPES), *(Shipped(name, "mnist") for name in _ON_MNIST))
+    tables, page = TABLES, staticmethod(page)
+    recipe, from_dict = staticmethod(recipe), staticmethod(from_dict)
+
+    def load(self, recipe: Recipe, split: str, limit: int | None) -> ImageData:
+        return load(recipe.dataset, split, limit=limit)
+
+    def build(self, recipe: Recipe, training: ImageData | None) -> Autoencoder:
+        return Autoencoder(recipe)
+
+    def parts(self, model: Autoencoder) -> dict[str, nn.Module]:
+        return {"encoder": model.encoder, "decoder": model.decoder}
+
+    def objective(self, recipe: Recipe, model: Autoencoder, training: ImageData, seed: int) -> Objective:
+        return AutoencoderObjective(model)
+
+    def measure(self, runs: Sequence[Run[Autoencoder]], samples: int, extractor: str | None) -> Measured:
+        """Reconstructions, samples and interpolations."""
+        dataset = runs[0].model.recipe.dataset
+        chosen = find_extractor(extractor, dataset)
+        splits = {split: load(dataset, split) for split in ("train", "validation", "test")}
+        chosen.features(splits["test"][:2][0])  # where it takes no such images, before minutes of encoding
+        rows = []
+        with tqdm(total=_SETS * len(runs), unit="set", desc="features", leave=False) as bar:
+
+            def counted(images: Tensor) -> Tensor:
+                features = chosen.features(images)
+                bar.update()
+                return features
+
+            counting = replace(chosen, features=counted)
+            for run in runs:
+                measured = evaluate(
+                    run.model.to(best_device()), **splits, extractor=counting, seed=run.seed, count=samples
+                )
+                rows.append(measured.row())
+                listed = ", ".join(f"{name} {value:.4g}" for name, value in measured.distances.items())
+                bar.write(f"seed {run.seed}: {listed}")
+        hashes = {split: loaded.sha256 for split, loaded in splits.items()}
+        facts = {"extractor": chosen.name, "data_sha256": hashes}
+        return Measured(rows, chosen.says, min(samples, len(splits["test"])), facts)
 
 
-def _build(recipe: Recipe, training: ImageData | None) -> Autoencoder:
-    return Autoencoder(recipe)
-
-
-def _parts(model: Autoencoder) -> dict[str, nn.Module]:
-    return {"encoder": model.encoder, "decoder": model.decoder}
-
-
-def _objective(recipe: Recipe, model: Autoencoder, training: ImageData, seed: int) -> Objective:
-    return AutoencoderObjective(model)
-
-
-def _measure(runs: Sequence[Run[Autoencoder]], samples: int, extractor: str | None) -> Measured:
-    """Reconstructions, samples and interpolations."""
-    dataset = runs[0].model.recipe.dataset
-    chosen = find_extractor(extractor, dataset)
-    splits = {split: load(dataset, split) for split in ("train", "validation", "test")}
-    chosen.features(splits["test"][:2][0])  # where it takes no such images, before minutes of encoding
-    rows = []
-    with tqdm(total=_SETS * len(runs), unit="set", desc="features", leave=False) as bar:
-
-        def counted(images: Tensor) -> Tensor:
-            features = chosen.features(images)
-            bar.update()
-            return features
-
-        counting = replace(chosen, features=counted)
-        for run in runs:
-            measured = evaluate(run.model.to(best_device()), **splits, extractor=counting, seed=run.seed, count=samples)
-            rows.append(measured.row())
-            listed = ", ".join(f"{name} {value:.4g}" for name, value in measured.distances.items())
-            bar.write(f"seed {run.seed}: {listed}")
-    hashes = {split: loaded.sha256 for split, loaded in splits.items()}
-    facts = {"extractor": chosen.name, "data_sha256": hashes}
-    return Measured(rows, chosen.says, min(samples, len(splits["test"])), facts)
-
-
-CHAPTER: Chapter[Recipe, Autoencoder, ImageData] = Chapter(
-    key="rae",
-    title="the RAE chapter",
-    recipes=RECIPES,
-    table="3.1",
-    dataset="glyphs",
-    recipe=recipe,
-    from_dict=from_dict,
-    load=_load,
-    build=_build,
-    parts=_parts,
-    objective=_objective,
-    measure=_measure,
-    extracts=True,
-    options={"variant": Option("thesis, or released: as the authors' code has it.", "thesis")},
-    zoo=(
-        *(Shipped(name, "glyphs") for name in RECIPES),
-        *(Shipped(name, "mnist") for name in _ON_MNIST),
-    ),
-    tables=TABLES,
-    page=page,
-)
+CHAPTER = Autoencoders()
