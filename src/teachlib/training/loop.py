@@ -61,6 +61,7 @@ class _Trainer:
             name: [weight for group in optimizer.param_groups for weight in group["params"]]
             for name, optimizer in self.optimizers.items()
         }
+        self.collecting = {name: self._collecting(weights) for name, weights in self.parameters.items()}
         self.step = 0
         self.seconds = 0.0  # of training, over all resumed pieces
         self.best = math.inf
@@ -98,8 +99,9 @@ class _Trainer:
                 self.refuse_nonfinite({name: loss})
             if number == 0:
                 self.wrapped[name].zero_grad(set_to_none=True)
-            self.fabric.backward(loss / len(streams), inputs=self.parameters[name])
-            total = loss.detach() / len(streams) + (0 if total is None else total)
+            share = loss / len(streams) if len(streams) > 1 else loss
+            self.fabric.backward(share, inputs=self.collecting[name])
+            total = share.detach() if total is None else total + share.detach()
         assert total is not None
         average_gradients(self.parameters[name], self.fabric)
         if self.schedule.clip is not None:
@@ -107,6 +109,11 @@ class _Trainer:
             self.fabric.clip_gradients(net, self.wrapped[name], max_norm=self.schedule.clip, error_if_nonfinite=False)
         self.wrapped[name].step()
         return name, total
+
+    def _collecting(self, weights: list[Tensor]) -> list[Tensor] | None:
+        """What an update's gradients are for; ``None`` where there is nothing else, which costs autograd less."""
+        learnable = {weight for net in self.nets.values() for weight in net.parameters() if weight.requires_grad}
+        return None if learnable <= set(weights) else weights
 
     def refuse_nonfinite(self, losses: Mapping[str, Tensor]) -> dict[str, float]:
         """Losses as numbers, averaged over all processes, every one of which stops when one of them has gone wrong."""
