@@ -15,7 +15,7 @@ PATIENCE = 3.0  # seconds
 
 
 @contextmanager
-def alone(lock: Path, doing: str, *, patience: float = PATIENCE) -> Iterator[None]:
+def alone(lock: Path, doing: str, *, patience: float | None = None) -> Iterator[None]:
     """Keep out, within the block, everybody else who asks for the same lock.
 
     The lock ends with the process, however that dies; its file may stay, and stands in nobody's way. Where the file
@@ -24,7 +24,7 @@ def alone(lock: Path, doing: str, *, patience: float = PATIENCE) -> Iterator[Non
     Args:
         lock: file of the lock, in the folder that is guarded; removed at the end.
         doing: what the others are told, e.g. ``"trains here"``.
-        patience: seconds to wait for another process.
+        patience: seconds to wait for another process; by default, as long as a child of one that was killed may live.
 
     Raises:
         TeachlibError: another process still holds it.
@@ -32,7 +32,7 @@ def alone(lock: Path, doing: str, *, patience: float = PATIENCE) -> Iterator[Non
     descriptor = None
     with suppress(OSError):  # what the block writes says more about such a folder
         lock.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = _taken(lock, doing, time.monotonic() + patience)
+        descriptor = _taken(lock, doing, time.monotonic() + (PATIENCE if patience is None else patience))
     try:
         yield
     finally:

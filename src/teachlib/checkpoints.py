@@ -83,11 +83,15 @@ def write_checkpoint(path: str | Path, tensors: Mapping[str, Tensor], header: Ma
     Raises:
         TeachlibError: the file cannot be written.
     """
+    write_atomically(Path(path), checkpoint_bytes(tensors, header))
+
+
+def checkpoint_bytes(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> bytes:
+    """What :func:`write_checkpoint` writes."""
     # A clone each: safetensors refuses tensors that share memory.
     plain = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     whole = {"schema": SCHEMA, **header}
-    contents = save(plain, metadata={"teachlib": json.dumps({**whole, "digest": _digest(plain, whole)})})
-    write_atomically(Path(path), contents)
+    return save(plain, metadata={"teachlib": json.dumps({**whole, "digest": _digest(plain, whole)})})
 
 
 def _digest(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> str:
