@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from small_run import Denoiser, images
 
 import teachlib.alone
@@ -174,6 +175,33 @@ def _start_anew(name: str, folder: Path) -> None:
     """In a Python of its own: autograd does not survive a fork."""
     code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_killed as t, pathlib\n"
     os.execv(sys.executable, [sys.executable, "-c", f"{code}t.{name}(pathlib.Path({str(folder)!r}))"])
+
+
+def _train_and_stop(folder: Path) -> None:
+    from teachlib.training import loop
+
+    loop._write_log = lambda *_: os.kill(os.getpid(), signal.SIGSTOP)
+    fit(Denoiser(), images(), BRIEF, folder=folder, progress=False)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_of_two_trainings_the_second_is_refused_until_the_first_is_dead(tmp_path: Path) -> None:
+    first = multiprocessing.get_context("fork").Process(
+        target=_start_anew, args=(_train_and_stop.__name__, tmp_path / "one")
+    )
+    first.start()
+    assert first.pid is not None
+    assert os.WIFSTOPPED(os.waitpid(first.pid, os.WUNTRACED)[1])
+    with pytest.raises(TeachlibError, match=rf"one: process {first.pid} on .* trains here; wait until it ends"):
+        fit(Denoiser(), images(), BRIEF, folder=tmp_path / "one", resume=True, progress=False)
+    first.kill()
+    first.join()
+    for name in ("one", "other"):
+        fit(Denoiser(), images(), BRIEF, folder=tmp_path / name, resume=True, progress=False)
+    one, other = (read_checkpoint(tmp_path / name / "checkpoint.safetensors")[0] for name in ("one", "other"))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[key], other[key]) for key in one if not key.startswith("random."))
+    assert {file.name for file in (tmp_path / "one").iterdir()} == {"checkpoint.safetensors", "log.jsonl"}
 
 
 def _refused(doing: str) -> str:

@@ -9,7 +9,6 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -441,7 +440,7 @@ def _fetch(name: str, staging: Path, folder: Path) -> None:
     socket.setdefaulttimeout(PATIENCE)  # torchvision sets none: it would wait for a silent server for ever
     try:
         _download(name, str(staging))
-    except (HTTPException, OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # those who fetch raise whatever the server makes them meet
         if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
             raise
         cause = " ".join(str(error).split()) or type(error).__name__
