@@ -3,8 +3,8 @@
     .venv/bin/python tools/kill.py --what fit --times 100 --seed 0
 
 A program is started in one folder again and again until it ends by itself; then all that lies there is compared with
-what an undisturbed run left, but for the times that runs record. The moments of the kills are spread evenly over the
-time of an undisturbed run. Where a run that went on ends before its kill, the kill falls to the next folder.
+what an undisturbed run left, but for what differs from run to run anyway. The moments of the kills are spread evenly
+over the time of an undisturbed run. Where a run that went on ends before its kill, the kill falls to the next folder.
 """
 
 import argparse
@@ -26,8 +26,9 @@ from kill_kinds import KINDS, Kind, Server
 
 from teachlib.checkpoints import read_checkpoint
 
-TIMES = {"seconds", "training_seconds", "provenance"}  # differ from run to run
-UNLIKE = (".doctrees", ".buildinfo")  # Sphinx's own notes, with times and paths in them
+# What differs from run to run: times, and the states of NumPy's and Python's own generators, which nothing seeds.
+UNLIKE = {"seconds", "training_seconds", "provenance", "random"}
+PASSING = (".doctrees", ".buildinfo")  # Sphinx's own notes, with times and paths in them
 _fork = multiprocessing.get_context("fork")  # everything is imported already: a kill seldom falls into an import
 
 
@@ -37,7 +38,6 @@ def started(kind: Kind, folder: Path) -> BaseProcess:
     def run() -> None:
         for number, name in ((1, "out"), (2, "err")):
             os.dup2(os.open(folder.with_suffix(f".{name}"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-        random.seed(0)  # a fork draws a new one, and checkpoints hold its state
         kind.start(folder)
 
     process = _fork.Process(target=run)
@@ -46,22 +46,22 @@ def started(kind: Kind, folder: Path) -> BaseProcess:
 
 
 def contents(folder: Path) -> dict[str, object]:
-    """Name → what a file holds, but for times."""
-    files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not set(UNLIKE) & set(file.parts)]
-    return {str(file.relative_to(folder)): _timeless(file) for file in files}
+    """Name → what a file holds that every run has alike."""
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not set(PASSING) & set(file.parts)]
+    return {str(file.relative_to(folder)): _comparable(file) for file in files}
 
 
-def _timeless(file: Path) -> object:
+def _comparable(file: Path) -> object:
     if file.suffix == ".safetensors":
         tensors, header = read_checkpoint(file)
-        return _without_times(header), {name: value.numpy().tobytes() for name, value in tensors.items()}
+        return _alike(header), {name: value.numpy().tobytes() for name, value in tensors.items()}
     if file.suffix == ".jsonl":
-        return [_without_times(json.loads(line)) for line in file.read_text().splitlines()]
-    return _without_times(json.loads(file.read_text())) if file.suffix == ".json" else file.read_bytes()
+        return [_alike(json.loads(line)) for line in file.read_text().splitlines()]
+    return _alike(json.loads(file.read_text())) if file.suffix == ".json" else file.read_bytes()
 
 
-def _without_times(value: Any) -> Any:
-    return {key: value[key] for key in value if key not in TIMES} if isinstance(value, dict) else value
+def _alike(value: Any) -> Any:
+    return {key: value[key] for key in value if key not in UNLIKE} if isinstance(value, dict) else value
 
 
 def differences(whole: dict[str, object], pieces: dict[str, object]) -> Iterator[str]:
