@@ -231,10 +231,10 @@ def test_a_checkpoint_of_something_else_is_refused(run: Path) -> None:
 
 
 def test_a_table_is_trained_measured_and_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def here(command: list[str], **_: object) -> Done:
+    def here(*command: str, **_: object) -> Done:
         return teachlib(*command[3:], folder=tmp_path)
 
-    monkeypatch.setattr("teachlib.fill.subprocess", mock.Mock(run=here))  # the next test starts processes
+    monkeypatch.setattr("teachlib.fill.attached", mock.Mock(run=here))  # the next test starts processes
     again = ("table", "3.1", "--dataset", "digits", "--train", "ae", "--out", "all", *QUICK)
     for _ in range(2):
         done = teachlib(*again, folder=tmp_path)
@@ -247,10 +247,10 @@ def test_a_table_is_trained_measured_and_gone_on_with(tmp_path: Path, monkeypatc
 
 
 def test_rows_that_differ_in_an_option_are_trained_by_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def here(command: list[str], **_: object) -> Done:
+    def here(*command: str, **_: object) -> Done:
         return teachlib(*command[3:], folder=tmp_path)
 
-    monkeypatch.setattr("teachlib.fill.subprocess", mock.Mock(run=here))
+    monkeypatch.setattr("teachlib.fill.attached", mock.Mock(run=here))
     asked = ("table", "primer", "--train", "primer-diffusion-conditional,primer-diffusion", "--jobs", "1")
     done = teachlib(*asked, "--scale", "ci", "--steps", "2", "--width", "8", folder=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -1,5 +1,8 @@
 """Every recipe of every chapter: each weight learns, and an interrupted run ends like an unbroken one."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -18,8 +21,13 @@ def _pull(step: int, nets: object) -> dict[str, float]:
 
 
 @pytest.mark.parametrize(("key", "name"), RECIPES)
-def test_every_weight_learns_and_an_interrupted_run_ends_like_an_unbroken_one(key: str, name: str, tmp_path) -> None:
+def test_every_weight_learns_and_an_interrupted_run_ends_like_an_unbroken_one(
+    key: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     chapter = registry.chapter(key)
+    usual = chapter.schedule
+    # A checkpoint after a step, which holds the optimizers' moments.
+    monkeypatch.setattr(chapter, "schedule", lambda *asked: replace(usual(*asked), checkpoint_every=1))
     recipe = chapter.recipe(name, chapter.dataset, scale="ci", steps=4, **_narrow(chapter, name))
     limit = None if name == "gmm-vae-semi" else 300  # it looks for a hundred labels a class
     options = {"seed": 3, "limit": limit, "progress": False}

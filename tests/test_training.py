@@ -18,6 +18,7 @@ import torch
 from small_run import Denoiser, images
 from torch import nn
 
+from teachlib.alone import alone
 from teachlib.checkpoints import part, read_checkpoint, write_checkpoint
 from teachlib.errors import TeachlibError
 from teachlib.training import Schedule, batches, fit, make_fabric
@@ -106,6 +107,15 @@ def test_a_loss_that_is_no_number_on_one_process_stops_both_and_both_go_on(tmp_p
         whole, pieced = (read_checkpoint(tmp_path / run / f"{file}.safetensors")[0] for run in ("whole", "pieces"))
         assert whole.keys() == pieced.keys()
         assert all(torch.equal(whole[name], pieced[name]) for name in whole), file
+
+
+def test_where_another_trains_both_processes_are_refused(tmp_path: Path) -> None:
+    with alone(tmp_path / ".lock", "trains here"):
+        done = _two("plain", tmp_path)
+    assert done.returncode == 1
+    said = sorted(line for line in done.stdout.splitlines() if line)
+    assert [line[:2] for line in said] == ["0:", "1:"]
+    assert all(f"process {os.getpid()} on " in line and line.endswith("choose another folder") for line in said)
 
 
 def test_a_batch_that_processes_cannot_share_is_refused(tmp_path: Path) -> None:

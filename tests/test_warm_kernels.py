@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -105,3 +106,13 @@ def test_whoever_is_told_of_the_server_finds_it_listening() -> None:
         address = next(word for word in spec["argv"] if word.endswith("/socket"))
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asking:
             asking.connect(address)  # while the server has not even started Python
+
+
+def test_a_killed_build_leaves_no_folder(tmp_path: Path) -> None:
+    code = "import os, warm_kernels\nwith warm_kernels.warm_kernels(dict(os.environ)): os.kill(os.getpid(), 9)"
+    place = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": f"{TOOLS}:{os.environ.get('PYTHONPATH', '')}"}
+    assert subprocess.run([sys.executable, "-c", code], env=place, check=False).returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 120
+    while list(tmp_path.glob("kernels-*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -20,6 +19,10 @@ import check_html
 from notebooks import digest, executed
 from pages import PageError
 from staging import BookError, notebooks, stage, static_sources, toc_pages
+
+from teachlib import attached
+from teachlib.alone import alone
+from teachlib.errors import TeachlibError
 
 ROOT = Path(__file__).resolve().parent.parent
 SCALES = ("ci", "laptop", "paper")
@@ -95,11 +98,12 @@ def forget_unfinished(book: Book) -> None:
     Sphinx keeps what it has parsed. A page that gave a warning last time is not read again, and the next build would
     pass in silence.
     """
-    if read_stamp(book).get("structure") != structure_digest():
+    kept = read_stamp(book).get("structure") == structure_digest()
+    book.stamp.unlink(missing_ok=True)  # first: killed in the midst of what follows, this is no book
+    if not kept:
         shutil.rmtree(book.html, ignore_errors=True)
         shutil.rmtree(book.build / ".doctrees", ignore_errors=True)
     shutil.rmtree(book.build / "failed", ignore_errors=True)
-    book.stamp.unlink(missing_ok=True)
 
 
 def render(book: Book) -> None:
@@ -108,9 +112,10 @@ def render(book: Book) -> None:
     Raises:
         BookError: it failed; the message holds the warnings.
     """
-    command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(book.src)]
-    command += ["--path-output", str(book.folder), "-W", "-n", "--keep-going", "-q"]
-    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    options = ("--path-output", str(book.folder), "-W", "-n", "--keep-going", "-q")
+    process = attached.run(
+        "-m", "teachlib.attached", "jupyter_book.cli.main:main", "build", str(book.src), *options, folder=ROOT
+    )
     if process.returncode == 0:
         return
     output = COLOUR.sub("", process.stdout + process.stderr).replace(f"{book.src}{os.sep}", "")
@@ -125,7 +130,6 @@ def build(book: Book, scale: str, at_once: int | None = None) -> str:
         BookError: a notebook, the rendering or a check failed.
     """
     start = time.monotonic()
-    book.build.mkdir(parents=True, exist_ok=True)
     forget_unfinished(book)
     before = sources_digest()
     names = {path.relative_to(ROOT).as_posix(): path for path in notebooks(ROOT)}
@@ -160,7 +164,10 @@ def main() -> None:
     book = Book(options.output.resolve())
     print(f"building the book at scale {options.scale}", flush=True)
     try:
-        line = build(book, options.scale, options.jobs)
+        with alone(book.build / ".lock", "builds the book here"):
+            line = build(book, options.scale, options.jobs)
+    except TeachlibError as error:
+        sys.exit(f"book: {error}")
     except (BookError, PageError) as error:
         sys.exit(f"\n{error}")
     except KeyboardInterrupt:

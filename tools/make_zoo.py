@@ -12,6 +12,7 @@ from typing import Any
 
 import teachlib
 from teachlib import data, registry, zoo
+from teachlib.alone import alone
 from teachlib.chapter import Chapter, Run, Shipped
 from teachlib.errors import TeachlibError
 from teachlib.results import provenance, read_results
@@ -59,10 +60,11 @@ def main() -> None:
     parser.add_argument("--zoo", type=Path, default=zoo.folder(), help="folder of models and cards")
     options = parser.parse_args()
     try:
-        for key in [options.only] if options.only else registry.CHAPTERS:
-            chapter = registry.chapter(key)
-            for shipped in chapter.zoo:
-                print(add(chapter, shipped, options.runs, options.zoo))
+        with alone(options.zoo / ".lock", "adds to this zoo"):
+            for key in [options.only] if options.only else registry.CHAPTERS:
+                chapter = registry.chapter(key)
+                for shipped in chapter.zoo:
+                    print(add(chapter, shipped, options.runs, options.zoo))
     except TeachlibError as error:
         sys.exit(f"make_zoo: {error}")
 

@@ -8,7 +8,6 @@ any time, and a damaged entry counts as absent.
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -22,6 +21,8 @@ from typing import Any
 import nbformat
 from staging import BookError
 from warm_kernels import warm_kernels
+
+from teachlib import attached
 
 # A notebook at laptop scale may take 6 GiB; most take far less.
 GIBIBYTES_PER_NOTEBOOK = 4
@@ -102,7 +103,7 @@ def read_cache(path: Path) -> bytes | None:
 def write_cache(path: Path, content: bytes) -> None:
     """Put a finished notebook into the cache in one step, so that an interrupted build leaves no half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".partial")
+    temporary = path.with_suffix(".partial")  # one build at a time: book.py sees to it
     temporary.write_bytes(content)
     temporary.replace(path)
 
@@ -204,12 +205,7 @@ def kernel_environment(scale: str, inherited: Mapping[str, str] = os.environ) ->
 def run(job: Job, environment: Mapping[str, str]) -> Outcome:
     """Run one notebook in a process of its own, with this environment."""
     start = time.monotonic()
-    process = subprocess.run(
-        [sys.executable, str(Path(__file__).resolve()), json.dumps(asdict(job))],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    process = attached.run(str(Path(__file__).resolve()), json.dumps(asdict(job)), environment=environment)
     seconds = time.monotonic() - start
     try:
         failure = json.loads(process.stdout.splitlines()[-1])["failure"]
@@ -303,6 +299,7 @@ def executed(
 
 def main() -> None:
     """Run the one job given as JSON and print the outcome as JSON."""
+    attached.end_with_parent()  # else it would go on and write where the next build writes
     job = Job(**json.loads(sys.argv[1]))
     result: dict[str, Any] = {"failure": execute(job)}
     print(json.dumps(result))

@@ -3,7 +3,7 @@
 Before it computes anything, a notebook spends some eight seconds of a core on starting Python and importing. With a
 dozen notebooks and more, that is a good part of a build. Here one server imports once, and each kernel is a fork of it.
 
-    python tools/warm_kernels.py serve NUMBER            the server; it ends when its standard input does
+    python tools/warm_kernels.py serve NUMBER FOLDER     the server; it ends when its standard input does
     python tools/warm_kernels.py kernel ADDRESS …        what Jupyter starts in ipykernel's place: it asks for a fork
 
 Only on Linux, where a process may be forked after such imports; elsewhere kernels start as Jupyter starts them.
@@ -14,6 +14,7 @@ import importlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -59,7 +60,7 @@ def warm_kernels(environment: Mapping[str, str], python: str = sys.executable) -
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
             listener.bind(address)
             listener.listen(WAITING)
-            server = [*command, "serve", str(listener.fileno())]
+            server = [*command, "serve", str(listener.fileno()), folder]
             process = subprocess.Popen(server, env=environment, stdin=subprocess.PIPE, pass_fds=[listener.fileno()])
         with process:
             yield {**environment, "JUPYTER_PATH": folder}
@@ -68,11 +69,12 @@ def warm_kernels(environment: Mapping[str, str], python: str = sys.executable) -
 # ------------------------------------------------------------------------------------------------------ the server
 
 
-def serve(number: str) -> None:
+def serve(number: str, folder: str) -> None:
     """Import, then fork a kernel for everyone who asks, until standard input ends.
 
     Args:
         number: of the open file that is a listening socket; who asks while we import waits there.
+        folder: of what Jupyter reads; removed at the end, which comes also when who made it was killed.
     """
     listener = socket.socket(fileno=int(number))
     registry = importlib.import_module("teachlib.registry")
@@ -87,6 +89,7 @@ def serve(number: str) -> None:
             listener.close()
             become_kernel(connection)
         connection.close()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def become_kernel(connection: socket.socket) -> None:

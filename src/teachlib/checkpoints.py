@@ -4,11 +4,13 @@ A pickle can run code when it is opened, so none is ever opened here. Writing go
 same folder, ``fsync`` and a rename: whenever the process dies, the file is the old one or the new one, never half.
 """
 
+import glob
 import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from teachlib.alone import locked
 from teachlib.errors import TeachlibError
 
 SCHEMA = 1
 _SUFFIX = ".safetensors"
+_PARTIAL = ".partial"
 
 
 def write_atomically(path: Path, contents: bytes) -> None:
@@ -29,23 +33,43 @@ def write_atomically(path: Path, contents: bytes) -> None:
     Raises:
         TeachlibError: the disk is full, or the folder cannot be written; an earlier file of this name is untouched.
     """
-    temporary: str | None = None
+    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.fchmod(descriptor, 0o644)  # mkstemp's files are for their owner alone
+        _remove_leftovers(path)
+        descriptor, temporary = _temporary(path)
         with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o644)  # mkstemp's files are for their owner alone
             file.write(contents)
             file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+            os.fsync(descriptor)
+            os.replace(temporary, path)
     except OSError as error:
         if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
         raise TeachlibError(
             f"{path}: cannot write ({error.strerror}); free some space or choose another folder; "
             "what was there before is intact"
         ) from None
+
+
+def _temporary(path: Path) -> tuple[int, Path]:
+    """A file to be renamed to ``path``, open and locked, so that nobody takes it for what a killed process left."""
+    while True:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PARTIAL)
+        with suppress(OSError):  # without locks, nobody removes leftovers either
+            locked(descriptor, wait=True)
+        if Path(name).exists():  # else somebody removed it before it was locked
+            return descriptor, Path(name)
+        os.close(descriptor)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what processes left that were killed while they wrote this file: what nobody locks."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*{_PARTIAL}"):
+        with suppress(OSError), left.open("r+b") as file:
+            if locked(file.fileno()):
+                left.unlink()
 
 
 def write_checkpoint(path: str | Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
@@ -59,11 +83,15 @@ def write_checkpoint(path: str | Path, tensors: Mapping[str, Tensor], header: Ma
     Raises:
         TeachlibError: the file cannot be written.
     """
+    write_atomically(Path(path), checkpoint_bytes(tensors, header))
+
+
+def checkpoint_bytes(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> bytes:
+    """What :func:`write_checkpoint` writes."""
     # A clone each: safetensors refuses tensors that share memory.
     plain = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     whole = {"schema": SCHEMA, **header}
-    contents = save(plain, metadata={"teachlib": json.dumps({**whole, "digest": _digest(plain, whole)})})
-    write_atomically(Path(path), contents)
+    return save(plain, metadata={"teachlib": json.dumps({**whole, "digest": _digest(plain, whole)})})
 
 
 def _digest(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> str:

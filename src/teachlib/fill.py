@@ -1,14 +1,14 @@
 """Fill rows of a table from nothing: train every recipe and seed, a process each, then measure."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tqdm import tqdm
 
+from teachlib import attached
+from teachlib.alone import alone
 from teachlib.data import short_name
 from teachlib.errors import TeachlibError
 
@@ -39,11 +39,13 @@ def fill(
         The folder of the results.
 
     Raises:
-        TeachlibError: a command failed; the others were finished first, and nothing of them is lost.
+        TeachlibError: a command failed; the others were finished first, and nothing of them is lost. Or another
+            process fills a table in the folder.
     """
     failures: list[str] = []
     short = short_name(dataset)
     with (
+        alone(folder / ".lock", "fills a table here"),
         tqdm(total=len(rows) * (len(seeds) + 1), unit="run", desc=f"{short}, {jobs} at a time") as bar,
         ThreadPoolExecutor(jobs) as pool,
     ):
@@ -70,8 +72,7 @@ def fill(
 
 def _teachlib(*arguments: str, jobs: int) -> None:
     environment = {**os.environ, **({"OMP_NUM_THREADS": "1"} if jobs > 1 else {})}
-    command = [sys.executable, "-m", "teachlib.cli", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    done = attached.run("-m", "teachlib.attached", "teachlib.cli:main", *arguments, environment=environment)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"ended with {done.returncode}"]
         raise TeachlibError(lines[-1].removeprefix("teachlib: "))

@@ -1,10 +1,11 @@
 """Data by name: ``load("glyphs", "train")``. Nothing downloads unless asked."""
 
+import errno
 import hashlib
 import json
 import os
-import tempfile
-import urllib.error
+import shutil
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -19,6 +20,7 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from teachlib.alone import alone
 from teachlib.catalogue import CATALOGUE, Entry, is_folder, refuse_unknown
 from teachlib.checkpoints import read_checkpoint, write_checkpoint
 from teachlib.data import cache, celeba, cifar, coil, folder, idx, svhn
@@ -237,6 +239,9 @@ def _through_cache(dataset: Entry, split: str, files: list[Path], read: Callable
     return ImageData(dataset.name, split, images, tensors.pop("labels"), tensors)
 
 
+PATIENCE = 60.0  # seconds without a byte before a download is given up
+_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+
 Parts = tuple[Tensor, Tensor, dict[str, Tensor]]
 
 
@@ -394,7 +399,8 @@ def get(name: str, *, root: str | Path | None = None) -> Path:
         The folder that holds the files. Sound files that are already there are left alone, others replaced.
 
     Raises:
-        TeachlibError: unknown name; no network; the download is not what it should be; the folder is not writable.
+        TeachlibError: unknown name; no network; the download is not what it should be; the folder is not writable;
+            another process fetches the same set.
     """
     dataset, target = entry(name), data_root(root)
     if dataset.folder is None:
@@ -402,24 +408,47 @@ def get(name: str, *, root: str | Path | None = None) -> Path:
     folder = target / dataset.folder
     if _sound(name, target):
         return folder
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target) as staging:
-            _download(name, staging)
+    staging = target / f".{name}.partial"
+    with alone(target / f".{name}.lock", f"fetches {name}"):
+        try:
+            shutil.rmtree(staging, ignore_errors=True)  # of a process that was killed
+            staging.mkdir(parents=True)
+            _fetch(name, staging, folder)
             check(name, root=staging)
             folder.mkdir(parents=True, exist_ok=True)
             for file in dataset.hashes:
-                fetched = find(Path(staging) / dataset.folder, file)
+                fetched = find(staging / dataset.folder, file)
                 assert fetched is not None  # check() has just read it
                 fetched.replace(folder / fetched.name)
-    except (urllib.error.URLError, ConnectionError, TimeoutError, RuntimeError) as error:
-        cause = " ".join(str(error).split())
+        except OSError as error:
+            raise TeachlibError(
+                f"{target}: cannot write ({error.strerror}); choose a folder by TEACHLIB_DATA"
+            ) from None
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    return folder
+
+
+def _fetch(name: str, staging: Path, folder: Path) -> None:
+    """Download into ``staging``.
+
+    Raises:
+        TeachlibError: the server, or the way to it, fails.
+        OSError: the disk does.
+    """
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)  # torchvision sets none: it would wait for a silent server for ever
+    try:
+        _download(name, str(staging))
+    except Exception as error:  # those who fetch raise whatever the server makes them meet
+        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+            raise
+        cause = " ".join(str(error).split()) or type(error).__name__
         raise TeachlibError(
             f"{name}: download failed ({cause}); check the network, or copy files to {folder}"
         ) from None
-    except OSError as error:
-        raise TeachlibError(f"{target}: cannot write ({error.strerror}); choose a folder by TEACHLIB_DATA") from None
-    return folder
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def _download(name: str, folder: str) -> None:

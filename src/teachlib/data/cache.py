@@ -2,6 +2,7 @@
 
 import atexit
 import json
+import math
 import os
 import shutil
 import sys
@@ -15,10 +16,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 
+from teachlib.alone import alone
 from teachlib.checkpoints import write_atomically
 from teachlib.errors import TeachlibError
 
@@ -77,7 +78,7 @@ def entry_folder(key: str, make: Callable[[Path], dict[str, Any]]) -> Path:
     root = _writable_root(os.environ.get("TEACHLIB_CACHE"))
     folder, partial = root / key, root / f"{key}.partial"
     try:
-        with FileLock(root / f"{key}.lock"):
+        with alone(root / f"{key}.lock", "reads the same data", patience=math.inf):
             if not (folder / _FACTS).is_file():
                 shutil.rmtree(partial, ignore_errors=True)  # of a process that died
                 partial.mkdir()

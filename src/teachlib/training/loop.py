@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +18,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from tqdm import tqdm
 
 from teachlib import memory
+from teachlib.alone import alone
 from teachlib.checkpoints import part, read_checkpoint, write_atomically, write_checkpoint
 from teachlib.errors import TeachlibError
 from teachlib.training import states
@@ -211,10 +213,8 @@ class _Trainer:
     def _write(self, path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
         write_checkpoint(path, tensors, header)
         self.last_saved = path
-        if path.name != BEST:  # the whole log, rewritten beside each checkpoint, so that both tell of the same steps
-            lines = [*header["history"], {"step": header["step"], "seconds": round(header["seconds"], 1)}]
-            text = "".join(json.dumps(line) + "\n" for line in lines)
-            write_atomically(path.with_name("log.jsonl"), text.encode())
+        if path.name != BEST:
+            _write_log(path.with_name("log.jsonl"), header)
 
     def finish_writing(self) -> None:
         """Wait for the checkpoint that is being written.
@@ -246,6 +246,16 @@ class _Trainer:
         self.step, self.seconds = header["step"], header["seconds"]
         self.best = math.inf if header.get("best") is None else header["best"]
         self.history, self.last_saved = History(header["history"]), path
+        if self.fabric.is_global_zero:
+            _write_log(path.with_name("log.jsonl"), header)  # which a run killed just before it did not come to
+
+
+def _write_log(file: Path, header: Mapping[str, Any]) -> None:
+    """The whole log, rewritten beside each checkpoint, so that both tell of the same steps."""
+    lines = [*header["history"], {"step": header["step"], "seconds": round(header["seconds"], 1)}]
+    text = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    if not file.is_file() or file.read_bytes() != text:  # a finished run may lie where nothing can be written
+        write_atomically(file, text)
 
 
 def fit(
@@ -290,10 +300,7 @@ def fit(
     try:
         with memory.kept(), quiet():
             trainer = _Trainer(objective, schedule, fabric, settings or {}, compiler, watch)
-            try:
-                return _run(trainer, data, validation, folder, resume, progress)
-            finally:
-                trainer.writer.shutdown()
+            return _run(trainer, data, validation, folder, resume, progress)
     finally:
         objective.nets.update(unwrapped)
         for net in unwrapped.values():
@@ -310,19 +317,35 @@ def _run(
 ) -> History:
     path = Path(folder) / "checkpoint.safetensors" if folder is not None else None
     next(batches(len(data), trainer.schedule.batch_size, 0))  # too few samples are refused before anything is written
-    if path is not None:
-        _open_run(trainer, path, resume)
-    loop = _loop(trainer, data, validation, path)
-    hidden = not progress or not trainer.fabric.is_global_zero
-    with tqdm(
-        loop, total=trainer.schedule.steps, initial=trainer.step, disable=hidden, unit="step", leave=False
-    ) as bar:
-        for losses in bar:
-            if losses:
-                bar.set_postfix({name: f"{value:.4g}" for name, value in losses.items()})
-    trainer.finish_writing()
-    trainer.fabric.barrier()  # nobody looks for a checkpoint that the first process is still writing
+    with _alone_in(path, trainer.fabric), trainer.writer:  # what is being written ends before others may come in
+        if path is not None:
+            _open_run(trainer, path, resume)
+        loop = _loop(trainer, data, validation, path)
+        hidden = not progress or not trainer.fabric.is_global_zero
+        with tqdm(
+            loop, total=trainer.schedule.steps, initial=trainer.step, disable=hidden, unit="step", leave=False
+        ) as bar:
+            for losses in bar:
+                if losses:
+                    bar.set_postfix({name: f"{value:.4g}" for name, value in losses.items()})
+        trainer.finish_writing()
+        trainer.fabric.barrier()  # nobody looks for a checkpoint that the first process is still writing
     return trainer.history
+
+
+@contextmanager
+def _alone_in(path: Path | None, fabric: Fabric) -> Iterator[None]:
+    """No other training in the folder of a checkpoint. The first process asks for all; refused, all of them stop."""
+    with ExitStack() as held:
+        refusal = ""
+        if path is not None and fabric.is_global_zero:
+            try:
+                held.enter_context(alone(path.with_name(".lock"), "trains here"))
+            except TeachlibError as error:
+                refusal = str(error)
+        if refusal := fabric.broadcast(refusal):
+            raise TeachlibError(refusal)
+        yield
 
 
 def _open_run(trainer: _Trainer, path: Path, resume: bool) -> None:

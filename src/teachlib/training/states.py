@@ -96,11 +96,23 @@ def restore_optimizers(
 ) -> None:
     """Take up what :func:`optimizer_state` gave."""
     for name, optimizer in optimizers.items():
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         slots: dict[int, dict[str, Tensor]] = {}
         for key, value in part(tensors, f"optimizer.{name}").items():
             index, slot = key.split(".", 1)
-            slots.setdefault(int(index), {})[slot] = value
+            slots.setdefault(int(index), {})[slot] = _laid_out_as(weights[int(index)], value)
         optimizer.load_state_dict({"state": slots, "param_groups": groups[name]})
+
+
+def _laid_out_as(weight: Tensor, moment: Tensor) -> Tensor:
+    """The moment of a weight, in the same order in memory.
+
+    Checkpoints hold rows and columns, weights may be channels-last, and a fused optimizer pairs what lies at the same
+    place in memory: it would give every weight another one's moments.
+    """
+    if moment.shape != weight.shape:
+        return moment
+    return torch.empty_like(weight, dtype=moment.dtype, device=moment.device).copy_(moment)
 
 
 class Averages:

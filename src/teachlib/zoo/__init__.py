@@ -6,16 +6,18 @@ Weights are stored in half precision where that loses nothing that matters; open
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from teachlib.checkpoints import part, read_checkpoint, write_atomically, write_checkpoint
+from teachlib.checkpoints import checkpoint_bytes, part, read_checkpoint, write_atomically
 from teachlib.errors import TeachlibError, unknown
 
 LARGEST = 3 * 2**20  # bytes of one model
+_COMING = ".json.partial"
 
 
 def folder() -> Path:
@@ -40,7 +42,17 @@ def card(name: str, where: Path | None = None) -> dict[str, Any]:
     """
     if name not in names(where):
         raise unknown("zoo model", name, names(where))
+    _finish(name, where or folder())
     return json.loads(((where or folder()) / f"{name}.json").read_text())
+
+
+def _finish(name: str, where: Path) -> None:
+    """Put the card in its place whose weights are there already, where :func:`add` was killed between the two."""
+    weights, coming = where / f"{name}.safetensors", where / f".{name}{_COMING}"
+    with suppress(OSError, ValueError):  # there is none, which is usual
+        described = json.loads(coming.read_text())
+        if described["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest():
+            coming.replace(where / f"{name}.json")
 
 
 def read(name: str, where: Path | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -84,20 +96,22 @@ def add(name: str, checkpoint: str | Path, description: Mapping[str, Any], *, wh
     """
     tensors, header = read_checkpoint(checkpoint)
     weights = {key: value.half() if value.ndim > 1 else value for key, value in part(tensors, "model").items()}
-    file = (where or folder()) / f"{name}.safetensors"
-    write_checkpoint(file, weights, {"step": header["step"]})
-    if file.stat().st_size > LARGEST:
-        file.unlink()
+    contents = checkpoint_bytes(weights, {"step": header["step"]})
+    if len(contents) > LARGEST:
         raise TeachlibError(f"{name}: more than {LARGEST >> 20} MiB of weights; the zoo takes small models only")
     written = {
         **description,
         "steps": header["step"],
         "parameters": sum(value.numel() for key, value in weights.items() if _is_parameter(key)),
-        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "sha256": hashlib.sha256(contents).hexdigest(),
     }
-    card_file = file.with_suffix(".json")
-    write_atomically(card_file, (json.dumps(written, indent=1, ensure_ascii=False) + "\n").encode())
-    return card_file
+    file = (where or folder()) / f"{name}.json"
+    coming = file.with_name(f".{name}{_COMING}")
+    # The card waits beside the old one until its weights are there: at any moment, one of the two fits them.
+    write_atomically(coming, (json.dumps(written, indent=1, ensure_ascii=False) + "\n").encode())
+    write_atomically(file.with_suffix(".safetensors"), contents)
+    _finish(name, file.parent)
+    return file
 
 
 def _is_parameter(key: str) -> bool:

@@ -1,0 +1,142 @@
+"""Kill what writes files, at random moments, and see that the next start goes on to the same end, bit for bit.
+
+    .venv/bin/python tools/kill.py --what fit --times 100 --seed 0
+
+A program is started in one folder again and again until it ends by itself; then all that lies there is compared with
+what an undisturbed run left, but for what differs from run to run anyway. The moments of the kills are spread evenly
+over the time of an undisturbed run. Where a run that went on ends before its kill, the kill falls to the next folder.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from kill_kinds import KINDS, Kind, Server
+
+from teachlib.checkpoints import read_checkpoint
+
+# What differs from run to run: times, and the states of NumPy's and Python's own generators, which nothing seeds.
+UNLIKE = {"seconds", "training_seconds", "provenance", "random"}
+PASSING = (".doctrees", ".buildinfo")  # Sphinx's own notes, with times and paths in them
+_fork = multiprocessing.get_context("fork")  # everything is imported already: a kill seldom falls into an import
+
+
+def started(kind: Kind, folder: Path) -> BaseProcess:
+    """The program in a process of its own; what it prints goes into files beside the folder."""
+
+    def run() -> None:
+        for number, name in ((1, "out"), (2, "err")):
+            os.dup2(os.open(folder.with_suffix(f".{name}"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        kind.start(folder)
+
+    process = _fork.Process(target=run)
+    process.start()
+    return process
+
+
+def contents(folder: Path) -> dict[str, object]:
+    """Name → what a file holds that every run has alike."""
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not set(PASSING) & set(file.parts)]
+    return {str(file.relative_to(folder)): _comparable(file) for file in files}
+
+
+def _comparable(file: Path) -> object:
+    if file.suffix == ".safetensors":
+        tensors, header = read_checkpoint(file)
+        return _alike(header), {name: value.numpy().tobytes() for name, value in tensors.items()}
+    if file.suffix == ".jsonl":
+        return [_alike(json.loads(line)) for line in file.read_text().splitlines()]
+    return _alike(json.loads(file.read_text())) if file.suffix == ".json" else file.read_bytes()
+
+
+def _alike(value: Any) -> Any:
+    return {key: value[key] for key in value if key not in UNLIKE} if isinstance(value, dict) else value
+
+
+def differences(whole: dict[str, object], pieces: dict[str, object]) -> Iterator[str]:
+    """What is wrong with what a run left that was killed."""
+    yield from (f"left behind: {name}" for name in sorted(pieces.keys() - whole.keys()))
+    yield from (f"missing: {name}" for name in sorted(whole.keys() - pieces.keys()))
+    yield from (f"differs: {name}" for name in sorted(whole.keys() & pieces.keys()) if whole[name] != pieces[name])
+
+
+def complaint(kind: Kind, process: BaseProcess, folder: Path) -> str:
+    """What is wrong with how a program ended by itself, or nothing."""
+    said = folder.with_suffix(".err").read_text().strip()
+    lines = said.splitlines() or [f"ended with {process.exitcode}"]
+    if "Traceback (most recent call last)" in said:
+        return f"a traceback: {lines[-1]}"
+    return f"does not go on: {lines[-1]}" if process.exitcode and not kind.may_fail else ""
+
+
+def undisturbed(kind: Kind, folder: Path) -> tuple[dict[str, object], float]:
+    """What a run leaves that nobody kills, and the seconds that it takes."""
+    kind.prepare(folder)
+    begun = time.monotonic()
+    process = started(kind, folder)
+    process.join()
+    if process.exitcode:
+        sys.exit(f"kill: the undisturbed run fails: {folder.with_suffix('.err').read_text().strip()}")
+    return contents(folder), time.monotonic() - begun
+
+
+def killed(kind: Kind, times: int, seed: int, place: Path) -> tuple[int, int, list[str]]:
+    """Kills, ends that were compared, and faults."""
+    luck = Server.luck = random.Random(seed)
+    whole, duration = undisturbed(kind, place / "whole")
+    moments = [duration * (number + luck.random()) / times for number in range(times)]
+    luck.shuffle(moments)
+    kills, ends, faults, folder, fresh = 0, 0, list[str](), place / "pieces", True
+    while moments or not fresh:
+        if fresh:
+            shutil.rmtree(folder, ignore_errors=True)
+            kind.prepare(folder)
+        Server.honest = not moments
+        process = started(kind, folder)
+        process.join(moments[-1] if moments else None)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            moments.pop()
+            kills, fresh = kills + 1, False
+            continue
+        wrong = [complaint(kind, process, folder)]
+        if process.exitcode and not any(wrong):
+            continue  # the world failed, the program said so, and is started again
+        if not any(wrong):
+            wrong = [*differences(whole, contents(folder))]
+        for fault in wrong:
+            print(f"after {kills} kills: {fault}", flush=True)
+        if fresh and moments:
+            moments.pop()  # an undisturbed run that was faster than the first
+        ends, faults, fresh = ends + 1, [*faults, *wrong], True
+    return kills, ends, faults
+
+
+def main() -> None:
+    """Kill one kind of program; exit code 1 when there were faults."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--what", choices=tuple(KINDS), required=True)
+    parser.add_argument("--times", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    with TemporaryDirectory(prefix="kill-", ignore_cleanup_errors=True) as place:
+        kills, ends, faults = killed(KINDS[options.what], options.times, options.seed, Path(place))
+    print(f"{options.what}: {kills} kills, {ends} ends compared, {len(faults)} faults")
+    sys.exit(bool(faults))
+
+
+if __name__ == "__main__":
+    main()
