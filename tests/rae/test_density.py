@@ -1,5 +1,7 @@
 """Ex-post densities and interpolations."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -137,6 +139,16 @@ def test_norms_and_angles_along_the_paths() -> None:
     torch.testing.assert_close(cosines, cosines[:, :1].expand_as(cosines))  # equal angles for equal steps
     torch.testing.assert_close(rae.rescaled(a, b, t).norm(dim=2), ones)
     assert (rae.linear(a, b, t)[:, 3].norm(dim=1) < 0.999).all()
+
+
+def test_paths_between_codes_of_different_norms() -> None:
+    """Sixty degrees apart, sin 30°/sin 60° = 1/√3 is the part of either end in the middle."""
+    a, b = torch.tensor([[3.0, 0.0, 0.0]]).double(), torch.tensor([[0.5, math.sqrt(0.75), 0.0]]).double()
+    torch.testing.assert_close(rae.spherical(a, b, torch.tensor([0.5]))[:, 0], (a + b) / math.sqrt(3))
+    t = torch.linspace(0, 1, 5).double()
+    torch.testing.assert_close(rae.rescaled(a, b, t).norm(dim=2), 3 - 2 * t[None])
+    along = torch.nn.functional.cosine_similarity(rae.rescaled(a, b, t), rae.linear(a, b, t), dim=2)
+    torch.testing.assert_close(along, torch.ones(1, 5).double())
 
 
 def test_opposite_codes_do_not_divide_by_zero() -> None:
