@@ -153,6 +153,8 @@ def _of_no_matter(node: ast.AST) -> Iterator[ast.AST]:
         yield from (node.args, *node.decorator_list, *([node.returns] if node.returns else []))
     elif isinstance(node, ast.Lambda):
         yield node.args
+    elif isinstance(node, ast.Call) and ast.unparse(node.func) == "tqdm":  # how long a bar is
+        yield from node.keywords
     elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "CHUNK":  # samples at a time
         yield node
     elif isinstance(node, ast.ClassDef):  # the defaults of a dataclass

@@ -1,6 +1,7 @@
 """Attacks against mathematics: linear losses, balls and boxes, and the same attacks elsewhere."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 
@@ -104,6 +105,23 @@ def test_samples_do_not_see_each_other(name: str, norm: Norm) -> None:
     torch.testing.assert_close(attacked(slice(None)), alone, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_random_points_are_uniform_in_the_ball(norm: Norm) -> None:
+    """Of the volume of a ball in d dimensions, the part t^d lies within the part t of its radius."""
+    x = torch.full((20_000, 1, 1, 3), 0.5).double()
+    points = Ball(0.2, norm).random(x, torch.Generator().manual_seed(0))
+    size = Ball(0.2, norm).size(points, x)
+    by_hand = (points - x).flatten(1).norm(math.inf if norm == "linf" else 2, dim=1)
+    torch.testing.assert_close(size, by_hand)
+    share = size.sort().values / 0.2
+    torch.testing.assert_close(share**3, (torch.arange(20_000) + 0.5).double() / 20_000, atol=0.015, rtol=0)
+    if norm == "linf":
+        drawn = torch.rand(x.shape, generator=torch.Generator().manual_seed(0))
+        torch.testing.assert_close(points, x + 0.2 * (2 * drawn - 1))
+    assert ((points - x).mean(0).abs() < 0.005).all()  # five standard errors
+    assert ((points > x).flatten(1).double().mean(0) - 0.5).abs().max() < 0.02
+
+
 def test_momentum_is_a_sum_of_gradients_of_length_one() -> None:
     """By hand, for two steps and one pixel pair."""
     x = torch.full((1, 1, 1, 2), 0.5, dtype=torch.float64)
@@ -121,6 +139,23 @@ def test_momentum_is_a_sum_of_gradients_of_length_one() -> None:
     second = 0.5 * first + gradients[1] / gradients[1].abs().sum()
     expected = x + 0.04 * first / first.norm() + 0.04 * second / second.norm()
     torch.testing.assert_close(attacked, expected)
+
+
+def test_auto_pgd_adds_a_quarter_of_the_last_change() -> None:
+    """Eq 1 of its paper by hand, for two steps that both rise."""
+    x, points = torch.zeros(1, 1, 1, 2, dtype=torch.float64), []
+
+    def loss(v: Tensor) -> Tensor:
+        points.append(v.detach())
+        return (3 * v[..., 0] + v[..., 1] - 2 * v[..., 0] ** 2).flatten(1).sum(1)
+
+    attacked = apgd(loss, x, Ball(9, "l2", -9, 9), steps=2, step_size=0.3)
+    first, second = (value_and_gradient(loss, v)[1] for v in points[:2])
+    assert len(points) == 3 + 2  # its start, and where each step led; the two here
+    one = x + 0.3 * first / first.norm()
+    two = one + 0.75 * 0.3 * second / second.norm() + 0.25 * (one - x)
+    torch.testing.assert_close(torch.cat(points[:3]), torch.cat([x, one, two]))
+    torch.testing.assert_close(attacked, two)
 
 
 def test_restarts_keep_the_best_end_and_need_a_generator() -> None:
@@ -217,6 +252,33 @@ def test_auto_pgd_looks_back_when_its_paper_says() -> None:
         state.adapt(step)
         passed += [step] if state.checkpoint != before else []
     assert passed == [22, 41, 57, 70, 80, 87, 93, 99]
+
+
+def test_auto_pgd_halves_the_step_of_what_got_stuck() -> None:
+    """With less than three quarters of rises, or with neither a better point nor a new step (ibid., conditions 1, 2)."""
+    x = images(4)
+    climb = gradient_module._Climb(x, Ball(0.1), x, torch.zeros(4), torch.zeros_like(x), 100, 0.2)
+    climb.look(lambda v: (torch.tensor([1.0, 0.0, -1.0, 2.0]), torch.zeros_like(v)))
+    assert climb.rises.tolist() == [1, 0, 0, 1]
+    climb.rises, climb.best_value = torch.tensor([16, 17, 17, 22]), torch.ones(4)  # of 22
+    climb.adapt(22)
+    torch.testing.assert_close(climb.size, torch.tensor([0.1, 0.2, 0.2, 0.2]))
+    climb.rises, climb.best_value = torch.tensor([15, 14, 19, 15]), torch.tensor([1.0, 2.0, 1.0, 2.0])  # of 19
+    climb.adapt(41)
+    torch.testing.assert_close(climb.size, torch.tensor([0.1, 0.1, 0.1, 0.2]))
+
+
+@pytest.mark.parametrize(("attack", "step"), [(mim, 0.1), (pgd, 0.25)])
+def test_steps_are_as_long_as_published(attack: Callable[..., Tensor], step: float) -> None:
+    """Of ten, ε/10 of the momentum method (Dong et al., 2018) and 2.5·ε/10 of projected descent (Madry et al., 2018)."""
+    points: list[Tensor] = []
+
+    def loss(v: Tensor) -> Tensor:
+        points.append(v.detach())
+        return v.flatten(1).sum(1)
+
+    attack(loss, torch.full((1, 1, 4, 4), 0.5), Ball(0.4, "l2"), steps=10)
+    assert (points[1] - points[0]).norm().item() == pytest.approx(0.4 * step)
 
 
 def test_a_move_of_square_in_l2_uses_the_whole_radius() -> None:
