@@ -107,12 +107,17 @@ def test_shrinkage_adds_part_of_the_mean_variance_to_every_diagonal(shrinkage: f
     z, labels = Z.double() * torch.tensor([1.0, 2.0, 3.0]), Y
     means = class_means(2, 3).double()
     offsets = z - means[labels]
-    measured = torch.stack([(offsets[Y == c].T @ offsets[Y == c]) / 5 for c in (0, 1)])
+    groups = [labels == c for c in (0, 1)]
+    measured = torch.stack([offsets[group].T @ offsets[group] / 5 for group in groups])
     measured = measured + shrinkage * offsets.square().mean() * torch.eye(3)
-    fitted = torch.stack([torch.cov(z[Y == c].T) for c in (0, 1)]) + shrinkage * z.var(0).mean() * torch.eye(3)
+    fitted = torch.stack([torch.cov(z[group].T) for group in groups]) + shrinkage * z.var(0).mean() * torch.eye(3)
     for found, centres, covariances in (
         (MixturePrior(means, 0.01).measured(z, labels, shrinkage=shrinkage), means, measured),
-        (GaussianClasses.fit(z, labels, shrinkage=shrinkage), torch.stack([z[Y == c].mean(0) for c in (0, 1)]), fitted),
+        (
+            GaussianClasses.fit(z, labels, shrinkage=shrinkage),
+            torch.stack([z[group].mean(0) for group in groups]),
+            fitted,
+        ),
     ):
         apart = z[:, None] - centres
         expected = torch.einsum("nki,kij,nkj->nk", apart, covariances.inverse(), apart)

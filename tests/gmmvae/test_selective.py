@@ -268,6 +268,35 @@ def test_the_joint_loss_is_positive_exactly_where_the_target_is_accepted() -> No
     assert (loss > 0).sum() > 50
 
 
+def test_the_joint_loss_by_hand() -> None:
+    """Scores, latent and pixel ratios of three images: all slack, one missing, all missing."""
+    scores = torch.tensor([[3.0, 0.0], [0.0, 8.0], [0.0, 8.0]])
+    latent = torch.tensor([[0.25, 9.0], [0.25, 9.0], [4.0, 9.0]])
+    classifier = SelectiveClassifier(lambda x, generator: (scores, latent, torch.tensor([0.16, 0.16, 2.25])))
+    x, targets, root = torch.zeros(3, 1, 2, 2), torch.zeros(3, dtype=torch.long), 8 / 3  # signed root of 8: 8/√9
+    found = attacks.accepted_as(classifier, targets, weight=torch.tensor([1.0, 1.0, 0.1]))(x)
+    torch.testing.assert_close(found, -torch.tensor([-0.5, root, root + 1 + 0.1 * 0.5]))
+    by_others = attacks.accepted_wrongly(classifier, 1 - targets)(x)  # of two classes, the wrong one is the target
+    torch.testing.assert_close(by_others, attacks.accepted_as(classifier, targets)(x))
+
+
+def test_white_box_attacks_end_where_their_loss_is_least() -> None:
+    """With ‖x + η − c‖² for latent ratio, ‖x + η − c‖² + ‖η‖² is least half way, and without the second term at c."""
+    c = torch.tensor([0.6, 0.3, 1.6, -1.0]).view(1, 1, 2, 2)
+    classifier = SelectiveClassifier(
+        lambda x, generator: (
+            torch.zeros(len(x), 2),
+            (x - c).square().flatten(1).sum(1)[:, None] * torch.tensor([1.0, 0.0]),
+            torch.zeros(len(x)),
+        )
+    )
+    x, targets = torch.full((3, 1, 2, 2), 0.8) * torch.tensor([1.0, 0.5, 0.25]).view(3, 1, 1, 1), torch.zeros(3).long()
+    found = attacks.white_box(classifier, x, targets, b=1.0, steps=400)
+    torch.testing.assert_close(found, ((x + c) / 2).clamp(0, 1), atol=1e-3, rtol=0)
+    fooled = attacks.fooling(classifier, x, targets, b=1.0, steps=400)
+    torch.testing.assert_close(fooled, c.clamp(0, 1).expand_as(x), atol=1e-3, rtol=0)
+
+
 def test_the_untargeted_loss_is_positive_exactly_where_the_error_is_accepted() -> None:
     classifier = planar()
     x = torch.rand(20_000, 1, 2, 2, generator=torch.Generator().manual_seed(0))

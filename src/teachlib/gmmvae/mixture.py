@@ -44,8 +44,8 @@ def class_means(classes: int, latent: int, placement: Placement = "one-hot") -> 
     elif placement == "one-hot":
         own = torch.eye(classes)
     else:
-        # One-hot vectors lie in a plane of k − 1 dimensions. Centred, they are a projection onto it: its singular values
-        # are one, and the singular vectors of these are the coordinates.
+        # One-hot vectors lie in a plane of k − 1 dimensions; centred, they are the projection onto it. Its singular
+        # values are one, and the vectors that belong to them are the coordinates.
         left, _, _ = torch.linalg.svd(torch.eye(classes, dtype=torch.float64) - 1 / classes)
         own = left[:, : classes - 1].float()
     return torch.cat([own, torch.zeros(classes, latent - own.shape[1])], 1)
