@@ -198,8 +198,8 @@ class Trial:
     def __init__(self, folder: Path, drawn: list[Mutant]) -> None:
         self.folder, self.package, self.drawn = folder, folder / "src" / "teachlib", drawn
         self.alive: list[Mutant] = []
-        self.calls: dict[str, set[str]] = defaultdict(set)  # of a test, and of all setups of a file
-        self.calling: set[str] = set()
+        self.calls: dict[str, set[CodeType]] = defaultdict(set)  # of a test, and of all setups of a file
+        self.calling: set[CodeType] = set()
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self.items, self.functions = session.items, _functions(self.package)
@@ -225,9 +225,7 @@ class Trial:
         return (yield)
 
     def _trace(self, frame: FrameType, event: str, argument: Any) -> None:
-        name = frame.f_code.co_filename
-        if name.startswith(f"{self.package}/"):
-            self.calling.add(f"{Path(name).relative_to(self.package)}:{frame.f_code.co_firstlineno}")
+        self.calling.add(frame.f_code)  # of whatever; every call comes by here
 
     def _watch(self, noted: Path) -> bool:
         starts, plain, seconds = [], subprocess.Popen.__init__, {}
@@ -247,7 +245,11 @@ class Trial:
         seen = {
             item.nodeid: Seen(
                 seconds=seconds[item.nodeid][0],
-                calls=sorted(self.calls[item.nodeid] | self.calls[_file(item)]),
+                calls=[
+                    f"{Path(code.co_filename).relative_to(self.package)}:{code.co_firstlineno}"
+                    for code in self.calls[item.nodeid] | self.calls[_file(item)]
+                    if code.co_filename.startswith(f"{self.package}/")
+                ],
                 starts=seconds[item.nodeid][1],
             )
             for item in self.items

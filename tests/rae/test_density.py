@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from sklearn.mixture import GaussianMixture
+from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 
 from teachlib import rae
 from teachlib.errors import TeachlibError
@@ -196,6 +196,23 @@ def test_the_dirichlet_mixture_leaves_components_empty_that_nothing_needs() -> N
     codes = torch.randn(2_000, 2, generator=torch.Generator().manual_seed(0))
     plain, dirichlet = rae.fit_mixture(codes), rae.fit_dirichlet_mixture(codes)
     assert (dirichlet.weights > 0.02).sum() < (plain.weights > 0.02).sum()
+
+
+def test_the_dirichlet_prior_has_concentration_one_over_k(codes) -> None:
+    theirs = BayesianGaussianMixture(n_components=4, weight_concentration_prior=1 / 4, random_state=0)
+    found = rae.fit_dirichlet_mixture(codes, components=4)
+    np.testing.assert_allclose(found.weights, theirs.fit(codes.double().numpy()).weights_, atol=1e-6)
+    with pytest.raises(TeachlibError, match="components is 0"):
+        rae.fit_dirichlet_mixture(codes, components=0)
+
+
+def test_a_flow_is_over_standardized_codes(codes) -> None:
+    """p(z) = q((z − m)/s)/∏ s, and draws come back to where the codes lie."""
+    far = 100 + 3 * codes
+    fitted = rae.fit_flow(far, steps=1)
+    apart = (far - far.mean(0)) / far.std(0)
+    expected = fitted.flow.log_prob(apart) - far.std(0).log().sum()
+    torch.testing.assert_close(fitted.log_prob(far), expected.detach(), atol=1e-3, rtol=1e-3)
 
 
 def test_kernels_over_fit_and_held_out_codes_show_it() -> None:
