@@ -53,6 +53,15 @@ def test_posterior_is_bayes_rule() -> None:
         assert variance.item() == pytest.approx(1 / precision, rel=1e-5)
 
 
+@pytest.mark.parametrize(("steps", "visited"), [(2, [5, 0]), (5, [8, 6, 4, 2, 0]), (None, list(range(9, -1, -1)))])
+def test_few_steps_visit_times_that_are_evenly_spaced(steps: int | None, visited: list[int]) -> None:
+    seen: list[int] = []
+    model = Diffusion(VectorDenoiser(2, width=8), cosine_schedule(10), (2,))
+    drawn = model.sample(3, torch.Generator().manual_seed(0), steps=steps, watch=lambda t, x: seen.append(t))
+    assert seen == visited
+    assert drawn.isfinite().all()
+
+
 @pytest.mark.parametrize("predicts", ["noise", "data"])
 def test_the_loss_is_the_squared_error_of_what_is_predicted(predicts: str) -> None:
     """By a denoiser that gives back what it sees, x_t = √ᾱ·x₀ + √(1 − ᾱ)·ε."""
