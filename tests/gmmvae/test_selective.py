@@ -222,8 +222,8 @@ def test_it_is_never_weaker_than_the_attacks_it_starts_from(monkeypatch: pytest.
     assert outcome(classifier.decide(found), labels).error == 1
 
 
-@pytest.mark.parametrize(("epsilon", "first_step"), [(0.1, 0.05), (0.01, 0.02)])
-def test_full_climbs_take_turns(epsilon: float, first_step: float, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("ball", "first_step"), [(Ball(0.1), 0.05), (Ball(0.01), 0.02), (Ball(0.8, "l2"), 1.0)])
+def test_full_climbs_take_turns(ball: Ball, first_step: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two at the next best class, two at the one after it; one of the two from the first look's end, one from noise."""
     climbs: list[tuple[int, float]] = []
     starts: list[Tensor] = []
@@ -243,9 +243,7 @@ def test_full_climbs_take_turns(epsilon: float, first_step: float, monkeypatch: 
     monkeypatch.setattr(adaptive_module, "accepted_as", aimed)
     labels = torch.arange(30) % 3
     x = as_image(PRIOR.means[labels])  # so small a ball holds no success
-    attacks.adaptive(
-        planar(), x, labels, Ball(epsilon), steps=10, restarts=6, generator=torch.Generator().manual_seed(0)
-    )
+    attacks.adaptive(planar(), x, labels, ball, steps=10, restarts=6, generator=torch.Generator().manual_seed(0))
     assert climbs == [(2, first_step)] * 3 + [(10, first_step)] * 6
     starts, targets = starts[3:], [target for target, _ in aims]
     classes = torch.stack([labels, targets[0], targets[2]])
