@@ -60,6 +60,11 @@ def test_few_steps_visit_times_that_are_evenly_spaced(steps: int | None, visited
     drawn = model.sample(3, torch.Generator().manual_seed(0), steps=steps, watch=lambda t, x: seen.append(t))
     assert seen == visited
     assert drawn.isfinite().all()
+    for wrong in (0, 11):
+        with pytest.raises(TeachlibError, match=f"steps={wrong}; expected 1 to 10"):
+            model.sample(3, torch.Generator(), steps=wrong)
+    with pytest.raises(TeachlibError, match="0 steps; expected 1 or more"):
+        cosine_schedule(0)
 
 
 @pytest.mark.parametrize("predicts", ["noise", "data"])

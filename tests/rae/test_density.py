@@ -215,6 +215,14 @@ def test_a_flow_is_over_standardized_codes(codes) -> None:
     torch.testing.assert_close(fitted.log_prob(far), expected.detach(), atol=1e-3, rtol=1e-3)
 
 
+def test_a_flow_is_trained_for_the_steps_that_are_asked_for(codes, monkeypatch: pytest.MonkeyPatch) -> None:
+    plans = []
+    monkeypatch.setattr("teachlib.rae.density.fit", lambda objective, points, plan, **options: plans.append(plan.steps))
+    rae.fit_flow(codes, steps=3)
+    rae.fit_flow(codes, scale="ci")
+    assert plans == [3, 30]
+
+
 def test_kernels_over_fit_and_held_out_codes_show_it() -> None:
     generator = torch.Generator().manual_seed(0)
     codes, held_out = torch.randn(300, 8, generator=generator), torch.randn(300, 8, generator=generator)
