@@ -3,50 +3,79 @@
 A mutant is the library with one operator, comparison or number changed, in the modules that hold mathematics. The tests
 that stand beside the module are run on each; a mutant that they pass survives, and is printed with its line. The seed
 decides which mutants are drawn.
+
+First the tests are run on the library as it is: they must pass, and it is noted how long each takes and which functions
+it calls. A mutant then meets only those that call its function, the quickest first, until one fails or takes too long.
+Tests are collected once; each mutant gets a fork of that process, so the tool runs where there is `fork`.
 """
 
 import argparse
 import ast
+import gc
+import json
+import math
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
+import threading
+import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import CodeType, FrameType, FunctionType
+from typing import Any
 
+import pytest
+from _pytest.runner import runtestprotocol
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "teachlib"
+# Chapters and their tests: what a line means is often tested where it is used.
+RAE = tuple(
+    f"tests/rae/test_{name}.py" for name in ("losses", "errata", "penalties", "density", "second_stage", "evaluation")
+)
+METRICS = tuple(f"tests/metrics/test_{name}.py" for name in ("coverage", "frechet", "prd", "statistics"))
+GRAMMAR, GMMVAE, PRIMER = ("tests/rae/grammar",), ("tests/gmmvae",), ("tests/primer",)
+TRAINING = ("tests/test_training.py", "tests/test_loop.py")
 # Module → the tests that stand beside it.
 TESTED = {
-    "rae/losses.py": ("tests/rae/test_losses.py", "tests/rae/test_errata.py"),
-    "rae/penalties.py": ("tests/rae/test_penalties.py",),
-    "rae/density.py": ("tests/rae/test_density.py",),
-    "rae/interpolation.py": ("tests/rae/test_losses.py", "tests/rae/test_evaluation.py"),
-    "rae/evaluation.py": ("tests/rae/test_evaluation.py",),
-    "gmmvae/losses.py": ("tests/gmmvae/test_losses_of_mixtures.py", "tests/gmmvae/test_objectives.py"),
-    "gmmvae/mixture.py": ("tests/gmmvae/test_mixture.py",),
-    "gmmvae/objectives.py": ("tests/gmmvae/test_objectives.py",),
-    "gmmvae/selective.py": ("tests/gmmvae/test_selective.py",),
-    "gmmvae/attacks/ball.py": ("tests/gmmvae/test_attacks.py", "tests/gmmvae/test_mistakes.py"),
-    "gmmvae/attacks/gradient.py": ("tests/gmmvae/test_attacks.py",),
-    "gmmvae/attacks/square.py": ("tests/gmmvae/test_attacks.py",),
-    "metrics/coverage.py": ("tests/metrics/test_coverage.py",),
-    "metrics/frechet.py": ("tests/metrics/test_frechet.py",),
-    "metrics/prd.py": ("tests/metrics/test_prd.py",),
-    "metrics/statistics.py": ("tests/metrics/test_statistics.py",),
-    "training/loop.py": ("tests/test_training.py", "tests/test_loop.py"),
-    "training/schedule.py": ("tests/test_training.py", "tests/test_loop.py"),
-    "training/states.py": ("tests/test_training.py", "tests/test_loop.py"),
-    "primer/gan.py": ("tests/primer/test_gan.py",),
-    "primer/vae.py": ("tests/primer/test_vae.py",),
-    "primer/energy.py": ("tests/primer/test_energy.py",),
-}
+    "distances.py": (*METRICS, "tests/rae/test_losses.py"),
+    "errors.py": ("tests/test_errors.py", *GMMVAE),
+    **{
+        f"rae/{name}.py": RAE
+        for name in ("losses", "penalties", "density", "codes", "second_stage", "interpolation", "evaluation")
+    },
+    **{
+        f"rae/grammar/{name}.py": GRAMMAR
+        for name in ("cfg", "codecs", "models", "search", "targets", "evaluation")
+    },
+    **{
+        f"gmmvae/{name}.py": GMMVAE
+        for name in ("losses", "mixture", "objectives", "selective", "evaluation", "reclassify", "robustness")
+    },
+    **{
+        f"gmmvae/attacks/{name}.py": GMMVAE
+        for name in ("adaptive", "ball", "gradient", "square", "targets", "white_box")
+    },
+    **{f"metrics/{name}.py": METRICS for name in ("coverage", "frechet", "prd", "statistics")},
+    "metrics/sanity.py": ("tests/metrics/test_extractors.py",),
+    **{f"training/{name}.py": TRAINING for name in ("loop", "machine", "schedule", "states", "watch")},
+    **{
+        f"primer/{name}.py": PRIMER
+        for name in (
+            "autoregressive", "classical", "diffusion", "energy", "evaluation", "flows", "gan", "glow", "pixels",
+            "regression", "vae",
+        )
+    },
+}  # fmt: skip
 SWAPS: dict[type, type] = {
     ast.Add: ast.Sub,
     ast.Sub: ast.Add,
@@ -63,68 +92,263 @@ SWAPS: dict[type, type] = {
     ast.And: ast.Or,
     ast.Or: ast.And,
 }
-SECONDS = 300  # for the tests of one mutant; longer is a hang, which is noticed too
+PATIENCE = 60  # seconds for the tests of one mutant, beyond five times what they take; longer is a hang, and noticed
+OPTIONS = ("-x", "-s", "-n", "0", "-p", "no:cacheprovider", "-qq", "--no-summary")
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change of one module: the line, what it was and what it is."""
+    """One change of one module: the line, what it was and what it is; the function's first line, 0 outside of any."""
 
     module: str
     line: int
+    function: int
     before: str
     after: str
-    text: str
+    tree: ast.Module
 
 
 def mutants(module: str) -> Iterator[Mutant]:
-    """Every mutant of a module, in the order of its lines."""
+    """Every mutant of a module."""
     source = (SOURCE / module).read_text(encoding="utf-8")
     count = sum(1 for _ in changes(ast.parse(source)))
     for number in range(count):
         tree = ast.parse(source)
         node, change = list(changes(tree))[number]
-        line, before = node.lineno, ast.unparse(node)
+        line, function, before = node.lineno, _function(tree, node), ast.unparse(node)
         change()
-        yield Mutant(module, line, before, ast.unparse(node), ast.unparse(tree))
+        yield Mutant(module, line, function, before, ast.unparse(node), tree)
 
 
-def changes(tree: ast.Module) -> Iterator[tuple[ast.expr, Callable[[], object]]]:
-    """Each place that can be changed, and a function that changes it; messages and annotations are left alone."""
+def changes(tree: ast.Module) -> Iterator[tuple[ast.expr | ast.stmt, Callable[[], object]]]:
+    """Each place that can be changed, and a function that changes it."""
+    skipped = {inner for node in ast.walk(tree) for part in _of_no_matter(node) for inner in ast.walk(part)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Raise | ast.JoinedStr | ast.AnnAssign | ast.arguments):
-            for inner in ast.walk(node):
-                inner.skipped = True  # type: ignore[attr-defined]
-    for node in ast.walk(tree):
-        if getattr(node, "skipped", False):
+        if node in skipped:
             continue
-        if isinstance(node, ast.BinOp | ast.BoolOp) and type(node.op) in SWAPS:
+        if isinstance(node, ast.BinOp | ast.BoolOp | ast.AugAssign) and type(node.op) in SWAPS:
             yield node, partial(setattr, node, "op", SWAPS[type(node.op)]())
         elif isinstance(node, ast.Compare) and type(node.ops[0]) in SWAPS:
             yield node, partial(node.ops.__setitem__, 0, SWAPS[type(node.ops[0])]())
-        elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
-            number = float(node.value) if isinstance(node.value, float) else int(str(node.value))
-            yield node, partial(setattr, node, "value", number + 1 if number < 1 else number / 2)
+        elif (
+            isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool)
+        ):
+            yield node, partial(setattr, node, "value", _other(node.value))
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             yield node, partial(setattr, node, "op", ast.UAdd())
 
 
-def survives(mutant: Mutant, folder: Path) -> bool:
-    """Whether the tests beside the module pass on the mutant."""
-    copy = folder / "src" / "teachlib" / mutant.module
-    kept = copy.read_text(encoding="utf-8")
-    copy.write_text(mutant.text, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider"]
-    environment = {**os.environ, "PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1"}
-    try:
-        done = subprocess.run(
-            [*command, *TESTED[mutant.module]], cwd=ROOT, env=environment, capture_output=True, timeout=SECONDS
-        )
-        return done.returncode == 0
-    except subprocess.TimeoutExpired:
-        return False
-    finally:
-        copy.write_text(kept, encoding="utf-8")
+def _other(number: float) -> float:
+    """One more where that is much, else half; whole numbers stay whole, or comparisons of counts would not change."""
+    if number < 1:
+        return number + 1
+    return number // 2 if isinstance(number, int) else number / 2
+
+
+def _of_no_matter(node: ast.AST) -> Iterator[ast.AST]:
+    """What says nothing of the mathematics, and what no test should pin down."""
+    if isinstance(node, ast.Raise | ast.JoinedStr):  # the numbers in a message
+        yield node
+    elif isinstance(node, ast.AnnAssign):  # a type
+        yield node.annotation
+    elif isinstance(node, ast.FunctionDef):  # types again, the size of a cache, and defaults, which are a choice
+        yield from (node.args, *node.decorator_list, *([node.returns] if node.returns else []))
+    elif isinstance(node, ast.Lambda):
+        yield node.args
+    elif isinstance(node, ast.Call) and ast.unparse(node.func) == "tqdm":  # how long a bar is
+        yield from node.keywords
+    elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("manual_seed", "default_rng")):  # which seed
+        yield from (argument for argument in node.args if isinstance(argument, ast.Constant))
+    elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in ("BATCH", "CHUNK", "_ROWS"):  # at a time
+        yield node
+    elif isinstance(node, ast.ClassDef):  # the defaults of a dataclass
+        yield from (line for line in node.body if isinstance(line, ast.AnnAssign))
+
+
+def _first_line(function: ast.FunctionDef) -> int:
+    return min([function.lineno, *(decorator.lineno for decorator in function.decorator_list)])
+
+
+def _function(tree: ast.Module, node: ast.AST) -> int:
+    """First line of the innermost function around a node, its decorators included, as Python's frames count; or 0."""
+    around = [each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef) and node in ast.walk(each)]
+    return max((_first_line(each) for each in around), default=0)
+
+
+# ---------------------------------------------------------------------------------------------------- running tests
+
+
+@dataclass
+class Seen:
+    """Of one test: seconds, the functions it calls, as ``module:line``, and whether it starts processes that may."""
+
+    seconds: float
+    calls: list[str]
+    starts: bool
+
+
+class Trial:
+    """A plugin of pytest: once tests are collected, they are watched, and then meet each mutant in a fork.
+
+    Args:
+        folder: with a copy of the library, the one that tests import.
+        drawn: the mutants.
+    """
+
+    def __init__(self, folder: Path, drawn: list[Mutant]) -> None:
+        self.folder, self.package, self.drawn = folder, folder / "src" / "teachlib", drawn
+        self.alive: list[Mutant] = []
+        self.calls: dict[str, set[CodeType]] = defaultdict(set)  # of a test, and of all setups of a file
+        self.calling: set[CodeType] = set()
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        self.items, self.functions = session.items, _functions(self.package)
+        gc.freeze()  # forks share what nobody writes to
+        noted = self.folder / "seen.json"
+        if not _in_fork(partial(self._watch, noted)):
+            sys.exit("the tests fail on the library as it is")
+        self.seen = {name: Seen(**values) for name, values in json.loads(noted.read_text(encoding="utf-8")).items()}
+        for mutant in tqdm(self.drawn, unit="mutant"):
+            if self._survives(mutant):
+                self.alive.append(mutant)
+                tqdm.write(f"survives: {mutant.module}:{mutant.line}: {mutant.before}  →  {mutant.after}")
+        return True
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Iterator[None]:
+        self.calling = self.calls[_file(item)]  # a fixture, made for the first test that wants it, may serve all
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
+        self.calling = self.calls[item.nodeid]
+        return (yield)
+
+    def _trace(self, frame: FrameType, event: str, argument: Any) -> None:
+        self.calling.add(frame.f_code)  # of whatever; every call comes by here
+
+    def _watch(self, noted: Path) -> bool:
+        starts, plain, seconds = [], subprocess.Popen.__init__, {}
+
+        def start(*arguments: Any, **options: Any) -> None:
+            starts.append(arguments)
+            plain(*arguments, **options)
+
+        subprocess.Popen.__init__ = start  # type: ignore[method-assign]
+        sys.settrace(self._trace)
+        threading.settrace(self._trace)
+        for item in self.items:
+            before, began = len(starts), time.perf_counter()
+            if not _pass([item]):
+                return False
+            seconds[item.nodeid] = (time.perf_counter() - began, len(starts) > before)
+        seen = {
+            item.nodeid: Seen(
+                seconds=seconds[item.nodeid][0],
+                calls=[
+                    f"{Path(code.co_filename).relative_to(self.package)}:{code.co_firstlineno}"
+                    for code in self.calls[item.nodeid] | self.calls[_file(item)]
+                    if code.co_filename.startswith(f"{self.package}/")
+                ],
+                starts=seconds[item.nodeid][1],
+            )
+            for item in self.items
+        }
+        noted.write_text(json.dumps({name: vars(values) for name, values in seen.items()}), encoding="utf-8")
+        return True
+
+    def _survives(self, mutant: Mutant) -> bool:
+        """Whether the tests beside the module pass on the mutant."""
+        beside = [item for item in self.items if item.nodeid.startswith(TESTED[mutant.module])]
+        beside = [i for i in beside if self.seen[i.nodeid].starts or _calls(self.seen[i.nodeid], mutant)]
+        beside.sort(key=lambda item: self.seen[item.nodeid].seconds)
+        if not mutant.function:
+            beside.sort(key=lambda item: Path(mutant.module).stem not in _file(item))
+        patience = PATIENCE + 5 * sum(self.seen[item.nodeid].seconds for item in beside)
+        copy = self.package / mutant.module
+        kept, before = copy.read_text(encoding="utf-8"), copy.stat()
+        copy.write_text(ast.unparse(mutant.tree), encoding="utf-8")  # for processes that are started
+        try:
+            if mutant.function:
+                return _in_fork(partial(self._try, mutant, beside), patience)
+            return _pass_anew([item.nodeid for item in beside], patience)  # it acts while the module is imported
+        finally:
+            copy.write_text(kept, encoding="utf-8")
+            os.utime(copy, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    def _try(self, mutant: Mutant, items: list[pytest.Item]) -> bool:
+        """Give the functions that were imported their new code, and run the tests."""
+        for code in _codes(compile(mutant.tree, str(self.package / mutant.module), "exec")):
+            for function in self.functions.get(_key(code), ()):
+                function.__code__ = code
+        return _pass(items)
+
+
+def _calls(test: Seen, mutant: Mutant) -> bool:
+    """Whether a test calls a mutant's function, or, where it lies outside of any, something of its module."""
+    if mutant.function:
+        return f"{mutant.module}:{mutant.function}" in test.calls
+    return any(call.startswith(f"{mutant.module}:") for call in test.calls)
+
+
+def _file(item: pytest.Item) -> str:
+    return item.nodeid.split("::")[0]
+
+
+def _functions(package: Path) -> dict[tuple[str, str, int], list[FunctionType]]:
+    """The library's, by file, name and line."""
+    functions = defaultdict(list)
+    for each in gc.get_objects():
+        if isinstance(each, FunctionType) and each.__code__.co_filename.startswith(f"{package}/"):
+            functions[_key(each.__code__)].append(each)
+    return functions
+
+
+def _key(code: CodeType) -> tuple[str, str, int]:
+    return code.co_filename, code.co_qualname, code.co_firstlineno
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _codes(inner)
+
+
+def _pass(items: list[pytest.Item]) -> bool:
+    """Whether all tests pass or are skipped; the first that does not ends it."""
+    return all(
+        not report.failed
+        for item, after in zip(items, [*items[1:], None], strict=False)
+        for report in runtestprotocol(item, log=False, nextitem=after)
+    )
+
+
+def _pass_anew(names: list[str], seconds: float) -> bool:
+    """Whether tests pass in a fresh Python."""
+    with suppress(subprocess.TimeoutExpired):
+        command = [sys.executable, "-B", "-m", "pytest", *OPTIONS, *names]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, timeout=seconds).returncode == 0
+    return False
+
+
+def _in_fork(task: Callable[[], bool], seconds: float | None = None) -> bool:
+    """What a task says, silently, in a copy of this process; no after so many seconds."""
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            os.setsid()  # whatever the tests start is ended with them
+            for stream in (1, 2):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+            signal.alarm(math.ceil(seconds or 0))  # ends the process, also where it computes outside of Python
+            code = 0 if task() else 1
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    with suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)
+    return status == 0
 
 
 def main() -> None:
@@ -136,13 +360,17 @@ def main() -> None:
     every = [mutant for module in options.only or TESTED for mutant in mutants(module)]
     drawn = random.Random(options.seed).sample(every, min(options.count, len(every)))
     with TemporaryDirectory() as name:
+        trial = Trial(Path(name), drawn)
         shutil.copytree(ROOT / "src", Path(name, "src"), ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-        alive = []
-        for mutant in tqdm(drawn, unit="mutant"):
-            if survives(mutant, Path(name)):
-                alive.append(mutant)
-                tqdm.write(f"survives: {mutant.module}:{mutant.line}: {mutant.before}  →  {mutant.after}")
-    killed = len(drawn) - len(alive)
+        os.environ |= {"PYTHONPATH": f"{name}/src", "OMP_NUM_THREADS": "1", "HYPOTHESIS_STORAGE_DIRECTORY": name}
+        sys.path.insert(0, f"{name}/src")
+        sys.dont_write_bytecode = True  # a file that changes twice in a second is taken for the one before
+        os.chdir(ROOT)
+        tqdm.monitor_interval = 0  # a thread, and forks want one alone
+        files = sorted({file for mutant in drawn for file in TESTED[mutant.module]})
+        if pytest.main([*OPTIONS, f"--basetemp={name}/tmp", *files], plugins=[trial]):
+            sys.exit("the tests cannot be collected: " + " ".join(files))
+    killed = len(drawn) - len(trial.alive)
     share = f"{100 * killed / len(drawn):.0f} %"
     print(f"{killed} of {len(drawn)} mutants noticed ({share}), drawn from {len(every)} by seed {options.seed}")
 

@@ -1,6 +1,8 @@
 """The same attacks in foolbox and in the authors' AutoAttack, on the same network."""
 
+import math
 import os
+from importlib import import_module
 
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # foolbox imports GitPython, which looks for git at once
 
@@ -9,11 +11,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from pyautoattack.autopgd_base import APGDAttack
+from pyautoattack.square import SquareAttack
 from torch import Tensor, nn
 
 from teachlib.gmmvae.attacks import Ball, apgd, fgsm, mim, pgd
 
 STEPS = 20
+square_module = import_module("teachlib.gmmvae.attacks.square")  # the package has a function of this name
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +96,28 @@ def test_auto_pgd(problem: tuple[nn.Module, Tensor, Tensor], norm: str) -> None:
     with torch.no_grad():
         own = cross_entropy(net, labels)(ours)
     torch.testing.assert_close(own, best, rtol=0.01, atol=1e-4)
+
+
+def test_squares_shrink_when_the_authors_do() -> None:
+    theirs = SquareAttack(nn.Identity(), p_init=0.8, n_queries=10_000, device="cpu")
+    for query in (1, 10, 11, 50, 51, 200, 201, 500, 501, 1_000, 1_001, 2_000, 2_001, 4_001, 6_000, 6_001, 8_001, 9_999):
+        side = max(round(math.sqrt(theirs.p_selection(query) * 32 * 40)), 1)
+        assert square_module._side(query, 10_000, 0.8, 32, 40) == min(side, 32)
+        assert square_module._side(query, 20_000, 0.8, 32, 40) == square_module._side(query / 2, 10_000, 0.8, 32, 40)
+    assert square_module._side(1, 10_000, 1.0, 8, 32) == square_module._side(1, 10_000, 1.0, 32, 8) == 8  # it must fit
+    assert square_module._side(9_999, 10_000, 0.1, 4, 4) == 1
+
+
+def test_hills_are_the_authors() -> None:
+    theirs = SquareAttack(nn.Identity(), norm="L2", device="cpu")
+    for rows in range(1, 7):
+        for columns in range(1, 7):
+            hill = square_module._hill(rows, columns)
+            torch.testing.assert_close(hill / hill.norm(), theirs.eta_rectangles(rows, columns))
+    for side in (2, 4, 6):
+        pattern = square_module._pattern(side)
+        assert any(
+            torch.allclose(pattern, sign * theirs.eta(side)) for sign in (1, -1) for _ in range(20)
+        )  # either way
+        assert pattern[0, 0] > 0
+    assert square_module._pattern(1).tolist() == [[1]]

@@ -1,6 +1,7 @@
 """Attacks against mathematics: linear losses, balls and boxes, and the same attacks elsewhere."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 
@@ -104,6 +105,23 @@ def test_samples_do_not_see_each_other(name: str, norm: Norm) -> None:
     torch.testing.assert_close(attacked(slice(None)), alone, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_random_points_are_uniform_in_the_ball(norm: Norm) -> None:
+    """Of the volume of a ball in d dimensions, the part t^d lies within the part t of its radius."""
+    x = torch.full((20_000, 1, 1, 3), 0.5).double()
+    points = Ball(0.2, norm).random(x, torch.Generator().manual_seed(0))
+    size = Ball(0.2, norm).size(points, x)
+    by_hand = (points - x).flatten(1).norm(math.inf if norm == "linf" else 2, dim=1)
+    torch.testing.assert_close(size, by_hand)
+    share = size.sort().values / 0.2
+    torch.testing.assert_close(share**3, (torch.arange(20_000) + 0.5).double() / 20_000, atol=0.015, rtol=0)
+    if norm == "linf":
+        drawn = torch.rand(x.shape, generator=torch.Generator().manual_seed(0))
+        torch.testing.assert_close(points, x + 0.2 * (2 * drawn - 1))
+    assert ((points - x).mean(0).abs() < 0.005).all()  # five standard errors
+    assert ((points > x).flatten(1).double().mean(0) - 0.5).abs().max() < 0.02
+
+
 def test_momentum_is_a_sum_of_gradients_of_length_one() -> None:
     """By hand, for two steps and one pixel pair."""
     x = torch.full((1, 1, 1, 2), 0.5, dtype=torch.float64)
@@ -121,6 +139,23 @@ def test_momentum_is_a_sum_of_gradients_of_length_one() -> None:
     second = 0.5 * first + gradients[1] / gradients[1].abs().sum()
     expected = x + 0.04 * first / first.norm() + 0.04 * second / second.norm()
     torch.testing.assert_close(attacked, expected)
+
+
+def test_auto_pgd_adds_a_quarter_of_the_last_change() -> None:
+    """Eq 1 of its paper by hand, for two steps that both rise."""
+    x, points = torch.zeros(1, 1, 1, 2, dtype=torch.float64), []
+
+    def loss(v: Tensor) -> Tensor:
+        points.append(v.detach())
+        return (3 * v[..., 0] + v[..., 1] - 2 * v[..., 0] ** 2).flatten(1).sum(1)
+
+    attacked = apgd(loss, x, Ball(9, "l2", -9, 9), steps=2, step_size=0.3)
+    first, second = (value_and_gradient(loss, v)[1] for v in points[:2])
+    assert len(points) == 3 + 2  # its start, and where each step led; the two here
+    one = x + 0.3 * first / first.norm()
+    two = one + 0.75 * 0.3 * second / second.norm() + 0.25 * (one - x)
+    torch.testing.assert_close(torch.cat(points[:3]), torch.cat([x, one, two]))
+    torch.testing.assert_close(attacked, two)
 
 
 def test_restarts_keep_the_best_end_and_need_a_generator() -> None:
@@ -165,6 +200,80 @@ def test_square_asks_for_no_gradient_and_climbs_without_one() -> None:
     assert not any(flags)
 
 
+def test_square_starts_from_stripes_over_the_whole_range() -> None:
+    x = torch.full((3, 2, 4, 5), 0.5)
+    start = square_module._stripes(x, Ball(0.2), torch.Generator().manual_seed(0))
+    drawn = torch.randint(2, (3, 2, 1, 5), generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(start, torch.where(drawn == 1, 0.7, 0.3).expand_as(x))
+
+
+@pytest.mark.parametrize("side", [1, 3])
+def test_square_paints_one_square_of_each_image(side: int) -> None:
+    generator, again = (torch.Generator().manual_seed(0) for _ in range(2))
+    x, current = torch.full((40, 2, 4, 6), 0.5), images(40, channels=2)[:, :, :4, :6]
+    painted = square_module._painted(current, x, Ball(0.2), side, generator)
+    tops, lefts = (torch.randint(size - side + 1, (40,), generator=again).tolist() for size in (4, 6))
+    signs = 2.0 * torch.randint(2, (40, 2), generator=again) - 1
+    for image, top, left, sign in zip(current, tops, lefts, signs, strict=True):
+        image[:, top : top + side, left : left + side] = 0.5 + 0.2 * sign[:, None, None]
+    torch.testing.assert_close(painted, current)
+
+
+@pytest.mark.parametrize("height", [11, 3])
+def test_square_starts_from_tiles_of_length_epsilon(height: int) -> None:
+    """Tiles of a fifth of the shorter side, as many as fit, each the pattern up or down."""
+    side, width = max(height // 5, 1), 14
+    rows, columns = height // side, width // side
+    x, ball = torch.full((4, 2, height, width), 0.5), Ball(0.2, "l2")
+    change = square_module._tiles(x, ball, torch.Generator().manual_seed(0)) - x
+    assert not change[:, :, rows * side :].any()
+    assert not change[..., columns * side :].any()
+    tiles = change[:, :, : rows * side, : columns * side].unfold(2, side, side).unfold(3, side, side)
+    signs = tiles[..., :1, :1].sign()
+    torch.testing.assert_close(tiles, signs * 0.2 / math.sqrt(2 * rows * columns) * square_module._pattern(side))
+    drawn = 2.0 * torch.randint(2, (4, 2), generator=torch.Generator().manual_seed(0)) - 1
+    assert torch.equal(signs[:, :, 0, 0, 0, 0], drawn)
+
+
+def test_a_move_of_square_in_l2_is_the_papers() -> None:
+    """Algorithm 3 of Andriushchenko et al. (2020), an image and a channel at a time."""
+    generator, again = (torch.Generator().manual_seed(0) for _ in range(2))
+    x, side, pattern = torch.full((30, 2, 6, 7), 0.5), 2, square_module._pattern(2)
+    change = 0.05 * torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
+    change[0, :, :, :] = 0  # nothing to take, nor to add to
+    moved = square_module._moved(x + change, x, Ball(0.8, "l2"), side, generator) - x
+    corners = [torch.randint(size - side + 1, (30, 1), generator=again) for size in (6, 7, 6, 7)]
+    turned = torch.rand(30, generator=again) < 0.5
+    signs = 2.0 * torch.randint(2, (30, 2), generator=again) - 1
+    for i in range(30):
+        to, source = (
+            (slice(int(row[i]), int(row[i]) + side), slice(int(column[i]), int(column[i]) + side))
+            for row, column in (corners[:2], corners[2:])
+        )
+        unused = 0.8**2 - change[i].square().sum()
+        for channel in range(2):
+            own = change[i, channel].clone()
+            grown = signs[i, channel] * (pattern.T if turned[i] else pattern) + own[to] / own[to].norm().clamp_min(1e-9)
+            left = own.clone()
+            left[to], left[source] = 0, 0
+            available = own.square().sum() - left.square().sum() + unused / 2
+            left[to] = grown / grown.norm() * available.sqrt()
+            torch.testing.assert_close(moved[i, channel], left, atol=1e-5, rtol=1e-4)
+
+
+def test_square_spends_its_queries_and_changes_every_pixel_by_epsilon() -> None:
+    x, asked = torch.full((3, 1, 8, 8), 0.5), []
+    weight = linear(x.shape[1:])
+
+    def loss(v: Tensor, rows: Tensor) -> Tensor:
+        asked.append(len(v))
+        return (v * weight).flatten(1).sum(1) - 1e3
+
+    attacked = square(loss, x, Ball(0.2), queries=30, generator=torch.Generator().manual_seed(0))
+    assert asked == [3] * 30
+    torch.testing.assert_close((attacked - x).abs(), torch.full_like(x, 0.2))
+
+
 def test_square_leaves_images_alone_that_it_has_fooled() -> None:
     x, seen = images(4), []
 
@@ -207,16 +316,50 @@ def test_pixels_beyond_the_range_are_refused_by_every_attack() -> None:
                 attack(misclassified(net(), torch.zeros(len(x), dtype=torch.long)), wrong, Ball(0.1))
 
 
-def test_auto_pgd_looks_back_when_its_paper_says() -> None:
+@pytest.mark.parametrize(("steps", "looks"), [(100, [22, 41, 57, 70, 80, 87, 93, 99]), (3, [1, 2, 3])])
+def test_auto_pgd_looks_back_when_its_paper_says(steps: int, looks: list[int]) -> None:
     """At 22 %, 41 %, 57 %, 70 %, 80 %, 87 %, 93 % and 99 % of the steps (Croce and Hein, 2020, § 3.2)."""
     x = images(2)
-    state = gradient_module._Climb(x, Ball(0.1), x, torch.zeros(2), torch.zeros_like(x), 100, 0.2)
+    state = gradient_module._Climb(x, Ball(0.1), x, torch.zeros(2), torch.zeros_like(x), steps, 0.2)
     passed = []
-    for step in range(1, 101):
+    for step in range(1, steps + 1):
         before = state.checkpoint
         state.adapt(step)
         passed += [step] if state.checkpoint != before else []
-    assert passed == [22, 41, 57, 70, 80, 87, 93, 99]
+    assert passed == looks
+
+
+def test_auto_pgd_halves_the_step_of_what_got_stuck() -> None:
+    """With less than three quarters of rises, or with neither a better point nor a new step (ibid.)."""
+    x = images(4)
+    climb = gradient_module._Climb(x, Ball(0.1), x, torch.zeros(4), torch.zeros_like(x), 100, 0.2)
+    climb.look(lambda v: (torch.tensor([1.0, 0.0, -1.0, 2.0]), torch.zeros_like(v)))
+    assert climb.rises.tolist() == [1, 0, 0, 1]
+    climb.rises, climb.best_value = torch.tensor([16, 17, 17, 22]), torch.ones(4)  # of 22
+    climb.adapt(22)
+    torch.testing.assert_close(climb.size, torch.tensor([0.1, 0.2, 0.2, 0.2]))
+    climb.rises, climb.best_value = torch.tensor([15, 14, 19, 15]), torch.tensor([1.0, 2.0, 1.0, 2.0])  # of 19
+    climb.adapt(41)
+    torch.testing.assert_close(climb.size, torch.tensor([0.1, 0.1, 0.1, 0.2]))
+
+
+@pytest.mark.parametrize(("attack", "step"), [(mim, 0.1), (pgd, 0.25)])
+def test_steps_are_as_long_as_published(attack: Callable[..., Tensor], step: float) -> None:
+    """Of ten, ε/10 (Dong et al., 2018) and 2.5·ε/10 (Madry et al., 2018)."""
+    points: list[Tensor] = []
+
+    def loss(v: Tensor) -> Tensor:
+        points.append(v.detach())
+        return v.flatten(1).sum(1)
+
+    attack(loss, torch.full((1, 1, 4, 4), 0.5), Ball(0.4, "l2"), steps=10)
+    assert (points[1] - points[0]).norm().item() == pytest.approx(0.4 * step)
+
+
+def test_the_first_step_of_auto_pgd_crosses_the_ball() -> None:
+    x = torch.full((1, 1, 4, 4), 0.5)
+    crossed = apgd(lambda v: v.flatten(1).sum(1), x, Ball(0.4), steps=1, start=x - 0.4)
+    torch.testing.assert_close(crossed, x + 0.4)
 
 
 def test_a_move_of_square_in_l2_uses_the_whole_radius() -> None:

@@ -45,7 +45,7 @@ ATTACKS: dict[str, Callable[[Tensor], Tensor]] = {
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_every_attack_refuses_what_is_no_image(attack: str) -> None:
     for x, reason in (
-        (3 * X, "pixels outside"),
+        (2.2 * X, "pixels outside"),
         (X * torch.nan, "pixels outside"),
         (X[0], "expected \\(N, C, H, W\\)"),
     ):
@@ -81,12 +81,15 @@ def test_labels_that_fit_no_classes_are_refused(labels: Tensor, words: str) -> N
 MISTAKES: list[tuple[Callable[[], object], str]] = [
     (lambda: attacks.mim(climbed(), X, BALL, steps=0), "steps is 0"),
     (lambda: attacks.pgd(climbed(), X, BALL, restarts=0), "restarts is 0"),
-    (lambda: attacks.apgd(climbed(), X, BALL, steps=-1), "steps is -1"),
+    (lambda: attacks.pgd(climbed(), X, BALL, steps=0), "steps is 0"),
+    (lambda: attacks.white_box(gmmvae.by_confidence(scores), X, LABELS, steps=0), "steps is 0"),
+    (lambda: attacks.apgd(climbed(), X, BALL, steps=0), "steps is 0"),
     (lambda: attacks.square(asked, X, BALL, queries=0, generator=torch.Generator()), "queries is 0"),
     (lambda: adaptive(X, batch_size=0), "batch_size is 0"),
     (lambda: adaptive(X, LABELS[:2]), "labels of shape"),
     (lambda: gmmvae.Budget(steps=0), "steps is 0"),
     (lambda: gmmvae.robustness(scores, gmmvae.by_confidence(scores), X, LABELS, []), "no radius"),
+    (lambda: gmmvae.by_confidence(scores).decide(X, batch_size=0), "batch_size is 0"),
     (lambda: gmmvae.by_confidence(scores).decide(X[0]), "expected \\(N, C, H, W\\)"),
     (lambda: gmmvae.outcome(gmmvae.by_confidence(scores).decide(X), LABELS[:2]), "for 3 decisions; expected one each"),
     (lambda: gmmvae.risk_coverage(torch.zeros(0), torch.zeros(0, dtype=torch.bool)), "expected \\(N,\\) each"),

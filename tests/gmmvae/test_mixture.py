@@ -34,6 +34,8 @@ def test_means_on_one_axis() -> None:
     means = class_means(3, 2, "axis")
     torch.testing.assert_close(means[:, 0].diff(), torch.full((2,), math.sqrt(2)))
     assert not means[:, 1].any()
+    assert means[:, 0].sum() == 0
+    assert not class_means(1, 1, "axis").any()
 
 
 @pytest.mark.parametrize(("placement", "latent"), [("one-hot", 9), ("simplex", 8), ("axis", 0)])
@@ -68,7 +70,8 @@ def test_log_prob_and_posterior_agree_with_torch_distributions() -> None:
 
 @given(st.integers(0, 3), st.integers(0, 3), st.integers(0, 99))
 def test_log_odds_are_differences_of_log_posteriors(a: int, b: int, seed: int) -> None:
-    mixture = prior()
+    lengths = torch.tensor([[1.0], [2.0], [0.5], [3.0]]).double()  # of one length, the midpoint would not matter
+    mixture = MixturePrior(lengths * class_means(4, 10).double(), 0.3)
     z = torch.randn(3, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     posterior = mixture.log_posterior(z)
     torch.testing.assert_close(mixture.log_odds(z, a, b), posterior[:, a] - posterior[:, b])
@@ -95,6 +98,30 @@ def test_samples_follow_their_component() -> None:
     drawn = mixture.sample(torch.full((20_000,), 2), torch.Generator().manual_seed(0))
     torch.testing.assert_close(drawn.mean(0), mixture.means[2], atol=3e-3, rtol=0)
     torch.testing.assert_close(torch.cov(drawn.T), 0.01 * torch.eye(4), atol=5e-4, rtol=0)
+    noise = torch.randn(20_000, 4, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(drawn, mixture.means[2] + 0.1 * noise)
+
+
+@pytest.mark.parametrize("shrinkage", [0.0, 0.7])
+def test_shrinkage_adds_part_of_the_mean_variance_to_every_diagonal(shrinkage: float) -> None:
+    z, labels = Z.double() * torch.tensor([1.0, 2.0, 3.0]), Y
+    means = class_means(2, 3).double()
+    offsets = z - means[labels]
+    groups = [labels == c for c in (0, 1)]
+    measured = torch.stack([offsets[group].T @ offsets[group] / 5 for group in groups])
+    measured = measured + shrinkage * offsets.square().mean() * torch.eye(3)
+    fitted = torch.stack([torch.cov(z[group].T) for group in groups]) + shrinkage * z.var(0).mean() * torch.eye(3)
+    for found, centres, covariances in (
+        (MixturePrior(means, 0.01).measured(z, labels, shrinkage=shrinkage), means, measured),
+        (
+            GaussianClasses.fit(z, labels, shrinkage=shrinkage),
+            torch.stack([z[group].mean(0) for group in groups]),
+            fitted,
+        ),
+    ):
+        apart = z[:, None] - centres
+        expected = torch.einsum("nki,kij,nkj->nk", apart, covariances.inverse(), apart)
+        torch.testing.assert_close(found.mahalanobis(z), expected)
 
 
 def test_fitted_gaussians_agree_with_torch_distributions() -> None:
@@ -123,12 +150,13 @@ Z, Y = torch.randn(10, 3, generator=torch.Generator().manual_seed(0)), torch.ara
 @pytest.mark.parametrize(
     ("codes", "labels", "words"),
     [
-        (torch.ones(10, 3), Y, "all codes lie at one point"),
+        (torch.arange(3.0).expand(10, 3), Y, "all codes lie at one point"),
         (Z * math.nan, Y, "not finite"),
         (Z[:0], Y[:0], "shape \\(0, 3\\)"),
         (Z[:, 0], Y, "expected floats, \\(N, d\\)"),
         (Z.long(), Y, "expected floats"),
         (Z, Y - 1, "class -1; expected 0 …"),
+        (Z, Y - 2, "class -2; expected 0 … [01]:"),
         (Z, Y.float(), "labels of torch.float32"),
         (Z, Y[:8], "labels of shape \\(8,\\)"),
     ],
@@ -155,6 +183,9 @@ def test_codes_at_their_means_and_singular_covariances_are_refused() -> None:
     ):
         with pytest.raises(TeachlibError, match="class 0 is not positive definite"):
             make()
+    for shape in ((2, 2), (1, 2, 3)):
+        with pytest.raises(TeachlibError, match=r"covariances of shape .*; expected \(k, d, d\)"):
+            GaussianClasses(torch.zeros(1, 2), torch.ones(shape))
 
 
 @pytest.mark.parametrize("scale", [1e-9, 1e-3, 1e6])

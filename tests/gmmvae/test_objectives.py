@@ -56,6 +56,9 @@ def test_magnet_learns_to_classify_and_to_rebuild() -> None:
     rebuilt = reconstruction_error(X, model.decoder(model.encoder(noisy))).mean()
     torch.testing.assert_close(_loss(MagNetObjective(model)), classified + rebuilt)
     assert min(classified, rebuilt) > 0.1
+    objective = MagNetObjective(model)
+    objective.nets |= {"encoder": torch.nn.Identity(), "decoder": torch.nn.Identity()}  # what it sees is what it says
+    torch.testing.assert_close(_loss(objective), classified + reconstruction_error(X, noisy).mean())
 
 
 def _trained(**changes: object) -> tuple[gmmvae.CNN, Tensor, Tensor]:
@@ -106,3 +109,8 @@ def test_a_plain_classifier_refuses_what_it_is_least_sure_of() -> None:
     assert (~accepted).double().mean().item() == pytest.approx(RATE, abs=2 / len(held_out))
     sure = mapped(model.scores, held_out[:][0]).softmax(1).amax(1)
     assert sure[~accepted].max() <= sure[accepted].min()
+    found = gmmvae.evaluate(model, held_out, held_out, held_out)
+    right = mapped(model.scores, held_out[:][0]).argmax(1) == held_out.labels
+    assert found.plain_accuracy == pytest.approx(right.double().mean().item())
+    assert found.error == pytest.approx((accepted & ~right).double().mean().item())
+    assert found.squared_error == 0  # it rebuilds nothing

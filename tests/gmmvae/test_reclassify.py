@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from teachlib.errors import TeachlibError
 from teachlib.gmmvae import MixturePrior, Thresholds, class_means, nearest_code, reclassify, unrolled_errors
 
 PRIOR = MixturePrior(class_means(4, 4), 0.01)
@@ -32,6 +33,12 @@ def test_small_changes_of_the_image_leave_the_label() -> None:
     decision = reclassify(decode, PRIOR, Thresholds(latent=40.0, pixels=1.0), noisy, steps=200)
     assert torch.equal(decision.labels, labels)
     assert decision.accepted.all()
+    found = nearest_code(decode, PRIOR, noisy, steps=200)
+    stricter = reclassify(decode, PRIOR, Thresholds(latent=20.0, pixels=0.1), noisy, steps=200)
+    torch.testing.assert_close(stricter.latent_ratio, PRIOR.mahalanobis(found.z).amin(1) / 20)
+    torch.testing.assert_close(stricter.pixel_ratio, found.error / 0.1)
+    with pytest.raises(TeachlibError, match="batch_size is 0"):
+        nearest_code(decode, PRIOR, noisy, batch_size=0)
 
 
 def test_what_no_code_can_draw_is_still_refused() -> None:
@@ -62,6 +69,7 @@ def test_the_unrolled_search_is_differentiable_in_the_image() -> None:
 
     assert errors(x).shape == (3, 4)
     assert torch.autograd.gradcheck(errors, (x,), atol=1e-6)
+    torch.testing.assert_close(torch.cat([errors(image[None]) for image in x]), errors(x))  # each by itself
 
 
 @pytest.mark.parametrize("steps", [5, 20])

@@ -1,4 +1,5 @@
 import math
+from importlib import import_module
 
 import pytest
 import torch
@@ -28,7 +29,9 @@ from teachlib.gmmvae import (
     robustness,
     selective,
 )
-from teachlib.gmmvae.attacks import Ball
+from teachlib.gmmvae.attacks import Ball, Loss
+
+adaptive_module = import_module("teachlib.gmmvae.attacks.adaptive")  # the package has a function of this name
 
 VARIANCE = 0.01
 PRIOR = MixturePrior(class_means(3, 4), VARIANCE)
@@ -57,6 +60,8 @@ def test_both_ratios_are_one_on_their_thresholds() -> None:
     torch.testing.assert_close(decision.latent_ratio, torch.ones(1))
     torch.testing.assert_close(decision.pixel_ratio, torch.ones(1))
     assert decision.labels.tolist() == [1]
+    scores, latent, _ = classifier.measure(as_image(border[None]), None)
+    torch.testing.assert_close(scores.diff(), -0.5 * latent.diff())  # in the same unit, or an attack would mix them up
     loss = attacks.white_box_loss(classifier, as_image(border[None]), torch.tensor([1]), 3.0, 2.0)
     torch.testing.assert_close(loss, torch.full((1,), 2.0))
 
@@ -100,6 +105,7 @@ def test_shares_add_to_one(count: int, seed: int) -> None:
     wrong = [yes and p != y for yes, p, y in zip(by_hand, decision.labels.tolist(), labels.tolist(), strict=True)]
     assert math.isclose(found.error, sum(wrong) / count)
     assert math.isclose(found.rejection, by_hand.count(False) / count)
+    assert torch.equal(decision.confidence >= -1, decision.accepted)
 
 
 def test_risk_and_coverage_by_brute_force() -> None:
@@ -153,6 +159,10 @@ def test_noise_makes_decisions_random_and_repeatable() -> None:
     first, again = (classifier.decide(x, torch.Generator().manual_seed(0)).pixel_ratio for _ in range(2))
     assert torch.equal(first, again)
     torch.testing.assert_close(first.mean(), torch.tensor(4 * 0.01 / 0.05), rtol=0.1, atol=0)  # E‖ε‖² = dσ²
+    lopsided = by_likelihood(as_code, lambda z: as_image(z) + 0.25, PRIOR, Thresholds(13.0, 0.05), deviation=0.1)
+    noise = torch.randn(500, 4, generator=torch.Generator().manual_seed(0))
+    found = lopsided.decide(x, torch.Generator().manual_seed(0)).pixel_ratio
+    torch.testing.assert_close(found, (0.25 + 0.1 * noise).square().sum(1) / 0.05)
 
 
 def test_detectors_of_other_kinds() -> None:
@@ -160,8 +170,8 @@ def test_detectors_of_other_kinds() -> None:
     x = torch.zeros(2, 1, 2, 2)
     assert by_confidence(lambda v: logits, 0.6).decide(x).accepted.tolist() == [True, False]
     assert by_confidence(lambda v: logits).decide(x).accepted.all()
-    shifted = by_reconstruction(lambda v: logits, lambda v: v + 0.5, 1.0)
-    torch.testing.assert_close(shifted.decide(x).pixel_ratio, torch.ones(2))
+    shifted = by_reconstruction(lambda v: logits, lambda v: v + 0.5, 0.25)
+    torch.testing.assert_close(shifted.decide(x).pixel_ratio, torch.full((2,), 4.0))
     assert shifted.decide(x).latent_ratio.tolist() == [0, 0]
 
 
@@ -200,14 +210,49 @@ def test_a_detector_that_sees_every_change_is_never_fooled() -> None:
     assert not (decision.accepted & (decision.labels != labels)).any()
 
 
-def test_it_is_never_weaker_than_the_attacks_it_starts_from() -> None:
+def test_it_is_never_weaker_than_the_attacks_it_starts_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(adaptive_module, "apgd")  # nothing is left to climb
     classifier, labels = planar(), torch.zeros(20, dtype=torch.long)
     x = as_image(codes_near(0, 20)).clamp(0, 1)
     there = as_image(PRIOR.means[1:2]).expand_as(x)  # succeeds everywhere
     found = attacks.adaptive(
-        classifier, x, labels, Ball(1.0), steps=1, restarts=0, starts=[there], generator=torch.Generator()
+        classifier, x, labels, Ball(1.0), steps=1, restarts=2, starts=[there], generator=torch.Generator()
     )
+    attacks.adaptive(classifier, x, labels, Ball(1.0), restarts=0, starts=[there], generator=torch.Generator())
     assert outcome(classifier.decide(found), labels).error == 1
+
+
+@pytest.mark.parametrize(("ball", "first_step"), [(Ball(0.1), 0.05), (Ball(0.01), 0.02), (Ball(0.8, "l2"), 1.0)])
+def test_full_climbs_take_turns(ball: Ball, first_step: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two at the next best class, two at the one after it; one of the two from the first look's end, one from noise."""
+    climbs: list[tuple[int, float]] = []
+    starts: list[Tensor] = []
+    aims: list[tuple[Tensor, Tensor]] = []
+
+    def climbed(loss: Loss, x: Tensor, ball: Ball, *, steps: int, step_size: float, start: Tensor) -> Tensor:
+        climbs.append((steps, step_size))
+        starts.append(start)
+        return attacks.apgd(loss, x, ball, steps=steps, step_size=step_size, start=start)
+
+    def aimed(classifier: SelectiveClassifier, targets: Tensor, *, weight: float | Tensor, **options: object) -> Loss:
+        if isinstance(weight, Tensor):
+            aims.append((targets, weight))
+        return attacks.accepted_as(classifier, targets, weight=weight, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(adaptive_module, "apgd", climbed)
+    monkeypatch.setattr(adaptive_module, "accepted_as", aimed)
+    labels = torch.arange(30) % 3
+    x = as_image(PRIOR.means[labels])  # so small a ball holds no success
+    attacks.adaptive(planar(), x, labels, ball, steps=10, restarts=6, generator=torch.Generator().manual_seed(0))
+    assert climbs == [(2, first_step)] * 3 + [(10, first_step)] * 6
+    starts, targets = starts[3:], [target for target, _ in aims]
+    classes = torch.stack([labels, targets[0], targets[2]])
+    assert torch.equal(classes.sort(0).values, torch.arange(3)[:, None].expand(3, 30))
+    assert all(torch.equal(targets[i], targets[j]) for i, j in ((0, 1), (2, 3), (0, 4), (0, 5)))
+    assert torch.equal(starts[0], starts[4])
+    assert not torch.equal(starts[1], starts[5])
+    weights = torch.cat([weight for _, weight in aims])
+    assert 0.1 <= weights.min() < 0.15 < 7 < weights.max() <= 10
 
 
 def test_the_joint_loss_is_positive_exactly_where_the_target_is_accepted() -> None:
@@ -219,6 +264,35 @@ def test_the_joint_loss_is_positive_exactly_where_the_target_is_accepted() -> No
     decision = classifier.decide(x)
     assert torch.equal(loss > 0, decision.accepted & (decision.labels == targets))
     assert (loss > 0).sum() > 50
+
+
+def test_the_joint_loss_by_hand() -> None:
+    """Scores, latent and pixel ratios of three images: all slack, one missing, all missing."""
+    scores = torch.tensor([[3.0, 0.0], [0.0, 8.0], [0.0, 8.0]])
+    latent = torch.tensor([[0.25, 9.0], [0.25, 9.0], [4.0, 9.0]])
+    classifier = SelectiveClassifier(lambda x, generator: (scores, latent, torch.tensor([0.16, 0.16, 2.25])))
+    x, targets, root = torch.zeros(3, 1, 2, 2), torch.zeros(3, dtype=torch.long), 8 / 3  # signed root of 8: 8/√9
+    found = attacks.accepted_as(classifier, targets, weight=torch.tensor([1.0, 1.0, 0.1]))(x)
+    torch.testing.assert_close(found, -torch.tensor([-0.5, root, root + 1 + 0.1 * 0.5]))
+    by_others = attacks.accepted_wrongly(classifier, 1 - targets)(x)  # of two classes, the wrong one is the target
+    torch.testing.assert_close(by_others, attacks.accepted_as(classifier, targets)(x))
+
+
+def test_white_box_attacks_end_where_their_loss_is_least() -> None:
+    """With ‖x + η − c‖² for latent ratio, ‖x + η − c‖² + ‖η‖² is least half way, and without the second term at c."""
+    c = torch.tensor([0.6, 0.3, 1.6, -1.0]).view(1, 1, 2, 2)
+    classifier = SelectiveClassifier(
+        lambda x, generator: (
+            torch.zeros(len(x), 2),
+            (x - c).square().flatten(1).sum(1)[:, None] * torch.tensor([1.0, 0.0]),
+            torch.zeros(len(x)),
+        )
+    )
+    x, targets = torch.full((3, 1, 2, 2), 0.8) * torch.tensor([1.0, 0.5, 0.25]).view(3, 1, 1, 1), torch.zeros(3).long()
+    found = attacks.white_box(classifier, x, targets, b=1.0, steps=400)
+    torch.testing.assert_close(found, ((x + c) / 2).clamp(0, 1), atol=1e-3, rtol=0)
+    fooled = attacks.fooling(classifier, x, targets, b=1.0, steps=400)
+    torch.testing.assert_close(fooled, c.clamp(0, 1).expand_as(x), atol=1e-3, rtol=0)
 
 
 def test_the_untargeted_loss_is_positive_exactly_where_the_error_is_accepted() -> None:
@@ -256,11 +330,37 @@ def test_the_adaptive_attack_is_at_least_as_strong_as_every_other_at_every_radiu
     assert found.row()["adaptive_error_0.2"] == found.outcomes["adaptive"][1].error
 
 
+def test_every_attack_spends_its_budget_on_a_classifier_that_refuses_nothing() -> None:
+    seen: list[int] = []
+
+    def scores(x: Tensor) -> Tensor:
+        assert len(x)  # many networks take no empty batch
+        seen.append(len(x))
+        return -PRIOR.squared_distances(as_code(x))
+
+    x, labels = as_image(codes_near(0, 12)).clamp(0, 1), torch.arange(12) % 2
+    budget = Budget(steps=2, queries=3)
+    found = robustness(scores, by_confidence(scores), x, labels, [0.3], budget=budget)
+    assert set(found.outcomes) == {"fgsm", "mim", "pgd", "apgd", "square", "adaptive"}
+    for name, (shares,) in found.outcomes.items():
+        assert found.plain[name] == [shares.error]  # wrong is the same as wrong and accepted
+        assert shares.error >= 0.5  # the labels of half the images are wrong to begin with
+    seen.clear()
+    robustness(scores, by_confidence(lambda v: -PRIOR.squared_distances(as_code(v))), x, labels, [0.3], budget=budget)
+    assert seen == [1] + [12] * (1 + 2 + 3 + 3)  # how many classes; FGSM; MIM; PGD and its end; Auto-PGD and its start
+    with pytest.raises(TeachlibError, match="pixels outside"):
+        robustness(scores, by_confidence(scores), x + 0.3, labels, [0.3])
+
+
 def test_a_verdict_names_label_decision_and_both_ratios() -> None:
     decision = Decision(torch.tensor([3, 1]), torch.tensor([0.5, 1.0004]), torch.tensor([0.25, 1.5]))
     assert decision.verdicts() == [
         "taken for class 3, accepted: code at 0.50 and pixels at 0.25 of their thresholds",
         "taken for class 1, refused: code at 1.0004 and pixels at 1.50 of their thresholds",
+    ]
+    border = Decision(torch.tensor([0]), torch.ones(1), torch.tensor([1 + 1e-12], dtype=torch.double))
+    assert border.verdicts() == [
+        "taken for class 0, refused: code at 1.00 and pixels at 1.000000000001 of their thresholds"
     ]
 
 

@@ -52,6 +52,10 @@ def test_mistakes_are_explained() -> None:
         density_coverage(x, torch.randn(5, 3))
     with pytest.raises(TeachlibError, match="k=5 neighbours of 5 real samples; expected 1 to 4"):
         density_coverage(x, x)
+    with pytest.raises(TeachlibError, match="k=0 neighbours of 5 real samples; expected 1 to 4"):
+        density_coverage(x, x, k=0)
+    with pytest.raises(TeachlibError, match="k=0; expected one shape"):
+        nearest(x, x, k=0)
     with pytest.raises(TeachlibError, match="values that are not finite"):
         density_coverage(x / 0, x, k=1)
     with pytest.raises(TeachlibError, match="expected one shape, and k from 1"):
@@ -86,6 +90,8 @@ def test_they_are_the_same_wherever_the_features_lie_and_at_any_size(factor: flo
     generator = torch.Generator().manual_seed(0)
     real, generated = ((torch.randn(2, 60, 20, generator=generator).double() * 2**16).round()) / 2**16
     assert density_coverage(offset + factor * real, offset + factor * generated) == density_coverage(real, generated)
+    both, mirrored = torch.cat([real, -real]), torch.cat([generated, -generated])  # around the origin
+    assert density_coverage(offset + factor * both, offset + factor * mirrored) == density_coverage(both, mirrored)
 
 
 def test_neighbours_keep_the_digits_of_double_precision_and_must_be_numbers() -> None:

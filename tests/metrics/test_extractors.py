@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 from test_cli import teachlib
 
 from teachlib import data, rae
@@ -31,6 +32,34 @@ def test_distances_keep_the_order_that_is_beyond_doubt(kind: str) -> None:
     assert row["floor"] < row["one class dropped"] < row["half of the classes dropped"]
     assert row["floor"] < row["noisy (0.1)"]
     assert max(row.values()) == row["pixels shuffled"]
+
+
+def test_degraded_images_are_what_they_are_called() -> None:
+    generator, seen = torch.Generator().manual_seed(1), []
+    images, real = torch.rand(2, 120, 2, 8, 8, generator=generator)
+    labels = torch.arange(120) % 6
+
+    def features(x: torch.Tensor) -> torch.Tensor:
+        seen.append(x)
+        return x.flatten(1)[:, :3]
+
+    assert len(sanity(features, images, labels, real)) == 7
+    of_real, floor, faint, strong, noisy, shuffled, without_one, halved = seen
+    assert torch.equal(of_real, real)
+    assert torch.equal(floor, images)
+    for blurred, sigma in ((faint, 0.5), (strong, 1.5)):
+        expected = gaussian_filter(images.double().numpy(), (0, 0, sigma, sigma), radius=3, mode="mirror")
+        torch.testing.assert_close(blurred.double(), torch.from_numpy(expected), atol=1e-5, rtol=0)
+    inside = (images > 0.4) & (images < 0.6)  # where nothing is cut off
+    assert (noisy - images)[inside].std().item() == pytest.approx(0.1, rel=0.1)
+    assert noisy.min() == 0
+    assert noisy.max() == 1
+    order = (shuffled[0, 0].flatten()[:, None] == images[0, 0].flatten()).long().argmax(1)
+    assert torch.equal(order.sort().values, torch.arange(64))
+    assert torch.equal(shuffled.flatten(2), images.flatten(2)[..., order])
+    assert torch.equal(without_one, images[labels != 2])
+    assert torch.equal(halved, images[labels < 3])
+    assert "one class dropped" not in sanity(features, images, torch.zeros(120).long(), real)
 
 
 def test_an_untrained_network_is_the_same_for_everybody_and_says_so() -> None:

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
 from teachlib.errors import TeachlibError
-from teachlib.metrics import frechet_distance
-from teachlib.metrics.frechet import _eigen_factor, _pivoted_cholesky
+from teachlib.metrics import frechet, frechet_distance
+from teachlib.metrics.frechet import _eigen_factor, _nuclear_norm, _pivoted_cholesky
 
 TOLERANCE = 1e-6
 
@@ -115,13 +115,42 @@ def test_zero_between_equals_and_never_below(seed, dim, rank):
 
 
 @settings(deadline=None, max_examples=25)
-@given(seed=seeds, rank=st.integers(1, 30))
-def test_fast_factor_beside_the_plain_one(seed, rank):
+@given(seed=seeds, rank=st.integers(1, 30), scale=st.sampled_from([1e-9, 1.0, 1e9]))
+def test_fast_factor_beside_the_plain_one(seed, rank, scale):
     """A wrong fast factor would only be slow: the distance falls back to eigenvectors."""
-    cov = covariance(30, np.random.default_rng(seed), rank=rank)
+    cov = scale * covariance(30, np.random.default_rng(seed), rank=rank)
     for factor in (_pivoted_cholesky(cov), _eigen_factor("cov", cov)):
         assert factor.shape == (30, rank)
         np.testing.assert_allclose(factor @ factor.T, cov, atol=1e-12 * np.trace(cov))
+
+
+@pytest.mark.parametrize("shape", [(5, 9), (9, 5), (6, 6)])
+def test_the_sum_of_singular_values_is_taken_the_fast_way_where_that_is_safe(shape, monkeypatch):
+    rng = np.random.default_rng(0)
+    rank = min(shape)
+    left, right = (np.linalg.qr(rng.standard_normal((size, rank)))[0] for size in shape)
+    values = np.linspace(1, 2, rank)
+    for small in ([], [0], [0, 1]):  # by their squares, whose rounding is 1e-16, these would be found as 1e-8
+        values[small] = 1e-12
+        found = _nuclear_norm((left * values) @ right.T)
+        assert found == pytest.approx(values.sum(), rel=1e-12)
+    values[:] = np.linspace(1, 2, rank)
+    monkeypatch.delattr(np.linalg, "svd")
+    assert _nuclear_norm((left * values) @ right.T) == pytest.approx(values.sum(), rel=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_a_covariance_of_low_rank_needs_no_eigenvectors(scale, monkeypatch):
+    monkeypatch.delattr(frechet, "_eigen_factor")
+    cov = scale * covariance(30, np.random.default_rng(0), rank=7)
+    assert 0 <= frechet_distance(np.zeros(30), cov, np.zeros(30), cov) < 1e-9 * np.trace(cov)
+
+
+def test_a_covariance_of_good_condition_is_factorized_the_fast_way(monkeypatch):
+    monkeypatch.delattr(frechet, "_pivoted_cholesky")
+    frechet_distance(np.zeros(8), covariance(8, np.random.default_rng(0)), np.zeros(8), 1e-6 * np.eye(8))
+    with pytest.raises(NameError):
+        frechet_distance(np.zeros(2), np.diag([1, 1e-11]), np.zeros(2), np.eye(2))
 
 
 def test_tensors_arrays_and_precisions_agree():
@@ -142,6 +171,8 @@ def test_tensors_arrays_and_precisions_agree():
         ({"mean_b": np.zeros(4)}, "mean_a has 3 dimensions, mean_b 4"),
         ({"cov_b": np.eye(4)}, "cov_b has shape"),
         ({"cov_a": np.array([[1.0, 0.5, 0], [0, 1, 0], [0, 0, 1]])}, "cov_a is not symmetric"),
+        ({"cov_a": 1e-6 * np.array([[1.0, 0.5, 0], [0, 1, 0], [0, 0, 1]])}, "cov_a is not symmetric"),
+        ({"cov_a": 1e-6 * np.diag([1.0, -1.0, 1.0])}, "cov_a is no covariance"),
         ({"cov_a": np.diag([1.0, -1.0, 1.0])}, "cov_a is no covariance"),
         ({"cov_b": np.array([[0, 1.0, 0], [1, 0, 0], [0, 0, 0]])}, "cov_b is no covariance"),
         ({"cov_b": -np.eye(3)}, "cov_b is no covariance"),

@@ -133,9 +133,12 @@ def test_says_what_is_wrong():
         prd(x[0], x)
     with pytest.raises(TeachlibError, match="runs=0"):
         prd(x, x, runs=0)
+    with pytest.raises(TeachlibError, match="clusters=0"):
+        prd(x, x, clusters=0)
     good = np.array([0.5, 0.5])
-    with pytest.raises(TeachlibError, match="odd number"):
-        prd_from_histograms(good, good, 100)
+    for angles in (1, 100):
+        with pytest.raises(TeachlibError, match="odd number"):
+            prd_from_histograms(good, good, angles)
     with pytest.raises(TeachlibError, match="generated is no histogram"):
         prd_from_histograms(good, np.array([5.0, 5.0]))
     with pytest.raises(TeachlibError, match="same bins"):

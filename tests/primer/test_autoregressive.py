@@ -109,6 +109,40 @@ def test_mixture_made_samples_follow_the_density() -> None:
         assert (drawn[:, axis] < 0.5).float().mean().item() == pytest.approx(below, abs=0.02)
 
 
+def test_losses_are_minus_the_mean_log_probability() -> None:
+    level = torch.randint(3, (5, 2, 4, 4), generator=torch.Generator().manual_seed(0))
+    pixels = stirred(PixelCNN(levels=3, channels=2, width=8, layers=2))
+    torch.testing.assert_close(pixels.loss(level), -pixels.log_prob(level).mean() / 32)  # type: ignore[operator]
+    row = level.flatten(1)
+    for model in (stirred(MADE(32, levels=3, width=40)), stirred(Recurrent(levels=3, width=8))):
+        torch.testing.assert_close(model.loss(row), -model.log_prob(row).mean())  # type: ignore[operator]
+
+
+def test_components_start_spread_over_the_data() -> None:
+    model = MixtureMADE(2, components=5, width=8)
+    with torch.no_grad():
+        model.net[-1].weight.zero_()  # type: ignore[operator]
+        _, means, _ = model._factors(torch.zeros(1, 2))
+    torch.testing.assert_close(means[0], torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0]).expand(2, 5))
+
+
+def test_no_more_width_is_asked_for_than_each_variable_needs() -> None:
+    assert MADE(6, width=5).log_prob(torch.zeros(1, 6).long()).isfinite().all()
+    with pytest.raises(TeachlibError, match="expected a width of 5"):
+        MADE(6, width=4)
+
+
+def test_levels_are_seen_between_minus_one_and_one() -> None:
+    seen: list[torch.Tensor] = []
+    made, pixels = MADE(3, levels=5, width=8), PixelCNN(levels=5, width=8, layers=1)
+    for layer in (made.net, pixels.enter):
+        layer.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    level = torch.tensor([[0, 2, 4]])
+    made.logits(level)
+    pixels.logits(level.view(1, 1, 1, 3))
+    assert [x.flatten().tolist() for x in seen] == [[-1, 0, 1]] * 2
+
+
 def test_a_class_changes_how_variables_hang_together() -> None:
     """The second bit repeats the first in class 0 and negates it in class 1: only the class tells which."""
     x = torch.tensor(list(itertools.product((0, 1), repeat=2))).repeat(2, 1)

@@ -126,7 +126,7 @@ def test_float32_far_from_the_origin(points: torch.Tensor) -> None:
 
 def test_a_code_for_each_sample_is_still_a_density(points: torch.Tensor) -> None:
     made = VectorQuantizer(points[:20], codes=20)
-    assert made.deviation > 0
+    assert made.deviation == pytest.approx(1e-3 * points[:20].std(unbiased=False).item())
     assert made.log_prob(points[:20]).isfinite().all()
 
 
@@ -138,6 +138,8 @@ def test_a_code_for_each_sample_is_still_a_density(points: torch.Tensor) -> None
         (lambda x: KernelDensity(x / 0, bandwidth=1), "not finite"),
         (lambda x: Histogram(x, bins=0), "0 bins"),
         (lambda x: Histogram(x, bins=2, low=0, high=1), "widen low and high"),
+        (lambda x: Histogram(x, bins=2, high=0), "widen low and high"),
+        (lambda x: Histogram(x, bins=2, low=0), "widen low and high"),
         (lambda x: Histogram(torch.zeros(3, 64), bins=17), "17 bins on each of 64 axes"),
         (lambda x: Histogram(x, bins=2, low=9, high=9), "low 9 and high 9 leave no room for cells; choose low < high"),
         (lambda x: Histogram(x, bins=2).log_prob(x[:, :1]), "points of 1 coordinates; this histogram has 2"),

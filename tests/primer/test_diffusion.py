@@ -53,6 +53,38 @@ def test_posterior_is_bayes_rule() -> None:
         assert variance.item() == pytest.approx(1 / precision, rel=1e-5)
 
 
+@pytest.mark.parametrize(("steps", "visited"), [(2, [5, 0]), (5, [8, 6, 4, 2, 0]), (None, list(range(9, -1, -1)))])
+def test_few_steps_visit_times_that_are_evenly_spaced(steps: int | None, visited: list[int]) -> None:
+    seen: list[int] = []
+    model = Diffusion(VectorDenoiser(2, width=8), cosine_schedule(10), (2,))
+    drawn = model.sample(3, torch.Generator().manual_seed(0), steps=steps, watch=lambda t, x: seen.append(t))
+    assert seen == visited
+    assert drawn.isfinite().all()
+    for wrong in (0, 11):
+        with pytest.raises(TeachlibError, match=f"steps={wrong}; expected 1 to 10"):
+            model.sample(3, torch.Generator(), steps=wrong)
+    with pytest.raises(TeachlibError, match="0 steps; expected 1 or more"):
+        cosine_schedule(0)
+
+
+@pytest.mark.parametrize("predicts", ["noise", "data"])
+def test_the_loss_is_the_squared_error_of_what_is_predicted(predicts: str) -> None:
+    """By a denoiser that gives back what it sees, x_t = √ᾱ·x₀ + √(1 − ᾱ)·ε."""
+
+    class Echo(nn.Module):
+        def forward(self, x_t: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
+            seen.append((x_t, t))
+            return x_t
+
+    seen: list[tuple[Tensor, Tensor]] = []
+    schedule, x = cosine_schedule(20), torch.rand(6, 1, 2, 2, generator=torch.Generator().manual_seed(0))
+    model = Diffusion(Echo(), schedule, (1, 2, 2), predicts=predicts, pixels=True)  # type: ignore[arg-type]
+    loss, (x_t, share) = model.loss(x, None, torch.Generator().manual_seed(1)), seen[0]
+    inside, t = 2 * x - 1, (share * 20).round().long()
+    wanted = inside if predicts == "data" else schedule.noise_from_data(x_t, t, inside)
+    torch.testing.assert_close(loss, (x_t - wanted).square().mean(), rtol=1e-4, atol=1e-4)
+
+
 def test_noise_and_data_are_two_ways_to_say_the_same() -> None:
     schedule, x0, noise = cosine_schedule(100), torch.randn(8, 3), torch.randn(8, 3)
     t = torch.randint(1, 100, (8,))

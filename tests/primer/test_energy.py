@@ -63,6 +63,25 @@ def test_contrastive_divergence_with_exact_samples_is_the_likelihoods_gradient(t
     assert torch.allclose(found, exact, atol=5e-3)
 
 
+def test_an_energy_is_confined_by_half_the_squared_norm() -> None:
+    net, x = EnergyNet(2, width=8, confining=0.3), torch.tensor([[3.0, 4.0], [0.1, 0.0]])
+    torch.testing.assert_close(net(x) - net.net(x)[:, 0], torch.tensor([3.75, 0.0015]))
+    drawn = torch.randn(9, 2, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(EnergyModel(net, "cd", chains=9, spread=1.5).chains, 1.5 * drawn)
+
+
+def test_sliced_score_matching_by_hand() -> None:
+    """f = xᵀAx/2 has the score −Ax: E[−vᵀAv + ½(vᵀAx)²] over the directions that the seed gives."""
+    a = torch.tensor([[2.0, 0.5], [0.5, 1.0]])
+    x = torch.randn(5, 2, generator=torch.Generator().manual_seed(1))
+    v = torch.randn(10, 2, generator=torch.Generator().manual_seed(0))
+    loss = sliced_score_matching_loss(
+        lambda at: 0.5 * (at @ a * at).sum(1), x, torch.Generator().manual_seed(0), slices=2
+    )
+    expected = -(v @ a * v).sum(1) + 0.5 * (v * (x.repeat(2, 1) @ a)).sum(1).square()
+    torch.testing.assert_close(loss, expected.mean())
+
+
 def test_score_is_the_gradient_of_log_p(theta: Tensor) -> None:
     x = torch.tensor([[0.3], [-1.0]], dtype=torch.float64)
     expected = -(2 * theta[0] * x + 4 * theta[1] * x**3 - theta[2])

@@ -134,6 +134,35 @@ def test_a_whole_flow_integrates_to_one_and_inverts(kind: str) -> None:
     assert torch.allclose(flow.decode(flow.encode(x)[0]), x, atol=1e-5)
 
 
+def test_slopes_of_the_inverse_are_the_slopes_inverted() -> None:
+    generator = torch.Generator().manual_seed(0)
+    settings = torch.randn(50, 2, 3 * BINS - 1, generator=generator, dtype=torch.float64)
+    x = 3 * torch.randn(50, 2, generator=generator, dtype=torch.float64)
+    y, log_slope = spline(x, settings)
+    back, inverse_slope = spline(y, settings, inverse=True)
+    torch.testing.assert_close(back, x)
+    torch.testing.assert_close(inverse_slope, -log_slope, atol=1e-6, rtol=1e-6)
+
+
+def test_losses_are_minus_the_mean_log_density() -> None:
+    flow, x = stirred(coupling_flow(2, layers=2, width=8)), torch.randn(5, 2, dtype=torch.float64)
+    torch.testing.assert_close(flow.loss(x), -flow.log_prob(x).mean())
+    glow = stirred(Glow(channels=3, size=8, resolutions=2, steps=1, width=4))
+    images = 0.1 + 0.8 * torch.rand(5, 3, 8, 8, dtype=torch.float64)
+    torch.testing.assert_close(glow.loss(images), -glow.log_prob(images).mean() / 192)
+
+
+def test_couplings_start_as_the_identity_and_take_turns() -> None:
+    images = torch.randn(4, 4, 2, 2, generator=torch.Generator().manual_seed(0))
+    z, log_det = ImageCoupling(4, width=8)(images)
+    assert torch.equal(z, images)
+    assert not log_det.any()
+    halves = [step.swap for step in coupling_flow(2, layers=4).steps if isinstance(step, Coupling)]
+    assert halves == [False, True, False, True]
+    assert not any(isinstance(step, Shuffle) for step in coupling_flow(2).steps)  # of two, the halves alternate
+    assert any(isinstance(step, Shuffle) for step in coupling_flow(3).steps)
+
+
 def test_a_conditional_flow_integrates_to_one_for_each_condition() -> None:
     flow = stirred(coupling_flow(2, layers=2, kind="affine", width=8, context=1))
     ticks = (torch.arange(400, dtype=torch.float64) + 0.5) / 400 * 60 - 30

@@ -11,7 +11,7 @@ from torch import nn
 from teachlib import data, primer
 from teachlib.data import PointData
 from teachlib.errors import TeachlibError
-from teachlib.metrics import extractor
+from teachlib.metrics import classifier_features, extractor, frechet_between, statistics_of
 from teachlib.primer import images
 from teachlib.primer.evaluation import log_prob
 from teachlib.training import Schedule, fit, make_fabric
@@ -87,6 +87,7 @@ def test_levels_and_bits() -> None:
     assert torch.equal(primer.to_levels(primer.from_levels(level, 17), 17), level)
     u = primer.dequantize(level, 17, torch.Generator().manual_seed(0))
     assert torch.equal(primer.quantize(u, 17), level)
+    assert primer.quantize(torch.tensor([-0.1, 0.0, 1.0, 1.1]), 17).tolist() == [0, 0, 16, 16]
     within = 17 * primer.dequantize(torch.zeros(40_000), 17, torch.Generator().manual_seed(0))
     assert torch.bincount((10 * within).long(), minlength=10).float().std() / 4000 < 0.03  # uniform over a level's cell
     uniform = torch.tensor([-64 * math.log(17)])
@@ -160,6 +161,13 @@ def test_a_model_that_draws_one_class_is_precise_and_forgets() -> None:
     assert found.recall < 0.2
     assert found.per_image is None
     assert found.likelihood == "–"
+    assert found.parameters == 0
+    assert primer.sample_distance(x[:300], x[:300]) == pytest.approx(0, abs=1e-6)
+    assert primer.sample_distance(x[labels == 3], test[:][0]) == pytest.approx(
+        frechet_between(
+            *(statistics_of(classifier_features("digits", v)) for v in (x[labels == 3], test[:][0])), relative=True
+        )
+    )
 
 
 def test_without_an_extractor_there_are_no_distances() -> None:

@@ -1,9 +1,11 @@
 """Ex-post densities and interpolations."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
-from sklearn.mixture import GaussianMixture
+from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 
 from teachlib import rae
 from teachlib.errors import TeachlibError
@@ -139,6 +141,16 @@ def test_norms_and_angles_along_the_paths() -> None:
     assert (rae.linear(a, b, t)[:, 3].norm(dim=1) < 0.999).all()
 
 
+def test_paths_between_codes_of_different_norms() -> None:
+    """Sixty degrees apart, sin 30°/sin 60° = 1/√3 is the part of either end in the middle."""
+    a, b = torch.tensor([[3.0, 0.0, 0.0]]).double(), torch.tensor([[0.5, math.sqrt(0.75), 0.0]]).double()
+    torch.testing.assert_close(rae.spherical(a, b, torch.tensor([0.5]))[:, 0], (a + b) / math.sqrt(3))
+    t = torch.linspace(0, 1, 5).double()
+    torch.testing.assert_close(rae.rescaled(a, b, t).norm(dim=2), 3 - 2 * t[None])
+    along = torch.nn.functional.cosine_similarity(rae.rescaled(a, b, t), rae.linear(a, b, t), dim=2)
+    torch.testing.assert_close(along, torch.ones(1, 5).double())
+
+
 def test_opposite_codes_do_not_divide_by_zero() -> None:
     a = torch.tensor([[1.0, 0.0]])
     for way in (rae.rescaled, rae.spherical):
@@ -184,6 +196,31 @@ def test_the_dirichlet_mixture_leaves_components_empty_that_nothing_needs() -> N
     codes = torch.randn(2_000, 2, generator=torch.Generator().manual_seed(0))
     plain, dirichlet = rae.fit_mixture(codes), rae.fit_dirichlet_mixture(codes)
     assert (dirichlet.weights > 0.02).sum() < (plain.weights > 0.02).sum()
+
+
+def test_the_dirichlet_prior_has_concentration_one_over_k(codes) -> None:
+    theirs = BayesianGaussianMixture(n_components=4, weight_concentration_prior=1 / 4, random_state=0)
+    found = rae.fit_dirichlet_mixture(codes, components=4)
+    np.testing.assert_allclose(found.weights, theirs.fit(codes.double().numpy()).weights_, atol=1e-6)
+    with pytest.raises(TeachlibError, match="components is 0"):
+        rae.fit_dirichlet_mixture(codes, components=0)
+
+
+def test_a_flow_is_over_standardized_codes(codes) -> None:
+    """p(z) = q((z − m)/s)/∏ s, and draws come back to where the codes lie."""
+    far = 100 + 3 * codes
+    fitted = rae.fit_flow(far, steps=1)
+    apart = (far - far.mean(0)) / far.std(0)
+    expected = fitted.flow.log_prob(apart) - far.std(0).log().sum()
+    torch.testing.assert_close(fitted.log_prob(far), expected.detach(), atol=1e-3, rtol=1e-3)
+
+
+def test_a_flow_is_trained_for_the_steps_that_are_asked_for(codes, monkeypatch: pytest.MonkeyPatch) -> None:
+    plans = []
+    monkeypatch.setattr("teachlib.rae.density.fit", lambda objective, points, plan, **options: plans.append(plan.steps))
+    rae.fit_flow(codes, steps=3)
+    rae.fit_flow(codes, scale="ci")
+    assert plans == [3, 30]
 
 
 def test_kernels_over_fit_and_held_out_codes_show_it() -> None:

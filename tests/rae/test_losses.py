@@ -26,6 +26,9 @@ def test_kl_is_that_of_torch_and_zero_at_the_prior(generator) -> None:
     expected = reference_kl(Normal(mean, (0.5 * log_variance).exp()), prior).sum(1)
     torch.testing.assert_close(rae.kl_divergence(mean, log_variance), expected)
     assert torch.equal(rae.kl_divergence(torch.zeros(3, 4), torch.zeros(3, 4)), torch.zeros(3))
+    x, guess = torch.rand(2, 7, 1, 4, 4, generator=generator, dtype=torch.double)
+    bound = (x - guess).square().sum() / 7 + 0.3 * expected.mean()
+    torch.testing.assert_close(rae.negative_elbo(x, guess, mean, log_variance, 0.3), bound)
 
 
 def test_losses_are_sums_over_pixels_and_means_over_the_batch(generator) -> None:
@@ -123,16 +126,27 @@ def test_mmd_is_unbiased_and_notices_a_shift(kernel: str, generator) -> None:
     assert shifted > 5 * same.std()
 
 
-def test_mmd_is_its_sum_over_pairs(generator) -> None:
+KERNELS = {"imq": lambda width, squared: width / (width + squared), "rbf": lambda w, squared: math.exp(-squared / w)}
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("deviation", [1.0, 0.6])
+def test_mmd_is_its_sum_over_pairs(kernel: str, deviation: float, generator) -> None:
     a, b = torch.randn(4, 2, generator=generator).double(), torch.randn(3, 2, generator=generator).double()
 
     def k(p: torch.Tensor, q: torch.Tensor) -> float:
-        return sum(4 * s / (4 * s + (p - q).square().sum().item()) for s in (0.1, 0.2, 0.5, 1, 2, 5, 10))
+        widths = [4 * deviation**2 * s for s in (0.1, 0.2, 0.5, 1, 2, 5, 10)]
+        return sum(KERNELS[kernel](width, (p - q).square().sum().item()) for width in widths)
 
     within_a = sum(k(a[i], a[j]) for i in range(4) for j in range(4) if i != j) / 12
     within_b = sum(k(b[i], b[j]) for i in range(3) for j in range(3) if i != j) / 6
     across = sum(k(p, q) for p in a for q in b) / 12
-    assert rae.mmd(a, b).item() == pytest.approx(within_a + within_b - 2 * across)
+    found = rae.mmd(a, b, kernel=kernel, deviation=deviation)
+    assert found.item() == pytest.approx(within_a + within_b - 2 * across)
+
+
+def test_mmd_keeps_its_digits_far_from_the_origin(generator) -> None:
+    a, b = torch.randn(4, 2, generator=generator).double(), torch.randn(3, 2, generator=generator).double()
     apart = torch.where(torch.arange(40) < 20, 2.0**16, -(2.0**16)).double()[:, None]  # no origin is near to both
     c, d = apart + torch.randint(8, (2, 40, 2), generator=generator).double() / 8
     assert rae.mmd(c.float(), d.float()).item() == pytest.approx(rae.mmd(c, d).item(), rel=1e-4)
@@ -147,11 +161,14 @@ def test_shapes_and_sizes_that_mean_nothing_are_refused(generator) -> None:
         (rae.reconstruction_loss, (x[:0], x[:0])),
         (rae.kl_divergence, (torch.zeros(4, 2), torch.zeros(4, 1))),
         (rae.mmd, (torch.zeros(4, 2), torch.zeros(4, 1))),
+        (rae.mmd, (torch.zeros(4, 2, 1), torch.zeros(4, 2, 1))),
     ):
         with pytest.raises(TeachlibError, match="expected"):
             loss(*arguments)
     with pytest.raises(TeachlibError, match=r"deviation is 0\.0; expected more than 0"):
         rae.mmd(torch.zeros(4, 2), torch.zeros(4, 2), deviation=0.0)
+    with pytest.raises(TeachlibError, match="samples of 1 and 4"):
+        rae.mmd(torch.zeros(1, 2), torch.zeros(4, 2))
     with pytest.raises(TeachlibError, match="rae-l2: its encoder emits points"):
         rae.Autoencoder(rae.recipe("rae-l2", scale="ci")).posterior(x)
 

@@ -4,11 +4,12 @@ import math
 
 import pytest
 import torch
+from torch.distributions import Normal, kl_divergence
 
 from teachlib import rae
 from teachlib.errors import TeachlibError
 from teachlib.metrics import frechet_between, statistics_of
-from teachlib.rae.second_stage import KINDS
+from teachlib.rae.second_stage import KINDS, Kind, SecondStage
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +23,40 @@ def codes() -> torch.Tensor:
 
 def spread_of_radius(z: torch.Tensor) -> float:
     return ((z[:, :2] - 3).norm(dim=1) / 2 - 1).square().mean().sqrt().item()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_loss_and_samples_by_hand(kind: Kind) -> None:
+    """Negative ELBO of a Gaussian of width γ by torch's densities; of the released kind, means and a weight."""
+    torch.manual_seed(0)
+    model = SecondStage(3, kind=kind, width=8, kl_weight=0.2)
+    model.mean.copy_(torch.tensor([1.0, 2.0, 3.0]))
+    model.deviation.copy_(torch.tensor([0.5, 2.0, 1.0]))
+    with torch.no_grad():
+        model.encode_head.weight.mul_(30)
+    codes, log_variance = torch.randn(2, 6, 3)
+    found = model.loss(codes, log_variance, torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    z = (rae.sample_posterior(codes, log_variance, generator) - model.mean) / model.deviation
+    mean, spread = model._encode(z)
+    assert (spread.abs().max() > 10) == (kind == "dai-wipf")  # the released one is bounded
+    posterior = Normal(mean, (0.5 * spread).exp())
+    rebuilt = model._decode(rae.sample_posterior(mean, spread, generator))
+    divergence = kl_divergence(posterior, Normal(0.0, 1.0)).sum(1).mean()
+    exact = divergence - Normal(rebuilt, model.log_gamma.exp()).log_prob(z).sum(1).mean()
+    expected = exact if kind == "dai-wipf" else (rebuilt - z).square().mean() + 0.2 * divergence
+    torch.testing.assert_close(found, expected)
+    drawn, generator = model.sample(5, torch.Generator().manual_seed(0)), torch.Generator().manual_seed(0)
+    latent = model._decode(torch.randn(5, 3, generator=generator))
+    if kind == "dai-wipf":
+        latent = latent + math.exp(-1.5) * torch.randn(5, 3, generator=generator)
+    torch.testing.assert_close(drawn, model.mean + model.deviation * latent)
+
+
+def test_an_axis_without_variance_gets_a_millionth_of_the_widest() -> None:
+    codes = torch.tensor([[3.0, 5.0], [-3.0, 5.0], [3.0, 5.0], [-3.0, 5.0]])
+    fitted = rae.fit_second_stage(codes, scale="ci", steps=1)
+    torch.testing.assert_close(fitted.deviation, torch.tensor([3.0, 3e-6]))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -44,10 +44,10 @@ def class_means(classes: int, latent: int, placement: Placement = "one-hot") -> 
     elif placement == "one-hot":
         own = torch.eye(classes)
     else:
-        # One-hot vectors lie in a plane of k − 1 dimensions; its coordinates are the right singular vectors.
-        centred = torch.eye(classes, dtype=torch.float64) - 1 / classes
-        left, scale, _ = torch.linalg.svd(centred)
-        own = (left * scale)[:, : classes - 1].float()
+        # One-hot vectors lie in a plane of k − 1 dimensions; centred, they are the projection onto it. Its singular
+        # values are one, and the vectors that belong to them are the coordinates.
+        left, _, _ = torch.linalg.svd(torch.eye(classes, dtype=torch.float64) - 1 / classes)
+        own = left[:, : classes - 1].float()
     return torch.cat([own, torch.zeros(classes, latent - own.shape[1])], 1)
 
 
@@ -71,7 +71,7 @@ def _fitting(codes: Tensor, labels: Tensor, classes: int | None = None) -> Tenso
         raise TeachlibError(f"codes of {codes.dtype} and shape {tuple(codes.shape)}; expected floats, (N, d), N ≥ 1")
     if not codes.isfinite().all():
         raise TeachlibError("codes that are not finite; did training diverge?")
-    named = classes or max(int(labels.max()) + 1 if labels.numel() else 1, 1)
+    named = classes or int(max([0, *labels.flatten().tolist()])) + 1
     return require_labels(labels, named, count=len(codes))
 
 
@@ -91,7 +91,7 @@ def _whitening(covariances: Tensor) -> Tensor:
             f"the covariance of class {int(failed.nonzero()[0])} is not positive definite; expected codes that vary in "
             "every direction, or more shrinkage"
         )
-    identity = torch.eye(covariances.shape[-1], dtype=torch.float64, device=covariances.device)
+    identity = torch.eye(*covariances.shape[1:], dtype=torch.float64, device=covariances.device)
     return torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False).to(covariances)
 
 
@@ -201,7 +201,7 @@ class MixturePrior(nn.Module):
         for asked in (a, b):
             self._refuse_bad_classes(torch.as_tensor(asked))
         first, second = self.means[a], self.means[b]
-        return ((first - second) * (z - (first + second) / 2)).sum(-1) / self.variance
+        return ((first - second) * (z - (first + second) / 2)).sum(1) / self.variance
 
     def classify(self, z: Tensor) -> Tensor:
         """The likeliest class: the nearest mean, (N, d) → (N,)."""
@@ -263,7 +263,7 @@ class GaussianClasses(nn.Module):
             raise TeachlibError(f"class {int(counts.argmin())} has {int(counts.min())} codes; expected two or more")
         groups = [codes[labels == label].double() for label in range(len(counts))]
         ridge = shrinkage * codes.double().var(0).mean() * torch.eye(codes.shape[1]).to(groups[0])
-        _refuse_one_point(codes.double() - codes[0].double())
+        _refuse_one_point(codes.double().diff(dim=0))
         covariances = torch.stack([torch.cov(group.T).reshape(ridge.shape) + ridge for group in groups])
         return cls(torch.stack([group.mean(0) for group in groups]).to(codes), covariances.to(codes))
 

@@ -77,8 +77,9 @@ class MixtureObjective:
         """Half of the images with labels, half without, in one pass: batch norm then sees one distribution."""
         assert self.labelled is not None
         half = len(x) // 2
-        rows = torch.randint(len(self.labelled[0]), (half,), generator=generator, device=generator.device).cpu()
-        known, labels = (part[rows].to(x.device) for part in self.labelled)
+        images, classes = self.labelled
+        rows = torch.randint(len(images), (half,), generator=generator, device=generator.device).cpu()
+        known, labels = images[rows].to(x.device), classes[rows].to(x.device)
         both = _moved(torch.cat([known, x[half:]]), self.recipe.shift, generator)
         prior, alpha = self.prior.to(x.device), self.recipe.alpha
         code, _, z, reconstruction = self._coded(both, generator)

@@ -48,7 +48,7 @@ def nearest_code(
     require_positive(learning_rate=learning_rate)
     require_images(x, -torch.inf, torch.inf)
     with refuse_training():
-        decode(prior.means[:1])
+        decode(prior.means)
     parts = [_searched(decode, prior, chunk, steps, learning_rate) for chunk in x.split(batch_size)]
     return Search(torch.cat([part.z for part in parts]), torch.cat([part.error for part in parts]))
 
@@ -88,7 +88,7 @@ def reclassify(
     found = nearest_code(decode, prior, x, steps=steps)
     distances = prior.mahalanobis(found.z)
     labels = distances.argmin(1)
-    latent = distances.gather(1, labels[:, None]).squeeze(1)
+    latent = distances.gather(1, labels[:, None])[:, 0]
     return Decision(labels, latent / thresholds.latent, found.error / thresholds.pixels)
 
 

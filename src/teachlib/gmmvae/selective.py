@@ -144,8 +144,8 @@ def by_likelihood(
 
     def measure(x: Tensor, generator: torch.Generator | None = None) -> Measured:
         z = encode(x)
-        noise = torch.randn(z.shape, generator=generator, device=z.device) if deviation else 0.0
-        error = reconstruction_error(x, decode(z + deviation * noise))
+        noisy = z + deviation * torch.randn(z.shape, generator=generator, device=z.device) if deviation else z
+        error = reconstruction_error(x, decode(noisy))
         # Scores in units of the threshold: attacks weigh their differences against the ratios.
         return (
             components.scores(z) / thresholds.latent,
@@ -232,7 +232,7 @@ def fit_thresholds(
         for chunk in held_out.split(batch_size):
             z = encode(chunk)
             found = components.mahalanobis(z)
-            distances.append(found.gather(1, components.classify(z)[:, None]).squeeze(1))
+            distances.append(found.gather(1, components.classify(z)[:, None])[:, 0])
             errors.append(reconstruction_error(chunk, decode(z)))
             dimension = z.shape[1]
     by_quantile = float(torch.cat(distances).double().quantile(1 - rate))

@@ -63,7 +63,9 @@ def _at_unit_size(real: Tensor, generated: Tensor) -> tuple[Tensor, Tensor]:
     """Both divided by the power of two at the spread of their numbers: exactly, and no square leaves float64."""
     both = torch.cat([real, generated])
     spread = float((both.amax(0) - both.amin(0)).max())
-    scale = 2.0 ** math.floor(math.log2(spread)) if 0 < spread < math.inf else 1.0
+    if not 0 < spread < math.inf:
+        return real, generated
+    scale = 2.0 ** math.floor(math.log2(spread))
     return real / scale, generated / scale
 
 
@@ -90,5 +92,5 @@ def nearest(queries: Tensor, candidates: Tensor, *, k: int = 1) -> tuple[Tensor,
     rows, flat = queries.flatten(1).to(kind), candidates.flatten(1).to(kind)
     if not (rows.isfinite().all() and flat.isfinite().all()):
         raise TeachlibError("queries or candidates that are not finite; look for NaN in the images or the features")
-    neighbours = [distances(part, flat).topk(k, largest=False) for part in rows.split(256)]
+    neighbours = [distances(part, flat).topk(k, largest=False) for part in rows.split(_ROWS)]
     return torch.cat([part.indices for part in neighbours]), torch.cat([part.values for part in neighbours])

@@ -74,17 +74,14 @@ def _nuclear_norm(matrix: Array) -> float:
 
 def _factor(name: str, cov: Array) -> Array:
     """L of (D, rank) with L Lᵀ = ``cov``: Cholesky where it is safe, pivoted Cholesky, else eigenvectors."""
-    scale = np.abs(cov).max()
-    if scale == 0:
-        return np.zeros((len(cov), 0))
     lower, info = lapack.dpotrf(cov, lower=1)
     # Below this reciprocal condition, rounding in the smallest eigenvalues shows in their square roots.
-    if info == 0 and lapack.dpocon(lower, np.abs(cov).sum(0).max(), uplo="L")[0] > 1e-10:
+    if info == 0 and lapack.dpocon(lower, np.linalg.norm(cov, 1), uplo="L")[0] > 1e-10:
         return np.asarray(lower)
     factor = _pivoted_cholesky(cov)
     # A covariance rounded to float32 is slightly indefinite, and tiny pivots then blow up: a random probe shows it.
     probe = np.random.default_rng(0).standard_normal(len(cov))
-    if np.abs(cov @ probe - factor @ (factor.T @ probe)).max() <= 100 * len(cov) * _EPS * scale:
+    if np.abs(cov @ probe - factor @ (factor.T @ probe)).max() <= 100 * len(cov) * _EPS * np.abs(cov).max():
         return factor
     return _eigen_factor(name, cov)
 

@@ -26,7 +26,8 @@ def sanity(
     """
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(images.shape, generator=generator)
-    shuffled = torch.randperm(images[0, 0].numel(), generator=generator)
+    height, width = images.shape[2:]
+    shuffled = torch.randperm(height * width, generator=generator)
     classes = labels.unique()
     degraded = {
         "floor": images,

@@ -186,7 +186,9 @@ class VectorQuantizer:
 
     def encode(self, x: Tensor) -> Tensor:
         """The number of the nearest code: (N, d) → (N,)."""
-        return torch.cat([distances(chunk, self.codebook).argmin(1) for chunk in x.split(2**14)])
+        return torch.cat(
+            [distances(chunk, self.codebook).argmin(1) for chunk in x.split(max(CHUNK // len(self.codebook), 1))]
+        )
 
     def decode(self, code: Tensor) -> Tensor:
         """The code's place: (N,) → (N, d)."""

@@ -163,7 +163,8 @@ def _invert_bin(
     a, b, c = h * (s - d0) + rise * bend, h * d0 - rise * bend, -s * rise
     t = (2 * c / (-b - (b.square() - 4 * a * c).clamp_min(0).sqrt())).clamp(0, 1)
     x = x0 + t * w
-    return x, -_apply_bin(x, x0, y0, w, h, d0, d1)[1]
+    _, log_slope = _apply_bin(x, x0, y0, w, h, d0, d1)
+    return x, -log_slope
 
 
 def _over_processes(mean: Tensor) -> Tensor:
@@ -204,7 +205,7 @@ class Affine(Step):
         if self.training and not self.started and x[:, 0].numel() > 1:  # one number has no variance
             self._start(x)
         shape = (1, -1) + (1,) * (x.ndim - 2)
-        places = x[0, 0].numel()  # of a channel
+        places = math.prod(x.shape[2:])  # of a channel
         z = x * self.log_scale.exp().view(shape) + self.shift.view(shape)
         return z, (self.log_scale.sum() * places).expand(len(x))
 

@@ -24,7 +24,7 @@ class InvertibleConvolution(Step):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """As in :class:`teachlib.primer.flows.Step`."""
-        log_det = torch.linalg.slogdet(self.weight)[1] * x[0, 0].numel()
+        log_det = torch.linalg.slogdet(self.weight)[1] * math.prod(x.shape[2:])
         return torch.einsum("oc,nchw->nohw", self.weight, x), log_det.expand(len(x))
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:

@@ -6,6 +6,8 @@ The thesis speaks of spherical interpolation (App. A.1.3); the authors' code als
 import torch
 from torch import Tensor
 
+_LEAST_SINE = 1e-4  # codes less than this angle apart are as good as parallel
+
 
 def linear(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     """The straight line (1 − t)·a + t·b.
@@ -49,7 +51,6 @@ def spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     # atan2 keeps its precision where the codes are almost parallel; acos of the cosine does not.
     angle = 2 * torch.atan2((unit_a - unit_b).norm(dim=1), (unit_a + unit_b).norm(dim=1))[:, None, None]
     steps, sine = t[None, :, None], torch.sin(angle)
-    straight = sine.abs() < 1e-4
-    sine = sine.masked_fill(straight, 1.0)  # else its gradient, though not taken, would be NaN
-    curve = (torch.sin((1 - steps) * angle) * a[:, None] + torch.sin(steps * angle) * b[:, None]) / sine
-    return torch.where(straight, linear(a, b, t), curve)
+    curve = torch.sin((1 - steps) * angle) * a[:, None] + torch.sin(steps * angle) * b[:, None]
+    # The least sine, also where the straight line is taken: else the gradient of what is not taken would be NaN.
+    return torch.where(sine < _LEAST_SINE, linear(a, b, t), curve / sine.clamp_min(_LEAST_SINE))

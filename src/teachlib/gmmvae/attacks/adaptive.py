@@ -101,7 +101,8 @@ class _Search:
         self.draws, self.first_step, self.generator = draws, first_step, generator
         self.best, self.value = x.clone(), torch.full((len(x),), -torch.inf, device=x.device)
         with torch.no_grad(), refuse_training():
-            self.classes = several(classifier.measure(x[:1], generator)[0])
+            scores, _, _ = classifier.measure(x[:1], generator)
+        self.classes = several(scores)
         self.labels = require_labels(labels, self.classes, count=len(x))
         self.ends = torch.stack([x] * self.classes)
         self.reached = torch.full((len(x), self.classes), -torch.inf, device=x.device)

@@ -85,7 +85,7 @@ def _signs(*shape: int, like: Tensor, generator: torch.Generator) -> Tensor:
 def _stripes(x: Tensor, ball: Ball, generator: torch.Generator) -> Tensor:
     """The start in L∞: each column of each channel up or down by ε."""
     count, channels, _, width = x.shape
-    return x + ball.epsilon * _signs(count, channels, 1, width, like=x, generator=generator)
+    return x + _signs(count, channels, 1, width, like=x, generator=generator) * ball.epsilon
 
 
 def _corner(count: int, side: int, size: int, like: Tensor, generator: torch.Generator) -> Tensor:
@@ -99,7 +99,7 @@ def _painted(current: Tensor, x: Tensor, ball: Ball, side: int, generator: torch
     top, left = (_corner(count, side, size, x, generator) for size in (height, width))
     rows, columns = torch.arange(height, device=x.device) - top, torch.arange(width, device=x.device) - left
     inside = ((rows >= 0) & (rows < side))[:, None, :, None] & ((columns >= 0) & (columns < side))[:, None, None, :]
-    return torch.where(inside, x + ball.epsilon * _signs(count, channels, 1, 1, like=x, generator=generator), current)
+    return torch.where(inside, x + _signs(count, channels, 1, 1, like=x, generator=generator) * ball.epsilon, current)
 
 
 def _hill(rows: int, columns: int) -> Tensor:
