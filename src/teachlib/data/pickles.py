@@ -1,7 +1,8 @@
 """Pickled arrays, opened without running anything: a pickle is a program, and this reads the ones that are only data.
 
-``pickle.load`` calls whatever function a file names. The reader here knows the three names under which numpy stores an
-array, and answers them with classes of its own that check what they are given; any other name ends the reading.
+``pickle.load`` calls whatever function a file names. The reader here knows the names under which numpy stores an array,
+scipy a sparse matrix and chumpy (which files of FLAME and SMPL were written with) an array of its own, and answers them
+with classes that check what they are given; any other name ends the reading.
 """
 
 import io
@@ -51,6 +52,47 @@ class _Array:
         self.value = np.frombuffer(content, dtype).reshape(shape, order="F" if is_fortran else "C")
 
 
+class _Sparse:
+    """Stands for ``scipy.sparse.csc_matrix``, and is read as the whole array."""
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        kept = {_text(name): value for name, value in state.items()}
+        shape = tuple(kept.get("_shape") or kept.get("shape") or ())
+        if len(shape) != 2 or not all(isinstance(side, int) and 0 <= side <= 10**5 for side in shape):
+            raise pickle.UnpicklingError("a sparse matrix of an impossible shape")
+        if prod(shape) > 10**7:
+            raise pickle.UnpicklingError(
+                f"a sparse matrix of {shape[0]}×{shape[1]}, which is too large to be read whole"
+            )
+        data, rows, starts = (kept[name].value for name in ("data", "indices", "indptr"))
+        columns = np.repeat(np.arange(shape[1]), np.diff(starts))
+        if len(starts) != shape[1] + 1 or not len(data) == len(rows) == len(columns) or (rows < 0).any():
+            raise pickle.UnpicklingError("a sparse matrix whose parts do not fit each other")
+        self.value = np.zeros(shape, data.dtype)
+        np.add.at(self.value, (rows, columns), data)
+
+
+class _Chumpy:
+    """Stands for ``chumpy.ch.Ch``, of which the array is all that counts."""
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        kept = {_text(name): value for name, value in state.items()}
+        if not isinstance(kept.get("x"), _Array):
+            raise pickle.UnpicklingError("a chumpy object that is not an array")
+        self.value = kept["x"].value
+
+
+def _text(name: Any) -> str:
+    return name.decode("latin-1") if isinstance(name, bytes) else str(name)
+
+
+def _new(kind: Any, *_: Any) -> _Sparse | _Chumpy:
+    """Python 2's way to make an object without its constructor."""
+    if kind not in (_Sparse, _Chumpy):
+        raise pickle.UnpicklingError("a call that does not build an array")
+    return kind()
+
+
 def _reconstruct(kind: Any, *_: Any) -> _Array:
     if kind is not _Array:
         raise pickle.UnpicklingError("a call that does not build an array")
@@ -70,6 +112,15 @@ _KNOWN = {
     ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
     ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
     ("_codecs", "encode"): _encode,
+    ("scipy.sparse.csc", "csc_matrix"): _Sparse,
+    ("scipy.sparse._csc", "csc_matrix"): _Sparse,
+    ("chumpy.ch", "Ch"): _Chumpy,
+    ("copy_reg", "_reconstructor"): _new,
+    ("copyreg", "_reconstructor"): _new,
+    ("__builtin__", "object"): object,
+    ("builtins", "object"): object,
+    ("__builtin__", "set"): set,
+    ("builtins", "set"): set,
 }
 
 
@@ -101,7 +152,7 @@ def read(contents: bytes, source: object) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, _Array):
+    if isinstance(value, _Array | _Sparse | _Chumpy):
         return value.value
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
