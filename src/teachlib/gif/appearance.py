@@ -115,7 +115,7 @@ def _skin(places: Tensor) -> tuple[Tensor, Tensor]:
     mean = _colour(*_SKIN) * (1 + 0.015 * pores)
     mean = mean * (1 - 0.25 * front * (_bump(side - 0.011, 0.0035) * _bump(y + 0.047, 0.003)))  # nostrils
     own = [term.expand(3, *x.shape).clone() for term in _none()]
-    own[0] = _colour(0.15, 0.135, 0.12).expand_as(mean)
+    own[0] = _colour(0.11, 0.09, 0.075).expand_as(mean)
     own[1] = _colour(0.006, 0.004, -0.022).expand_as(mean)
     cheeks = front * (
         _bump(side - 0.042, 0.014) * _bump(y + 0.04, 0.013) + 0.8 * _bump(side, 0.01) * _bump(y + 0.04, 0.009)
@@ -140,7 +140,7 @@ def _lips(places: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     bow = 0.0085 * curve * (1 - 0.25 * _bump(side, 0.003)) - above  # within the upper lip
     mask = _edge(torch.minimum(bow, 0.012 * curve + above), 0.0012) * (z > 0.005) * (side < 0.026)
     own = _none()
-    own[0], own[3] = _colour(0.10, 0.07, 0.06), _colour(0.04, -0.02, -0.015)
+    own[0], own[3] = _colour(0.08, 0.05, 0.045), _colour(0.04, -0.02, -0.015)
     return 0.8 * mask, _colour(*_LIPS), torch.stack(own)
 
 

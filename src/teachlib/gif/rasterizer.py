@@ -90,13 +90,13 @@ def interpolate(fragments: Fragments, faces: Tensor, values: Tensor) -> Tensor:
     Returns:
         Pictures (N, C, H, W); zero where there is no triangle.
     """
-    corners = faces[fragments.face.clamp_min(0)]
-    if values.ndim == 2:
-        at_corners = values[corners]
-    else:
-        picture = torch.arange(len(values), device=values.device).view(-1, 1, 1, 1)
-        at_corners = values[picture, corners]
-    return torch.einsum("nhwkc,nhwk->nchw", at_corners, fragments.weights.to(values.dtype))
+    picture, row, column = fragments.covered.nonzero(as_tuple=True)  # most pixels of a small thing show nothing
+    corners = faces[fragments.face[picture, row, column]]
+    at_corners = values[corners] if values.ndim == 2 else values[picture[:, None], corners]
+    weights = fragments.weights[picture, row, column].to(values.dtype)
+    pixels = values.new_zeros(*fragments.face.shape, values.shape[-1])
+    pixels[picture, row, column] = torch.einsum("mkc,mk->mc", at_corners, weights)
+    return pixels.movedim(-1, 1)
 
 
 def _refuse_other_shapes(positions: Tensor, faces: Tensor, size: int) -> None:
@@ -153,15 +153,14 @@ def _weights(x: Tensor, y: Tensor, column: Tensor, row: Tensor, area: Tensor) ->
 
 def _on_faces(positions: Tensor, faces: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
     """Weights and depth at each pixel's centre on the triangle that was found there, differentiably."""
-    size, covered = face.shape[1], face >= 0
-    if not len(faces):
-        faces = faces.new_zeros(1, 3)
-    picture = torch.arange(len(face), device=face.device).view(-1, 1, 1, 1)
-    corners = positions[picture, faces[face.clamp_min(0)]].double()
+    size = face.shape[1]
+    picture, row, column = (face >= 0).nonzero(as_tuple=True)
+    corners = positions[picture[:, None], faces[face[picture, row, column]]].double()
     x, y = (corners[..., 0] + 1) * size / 2 - 0.5, (1 - corners[..., 1]) * size / 2 - 0.5
     area = _cross(x[..., 1] - x[..., 0], y[..., 1] - y[..., 0], x[..., 2] - x[..., 0], y[..., 2] - y[..., 0])
-    steps = torch.arange(size, device=face.device)
-    weights = _weights(x, y, steps.view(1, 1, -1), steps.view(1, -1, 1), torch.where(covered, area, 1.0))
-    weights = torch.where(covered[..., None], weights, 0.0)
-    depth = torch.where(covered, (weights * corners[..., 2]).sum(-1), -torch.inf)
-    return weights.to(positions.dtype), depth.to(positions.dtype)
+    found = _weights(x, y, column, row, area)
+    weights = positions.new_zeros(*face.shape, 3)
+    depth = positions.new_full(face.shape, -torch.inf)
+    weights[picture, row, column] = found.to(positions.dtype)
+    depth[picture, row, column] = (found * corners[..., 2]).sum(-1).to(positions.dtype)
+    return weights, depth
