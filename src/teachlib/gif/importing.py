@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from teachlib.errors import TeachlibError
 from teachlib.gif.stylegan2 import Discriminator, Generator, StyleGAN2Config
 
-# Their name → ours, as patterns of whole names; {a}, {b} … are numbers that are computed from the resolution or index.
+# A pattern of their whole name, and ours from the parts that it caught.
 _Rule = tuple[str, Callable[[list[str]], str]]
 
 
@@ -28,7 +28,7 @@ def generator_from(state: Mapping[str, Tensor]) -> tuple[Generator, list[Tensor]
             ``latent_avg`` where rosinality's file was converted from the original.
 
     Returns:
-        The generator in evaluation mode, and noise for each of its layers, (1, 1, side, side); none where there is none.
+        The generator in evaluation mode, and noise for each of its layers, (1, 1, side, side), or an empty list.
 
     Raises:
         TeachlibError: names of another layout, or weights that do not make a StyleGAN2 of our kind.
@@ -90,8 +90,9 @@ def read_public(path: str | Path) -> dict[str, dict[str, Tensor]]:
     if not isinstance(stored, dict) or not stored:
         raise TeachlibError(f"{path} holds no state dictionary; expected one, or 'g_ema' and 'd'")
     if "g_ema" in stored:
-        average = {"latent_avg": stored["latent_avg"]} if "latent_avg" in stored else {}
-        parts = {"generator": {**stored["g_ema"], **average}}
+        parts = {"generator": dict(stored["g_ema"])}
+        if "latent_avg" in stored:
+            parts["generator"]["latent_avg"] = stored["latent_avg"]
         return parts | ({"discriminator": stored["d"]} if "d" in stored else {})
     kind = "generator" if {"input.input", "synthesis.b4.const"} & set(stored) else "discriminator"
     return {kind: stored}
@@ -216,9 +217,8 @@ def _load(net: nn.Module, named: Mapping[str, Tensor]) -> None:
     """
     own = net.state_dict()
     if different := sorted(set(own) ^ set(named)):
-        raise TeachlibError(
-            f"weights of another kind of StyleGAN2: '{different[0]}' is {'missing' if different[0] in own else 'unknown'}"
-        )
+        fault = "missing" if different[0] in own else "unknown"
+        raise TeachlibError(f"weights of another kind of StyleGAN2: '{different[0]}' is {fault}")
     for name, value in named.items():
         if [side for side in value.shape if side > 1] != [side for side in own[name].shape if side > 1]:
             shapes = f"{tuple(value.shape)}; expected {tuple(own[name].shape)}"
