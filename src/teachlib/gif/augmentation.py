@@ -252,9 +252,9 @@ def colour_matrix(brightness: Tensor, contrast: Tensor, luma_flip: Tensor, hue: 
     Returns:
         (N, 4, 4).
     """
-    eye, along = torch.eye(3).to(contrast), torch.full((3, 3), 1 / 3).to(contrast)  # v·vᵀ
-    across = eye - along
-    quarter = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]]).to(contrast) / math.sqrt(3)  # c ↦ v × c
+    along = contrast.new_full((3, 3), 1 / 3)  # v·vᵀ
+    across = torch.eye(3).to(along) - along
+    quarter = along.new_tensor([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)  # c ↦ v × c
     cos, sin, contrast, saturation = (part[:, None, None] for part in (hue.cos(), hue.sin(), contrast, saturation))
     sign = 1 - 2 * luma_flip.to(contrast)[:, None, None]
     linear = contrast * (sign * along + saturation * (cos * across + sin * quarter))
