@@ -90,10 +90,12 @@ def read_public(path: str | Path) -> dict[str, dict[str, Tensor]]:
     if not isinstance(stored, dict) or not stored:
         raise TeachlibError(f"{path} holds no state dictionary; expected one, or 'g_ema' and 'd'")
     if "g_ema" in stored:
-        parts = {"generator": dict(stored["g_ema"])}
+        parts: dict[str, dict[str, Tensor]] = {"generator": dict(stored["g_ema"])}
         if "latent_avg" in stored:
             parts["generator"]["latent_avg"] = stored["latent_avg"]
-        return parts | ({"discriminator": stored["d"]} if "d" in stored else {})
+        if "d" in stored:
+            parts["discriminator"] = dict(stored["d"])
+        return parts
     kind = "generator" if {"input.input", "synthesis.b4.const"} & set(stored) else "discriminator"
     return {kind: stored}
 
