@@ -1,4 +1,4 @@
-"""Training of StyleGAN2 at 64² with one convolution for the batch, beside one group an image: the same weights, one run.
+"""Training of StyleGAN2 at 64² with one convolution for the batch, beside one group an image, from the same weights.
 
 The grouped form is how the paper states it and how most public implementations compute it. Networks lie in memory as
 ``fit`` lays them. Beside a public checkout: ``python -m benchmarks.stylegan2_peer``.
