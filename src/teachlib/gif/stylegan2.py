@@ -360,7 +360,11 @@ class Discriminator(nn.Module):
         self.logit = EqualizedLinear(last, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Judge pictures.
+        """Judge pictures; raises as :meth:`features` does."""
+        return self.logit(self.features(x)).flatten()
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the logit is a linear function of, (N, channels at 4×4).
 
         Raises:
             TeachlibError: another shape; a batch that is larger than a group and cannot be divided into groups.
@@ -370,4 +374,4 @@ class Discriminator(nn.Module):
         for block in self.blocks:
             x = block(x)
         x = leaky_relu(self.convolution(minibatch_deviation(x, self.group)))
-        return self.logit(leaky_relu(self.linear(x.flatten(1)))).flatten()
+        return leaky_relu(self.linear(x.flatten(1)))

@@ -135,7 +135,8 @@ class Averages:
         """
         for name, average in self.nets.items():
             ours, theirs = list(average.parameters()), list(nets[name].parameters())
-            torch._foreach_lerp_([weight.data for weight in ours], [weight.data for weight in theirs], 1 - decay)
+            if ours:  # a network may have buffers alone
+                torch._foreach_lerp_([weight.data for weight in ours], [weight.data for weight in theirs], 1 - decay)
             for old, new in zip(average.buffers(), nets[name].buffers(), strict=True):
                 old.copy_(new)
 

@@ -1,0 +1,257 @@
+"""GIF and what it is compared with: a StyleGAN2 that is told what to show by renderings or by a vector (§ 5.3.4)."""
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, relu
+
+from teachlib.errors import require_shape
+from teachlib.gif.layers import EqualizedConv2d, EqualizedLinear, leaky_relu
+from teachlib.gif.parameters import Parameters, neutral
+from teachlib.gif.recipes import REINFERENCE, VECTORS, Recipe
+from teachlib.gif.rendering import condition
+from teachlib.gif.stylegan2 import Discriminator, Generator, MappingNetwork, StyleGAN2Config, Synthesis
+
+_CHANNELS = {"colours": slice(0, 3), "normals": slice(3, 6)}
+VECTOR = sum(getattr(neutral(), group).flatten(1).shape[1] for group in vars(neutral()))
+
+
+def vector(parameters: Parameters) -> Tensor:
+    """All parameters of N pictures in a row, (N, 157): shape, expression, pose, camera, appearance, light."""
+    return torch.cat([value.flatten(1) for value in vars(parameters).values()], 1)
+
+
+class Injector(nn.Module):
+    """From a rendering to what is added to the features of one layer: three convolutions (Ghosh et al., 2020).
+
+    Args:
+        inputs: channels of the rendering.
+        outputs: channels of the layer.
+        side: of the layer, in pixels.
+
+    Shapes: (N, inputs, H, W) → (N, outputs, side, side).
+    """
+
+    def __init__(self, inputs: int, outputs: int, side: int) -> None:
+        super().__init__()
+        self.side = side
+        sizes = (inputs, 2 * inputs, 4 * inputs, outputs)
+        first, second, last = (EqualizedConv2d(a, b, 3) for a, b in itertools.pairwise(sizes))
+        # Features start as those of a StyleGAN2 without conditions: where they lead is learned, not drawn.
+        nn.init.zeros_(last.weight)
+        self.layers = nn.ModuleList([first, second, last])
+
+    def forward(self, rendering: Tensor) -> Tensor:
+        """Compute features."""
+        x = interpolate(rendering, size=self.side, mode="bilinear", align_corners=False, antialias=True)
+        for layer in self.layers[:-1]:
+            x = relu(layer(x))
+        return self.layers[-1](x)
+
+
+class RenderedGenerator(nn.Module):
+    """A StyleGAN2 whose layers are given renderings where they had noise.
+
+    Args:
+        config: of the networks; without noise.
+        inputs: channels of the renderings.
+
+    Shapes: z (N, z_dim), renderings (N, inputs, size, size) → (N, 3, size, size).
+    """
+
+    def __init__(self, config: StyleGAN2Config, inputs: int) -> None:
+        super().__init__()
+        self.generator = Generator(config)
+        shapes = [self.generator.synthesis.feature_shape(layer) for layer in range(config.layers)]
+        self.injectors = nn.ModuleList(Injector(inputs, channels, side) for channels, side, _ in shapes)
+
+    def forward(self, z: Tensor, rendering: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Draw pictures; nothing is random but z."""
+        added = {layer: injector(rendering) for layer, injector in enumerate(self.injectors)}
+        return self.generator(z, condition=added)
+
+
+class VectorGenerator(nn.Module):
+    """A StyleGAN2 that maps a vector together with z (App. B.1.1).
+
+    Args:
+        config: of the networks; with noise.
+        inputs: length of the vector.
+
+    Shapes: z (N, z_dim), vector (N, inputs) → (N, 3, size, size).
+    """
+
+    def __init__(self, config: StyleGAN2Config, inputs: int) -> None:
+        super().__init__()
+        self.embedding = EqualizedLinear(inputs, config.z_dim)
+        joined = StyleGAN2Config(**{**vars(config), "z_dim": 2 * config.z_dim})
+        self.mapping, self.synthesis = MappingNetwork(joined), Synthesis(config)
+
+    def forward(self, z: Tensor, condition: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Draw pictures, with noise where a generator is given."""
+        w = self.mapping(torch.cat([z, self.embedding(condition)], 1))
+        noise = None if generator is None else self.synthesis.draw_noise(len(z), generator)
+        return self.synthesis(w[:, None].expand(-1, self.synthesis.config.layers + 1, -1), noise=noise)
+
+
+class RenderedDiscriminator(nn.Module):
+    """Sees a picture and its renderings one behind the other, pixel on pixel.
+
+    Shapes: pictures (N, 3, size, size), renderings (N, inputs, size, size) → logits (N,).
+    """
+
+    def __init__(self, config: StyleGAN2Config, inputs: int) -> None:
+        super().__init__()
+        self.trunk = Discriminator(config, inputs=3 + inputs)
+
+    def forward(self, pictures: Tensor, rendering: Tensor) -> Tensor:
+        """Judge whether a picture is real, and the renderings its own."""
+        return self.trunk(torch.cat([pictures, rendering], 1))
+
+
+class VectorDiscriminator(nn.Module):
+    """Sees a picture, and then compares what it found with a vector c.
+
+    - ``subtraction``, as printed: the last activation h(x), as long as c, less c, and a linear layer. As that layer is
+      linear, D(x, c) = a·h(x) - a·c: what c adds does not depend on x, so that no mismatch can be seen.
+    - ``concatenation``: h(x) and c, through two more layers.
+    - ``projection``: a·h(x) + h(x)·V c (Miyato and Koyama, 2018).
+
+    Shapes: pictures (N, 3, size, size), c (N, inputs) → logits (N,).
+    """
+
+    def __init__(self, config: StyleGAN2Config, inputs: int, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.trunk = Discriminator(config)
+        width = self.trunk.linear.weight.shape[0]
+        joined = width + inputs if kind == "concatenation" else width
+        self.to_vector = EqualizedLinear(width, inputs) if kind == "subtraction" else None
+        self.embedding = EqualizedLinear(inputs, width) if kind == "projection" else None
+        self.hidden = EqualizedLinear(joined, width) if kind == "concatenation" else None
+        self.logit = EqualizedLinear(inputs if kind == "subtraction" else width, 1)
+
+    def forward(self, pictures: Tensor, condition: Tensor) -> Tensor:
+        """Judge whether a picture is real, and shows what it was asked to."""
+        h = self.trunk.features(pictures)
+        if self.to_vector is not None:
+            return self.logit(leaky_relu(self.to_vector(h)) - condition).flatten()
+        if self.hidden is not None:
+            return self.logit(leaky_relu(self.hidden(torch.cat([h, condition], 1)))).flatten()
+        assert self.embedding is not None
+        return self.logit(h).flatten() + (h * self.embedding(condition)).sum(1) / h.shape[1] ** 0.5
+
+
+class Face(nn.Module):
+    """A generator of faces, its discriminator, and a style for each picture that it is trained on.
+
+    Args:
+        recipe: that builds it.
+
+    Buffers:
+        mean, deviation: of the vectors of the training pictures, (157,).
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        self.recipe = recipe
+        told = not recipe.renderings
+        config = StyleGAN2Config.for_size(
+            recipe.size, width=recipe.width, mapping_layers=recipe.mapping_layers, noise=told
+        )
+        self.generator: nn.Module
+        self.discriminator: nn.Module
+        if told:
+            self.generator = VectorGenerator(config, VECTOR)
+            self.discriminator = VectorDiscriminator(config, VECTOR, VECTORS[recipe.name])
+        else:
+            inputs = 3 * len(recipe.renderings)
+            self.generator = RenderedGenerator(config, inputs)
+            self.discriminator = RenderedDiscriminator(config, inputs)
+        self.standard = Standard(VECTOR)
+
+    def styles(self, numbers: Tensor) -> Tensor:
+        """The vector of each training picture, (N, width): drawn once, and never learned (thesis § 5.3.4)."""
+        every = torch.randn(self.recipe.pictures, self.recipe.width, generator=torch.Generator().manual_seed(7))
+        return every.to(numbers.device)[numbers]
+
+    def condition(self, parameters: Parameters, renderings: Tensor | None = None) -> Tensor:
+        """What the networks are told of N pictures: renderings, or standardized vectors.
+
+        Args:
+            parameters: of the pictures.
+            renderings: of these parameters, (N, 6, size, size), where they are at hand; otherwise they are made.
+        """
+        if not self.recipe.renderings:
+            return self.standard(vector(parameters))
+        made = condition(parameters, self.recipe.size) if renderings is None else renderings
+        return torch.cat([made[:, _CHANNELS[kind]] for kind in self.recipe.renderings], 1)
+
+    def forward(self, parameters: Parameters, styles: Tensor) -> Tensor:
+        """Pictures of parameters in given styles (N, width), (N, 3, size, size) in [0, 1]."""
+        require_shape(styles, (self.recipe.width,))
+        noise = torch.Generator(styles.device).manual_seed(0)
+        return (self.generator(styles, self.condition(parameters), noise) / 2 + 0.5).clamp(0, 1)
+
+
+class Standard(nn.Module):
+    """Numbers less their mean, over their deviation, as it was set; those that never change are zero.
+
+    Shapes: (N, length) → (N, length).
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(length))
+        self.register_buffer("deviation", torch.ones(length))
+
+    def set(self, rows: Tensor) -> None:
+        """Take mean and deviation of rows (N, length)."""
+        self.mean.copy_(rows.mean(0))
+        self.deviation.copy_(rows.std(0))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Standardize."""
+        return torch.where(self.deviation > 1e-6, (rows - self.mean) / self.deviation.clamp_min(1e-6), 0.0)
+
+
+class Reinference(nn.Module):
+    """From pictures back to the parameters that they were made from, standardized: DECA's part in the thesis.
+
+    Args:
+        recipe: that builds it.
+
+    Shapes: (N, 3, size, size) in [0, 1] → (N, 157).
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        self.recipe, width = recipe, recipe.width
+        layers: list[nn.Module] = []
+        before, side = 3, recipe.size
+        while side > 4:
+            after = min(width * recipe.size // side, 4 * width)
+            layers += [nn.Conv2d(before, after, 3, 2, 1), nn.BatchNorm2d(after), nn.ReLU()]
+            layers += [nn.Conv2d(after, after, 3, 1, 1), nn.BatchNorm2d(after), nn.ReLU()]
+            before, side = after, side // 2
+        self.network = nn.Sequential(
+            *layers, nn.Flatten(), nn.Linear(before * side**2, 4 * width), nn.ReLU(), nn.Linear(4 * width, VECTOR)
+        )
+        self.standard = Standard(VECTOR)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Infer parameters."""
+        require_shape(pictures, (3, self.recipe.size, self.recipe.size))
+        return self.network(2 * pictures - 1)
+
+
+def build(recipe: Recipe) -> Face | Reinference:
+    """The untrained model of a recipe."""
+    return Reinference(recipe) if recipe.name == REINFERENCE else Face(recipe)
