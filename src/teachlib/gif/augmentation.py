@@ -183,7 +183,7 @@ def recolour(images: Tensor, colours: Tensor) -> Tensor:
 
 
 def _looked_up(images: Tensor, grid: Tensor) -> Tensor:
-    """``grid_sample``, linear in the images; differentiable twice by them, as R1 asks, also by torch before 2.13."""
+    """``grid_sample``, linear in the images; differentiable twice by them, as R1 asks, which torch's own could not always be."""
     looks = 0, 2, False  # bilinear, reflected at the border, −1 and 1 are the image's edges: as torch numbers them
     like = images.detach()  # of which the adjoint wants the shape
 
