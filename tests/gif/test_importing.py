@@ -152,6 +152,8 @@ def test_other_files_are_refused_in_one_line(generator: Generator, tmp_path: Pat
     del ada["synthesis.b8.conv1.weight"]
     with pytest.raises(TeachlibError, match=r"'synthesis\.layers\.2\.convolution\.weight' is missing"):
         generator_from(ada)
+    with pytest.raises(TeachlibError, match=r"'mapping\.layers\.0\.weight' is missing"):
+        generator_from({"input.input": torch.zeros(1, 8, 4, 4)})
     rosinality["conv1.conv.weight"] = torch.zeros(1, 8, 7, 3, 3)
     with pytest.raises(TeachlibError, match=r"'synthesis\.layers\.0\.convolution\.weight' has shape"):
         generator_from(rosinality)

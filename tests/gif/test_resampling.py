@@ -69,3 +69,10 @@ def test_layout_of_memory_does_not_matter() -> None:
     last = x.contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(upsample(last), upsample(x))
     torch.testing.assert_close(downsample(last), downsample(x))
+
+
+def test_derivatives_by_torch_func() -> None:
+    """The whole Jacobian, one row an output, as explicit tests of penalties take it."""
+    x = torch.randn(1, 1, 4, 4, dtype=torch.float64)
+    jacobian = torch.func.jacrev(upsample)(x).reshape(64, 16)
+    torch.testing.assert_close(jacobian @ x.flatten(), upsample(x).flatten())

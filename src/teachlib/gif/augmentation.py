@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from teachlib.errors import TeachlibError, require_at_least, unknown
+from teachlib.gif.resampling import LinearMap
 
 GEOMETRY = ("flip", "quarter turn", "shift", "scale", "rotation", "stretch", "slide")
 COLOUR = ("brightness", "contrast", "luma flip", "hue", "saturation")
@@ -162,7 +163,7 @@ def warp(images: Tensor, backward: Tensor) -> Tensor:
     units = torch.cat([backward[:, :2, :2], backward[:, :2, 2:] * (2 / images.shape[-1])], 2)
     side = 2 * images.shape[-1]
     grid = F.affine_grid(units, [len(images), 1, side, side], align_corners=False)
-    warped = F.avg_pool2d(_Sampled.apply(images, grid), 2)
+    warped = F.avg_pool2d(_looked_up(images, grid), 2)
     return torch.where(changed[:, None, None, None], warped, images)
 
 
@@ -181,38 +182,15 @@ def recolour(images: Tensor, colours: Tensor) -> Tensor:
     return torch.where(changed[:, None, None, None], mapped, images)
 
 
-_LOOKS = (0, 2, False)  # bilinear, reflected at the border, −1 and 1 are the image's edges: as torch numbers them
+def _looked_up(images: Tensor, grid: Tensor) -> Tensor:
+    """``grid_sample``, linear in the images; R1 differentiates twice by them, which torch's own did not always allow."""
+    looks = 0, 2, False  # bilinear, reflected at the border, −1 and 1 are the image's edges: as torch numbers them
+    like = images.detach()  # of which the adjoint wants the shape
 
+    def back(slope: Tensor) -> Tensor:
+        return torch.ops.aten.grid_sampler_2d_backward(slope.contiguous(), like, grid, *looks, [True, False])[0]
 
-class _Sampled(torch.autograd.Function):
-    """``grid_sample`` that can be differentiated twice by images, as R1 asks; torch before 2.13 cannot.
-
-    It is linear in the images: the derivative of its derivative is itself.
-    """
-
-    @staticmethod
-    def forward(ctx, images: Tensor, grid: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
-        ctx.save_for_backward(images, grid)
-        return torch.ops.aten.grid_sampler_2d(images, grid, *_LOOKS)
-
-    @staticmethod
-    def backward(ctx, slope: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]
-        images, grid = ctx.saved_tensors
-        return _Spread.apply(slope, images, grid), None
-
-
-class _Spread(torch.autograd.Function):
-    """The adjoint of :class:`_Sampled`."""
-
-    @staticmethod
-    def forward(ctx, slope: Tensor, images: Tensor, grid: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
-        ctx.save_for_backward(grid)
-        return torch.ops.aten.grid_sampler_2d_backward(slope.contiguous(), images, grid, *_LOOKS, [True, False])[0]
-
-    @staticmethod
-    def backward(ctx, slope: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[no-untyped-def]
-        (grid,) = ctx.saved_tensors
-        return _Sampled.apply(slope, grid), None, None
+    return LinearMap.apply(images, lambda x: torch.ops.aten.grid_sampler_2d(x, grid, *looks), back)
 
 
 # ---------------------------------------------------------------------------------------------------------- matrices

@@ -38,7 +38,8 @@ def generator_from(state: Mapping[str, Tensor]) -> tuple[Generator, list[Tensor]
         raise TeachlibError(_unknown_layout("generator", state))
     named = _renamed(state, _ADA_GENERATOR if ada else _ROSINALITY_GENERATOR)
     noise = {int(name.removeprefix("noise.")): named.pop(name) for name in list(named) if name.startswith("noise.")}
-    named.setdefault("mapping.average", torch.zeros(named["mapping.layers.0.weight"].shape[0]))
+    _refuse_without(named, "mapping.layers.0.weight", "synthesis.layers.0.bias", "synthesis.constant")
+    named.setdefault("mapping.average", torch.zeros(len(named["mapping.layers.0.weight"])))
     generator = Generator(_generator_config(named))
     _load(generator, named)
     return generator.eval(), [noise[layer].reshape(1, 1, *noise[layer].shape[-2:]) for layer in sorted(noise)]
@@ -58,6 +59,7 @@ def discriminator_from(state: Mapping[str, Tensor], *, group: int = 4) -> Discri
     if not ada and "final_conv.0.weight" not in state:
         raise TeachlibError(_unknown_layout("discriminator", state))
     named = _renamed(state, _ada_discriminator(state) if ada else _ROSINALITY_DISCRIMINATOR)
+    _refuse_without(named, "from_rgb.weight", "logit.weight")
     blocks = 1 + max((int(name.split(".")[1]) for name in named if name.startswith("blocks.")), default=-1)
     widest, first = named["logit.weight"].shape[1], named["from_rgb.weight"]
     size = 4 << blocks
@@ -209,6 +211,12 @@ def _generator_config(named: Mapping[str, Tensor]) -> StyleGAN2Config:
         w_dim=w_dim,
         noise="synthesis.layers.0.noise.strength" in named,
     )
+
+
+def _refuse_without(named: Mapping[str, Tensor], *names: str) -> None:
+    """Refuse weights that do not even tell the sizes of their network."""
+    if missing := [name for name in names if name not in named]:
+        raise TeachlibError(f"weights of another kind of StyleGAN2: '{missing[0]}' is missing")
 
 
 def _load(net: nn.Module, named: Mapping[str, Tensor]) -> None:

@@ -14,7 +14,7 @@ EPSILON = 1e-8  # of the public implementations: pixel norm, demodulation and st
 
 def leaky_relu(x: Tensor) -> Tensor:
     """Leaky ReLU of slope 0.2, times √2, which keeps the variance of its input nearly (Karras et al., 2020, App. B)."""
-    return F.leaky_relu(x, 0.2) * math.sqrt(2)
+    return F.leaky_relu(x, 0.2).mul_(math.sqrt(2))  # in place: the gradient needs x alone
 
 
 def pixel_norm(z: Tensor) -> Tensor:
