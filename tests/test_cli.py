@@ -222,9 +222,9 @@ def test_a_model_of_strings_trains_and_is_measured(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_of_something_else_is_refused(run: Path) -> None:
-    write_checkpoint(run.parent / "gan" / "checkpoint.safetensors", {"model.g.w": torch.ones(1)}, {"chapter": "gif"})
+    write_checkpoint(run.parent / "gan" / "checkpoint.safetensors", {"model.g.w": torch.ones(1)}, {"chapter": "gig"})
     done = teachlib("evaluate", "gan", folder=run.parent)
-    assert (done.returncode, "gan: a checkpoint of chapter 'gif'; this teachlib knows: metrics" in done.stderr) == (
+    assert (done.returncode, "gan: a checkpoint of chapter 'gig'; this teachlib knows: metrics" in done.stderr) == (
         1,
         True,
     )

@@ -61,6 +61,15 @@ CHAPTERS: dict[str, Line] = {
         ("4.1",),
         {"attack": "Attack trained classifiers by everything there is; accuracy, error and rejection over the radii."},
     ),
+    "gif": Line(
+        "teachlib.gif",
+        (
+            *("gif", "gif-no-texture-loss", "gif-normals", "gif-texture"),
+            *("gif-vector", "gif-vector-concatenation", "gif-vector-projection", "reinference"),
+        ),
+        ("5.1",),
+        data=("heads",),
+    ),
 }
 
 

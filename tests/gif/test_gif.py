@@ -96,7 +96,7 @@ def test_a_vector_that_is_subtracted_before_a_linear_layer_tells_nothing_of_mism
     judge = models.VectorDiscriminator(StyleGAN2Config.for_size(8, width=16), 3, kind).double()
     pictures = torch.randn(8, 3, 8, 8, generator=_generator(), dtype=torch.double)
     vectors = torch.randn(8, 3, generator=_generator(1), dtype=torch.double)
-    shown = [judge.trunk.features(picture[None]) for picture in pictures]  # alone: others would change its deviation
+    shown = [judge.trunk(picture[None]) for picture in pictures]  # alone: others would change its deviation
     assert torch.stack(shown).std(0).max() > 0.01
     table = torch.stack([torch.cat([judge(x[None], c[None]) for c in vectors]) for x in pictures])
     interaction = table - table.mean(0) - table.mean(1, keepdim=True) + table.mean()

@@ -11,7 +11,14 @@ from teachlib.gif.layers import EqualizedConv2d, EqualizedLinear, leaky_relu
 from teachlib.gif.parameters import Parameters, neutral
 from teachlib.gif.recipes import REINFERENCE, VECTORS, Recipe
 from teachlib.gif.rendering import condition
-from teachlib.gif.stylegan2 import Discriminator, Generator, MappingNetwork, StyleGAN2Config, Synthesis
+from teachlib.gif.stylegan2 import (
+    Discriminator,
+    DiscriminatorTrunk,
+    Generator,
+    MappingNetwork,
+    StyleGAN2Config,
+    Synthesis,
+)
 
 _CHANNELS = {"colours": slice(0, 3), "normals": slice(3, 6)}
 VECTOR = sum(getattr(neutral(), group).flatten(1).shape[1] for group in vars(neutral()))
@@ -124,8 +131,8 @@ class VectorDiscriminator(nn.Module):
     def __init__(self, config: StyleGAN2Config, inputs: int, kind: str) -> None:
         super().__init__()
         self.kind = kind
-        self.trunk = Discriminator(config)
-        width = self.trunk.linear.weight.shape[0]
+        self.trunk = DiscriminatorTrunk(config)
+        width = self.trunk.width
         joined = width + inputs if kind == "concatenation" else width
         self.to_vector = EqualizedLinear(width, inputs) if kind == "subtraction" else None
         self.embedding = EqualizedLinear(inputs, width) if kind == "projection" else None
@@ -134,7 +141,7 @@ class VectorDiscriminator(nn.Module):
 
     def forward(self, pictures: Tensor, condition: Tensor) -> Tensor:
         """Judge whether a picture is real, and shows what it was asked to."""
-        h = self.trunk.features(pictures)
+        h = self.trunk(pictures)
         if self.to_vector is not None:
             return self.logit(leaky_relu(self.to_vector(h)) - condition).flatten()
         if self.hidden is not None:

@@ -336,15 +336,15 @@ class ResidualBlock(nn.Module):
         return (features + self.skip(x)) / math.sqrt(2)
 
 
-class Discriminator(nn.Module):
-    """Residual blocks down to 4×4, how different the batch's images are, and two linear layers to a logit.
+class DiscriminatorTrunk(nn.Module):
+    """Residual blocks down to 4×4, how different the batch's images are, and a linear layer.
 
     Args:
         config: of the networks.
         inputs: channels of what is judged: 3 for pictures, 9 for pictures with two renders beside them.
         group: images whose deviation is taken together.
 
-    Shapes: (N, inputs, size, size) → (N,) logits of "real".
+    Shapes: (N, inputs, size, size) → (N, width), the channels at 4×4.
     """
 
     def __init__(self, config: StyleGAN2Config, *, inputs: int = 3, group: int = 4) -> None:
@@ -352,19 +352,14 @@ class Discriminator(nn.Module):
         require_positive(inputs=inputs, group=group)
         self.shape, self.group = (inputs, config.size, config.size), group
         channels = [config.channels(resolution) for resolution in reversed(config.resolutions)]
-        last = channels[-1]
+        self.width = channels[-1]
         self.from_rgb = EqualizedConv2d(inputs, channels[0], 1)
         self.blocks = nn.ModuleList(ResidualBlock(before, after) for before, after in itertools.pairwise(channels))
-        self.convolution = EqualizedConv2d(last + 1, last, 3)
-        self.linear = EqualizedLinear(last * 4 * 4, last)
-        self.logit = EqualizedLinear(last, 1)
+        self.convolution = EqualizedConv2d(self.width + 1, self.width, 3)
+        self.linear = EqualizedLinear(self.width * 4 * 4, self.width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Judge pictures; raises as :meth:`features` does."""
-        return self.logit(self.features(x)).flatten()
-
-    def features(self, x: Tensor) -> Tensor:
-        """What the logit is a linear function of, (N, channels at 4×4).
+        """Compute features.
 
         Raises:
             TeachlibError: another shape; a batch that is larger than a group and cannot be divided into groups.
@@ -375,3 +370,18 @@ class Discriminator(nn.Module):
             x = block(x)
         x = leaky_relu(self.convolution(minibatch_deviation(x, self.group)))
         return leaky_relu(self.linear(x.flatten(1)))
+
+
+class Discriminator(DiscriminatorTrunk):
+    """The trunk, and a linear layer to a logit; arguments as there.
+
+    Shapes: (N, inputs, size, size) → (N,) logits of "real".
+    """
+
+    def __init__(self, config: StyleGAN2Config, *, inputs: int = 3, group: int = 4) -> None:
+        super().__init__(config, inputs=inputs, group=group)
+        self.logit = EqualizedLinear(self.width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Judge pictures; raises as the trunk does."""
+        return self.logit(super().forward(x)).flatten()

@@ -1,0 +1,152 @@
+"""Does it obey? Parameters asked for, beside those read off the pictures again ("re-inference", thesis § 5.3.5).
+
+The network's own error is no fault of a generator: every number stands beside the ceiling that the network reaches on
+photographs, and the floor of saying the mean whatever was asked.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from teachlib.gif.heads import Heads
+from teachlib.gif.models import Face, Reinference, vector
+from teachlib.gif.parameters import Parameters, neutral
+from teachlib.modes import evaluating
+
+_BATCH = 100
+
+
+def _columns() -> dict[str, slice]:
+    """Where the groups stand in a vector, and the turns that matter most by themselves."""
+    columns, start = {}, 0
+    for group, value in vars(neutral()).items():
+        stop = start + value.flatten(1).shape[1]
+        columns[group], start = slice(start, stop), stop
+    pose = columns.pop("pose").start  # most of a pose hardly ever changes; these do
+    turns = {name: slice(pose + at, pose + at + 1) for name, at in (("pitch", 0), ("yaw", 1), ("jaw", 6))}
+    columns["shape"] = slice(0, 10)  # the components that change most
+    return {**turns, **columns}
+
+
+COLUMNS = _columns()
+
+
+@dataclass(frozen=True)
+class Obedience:
+    """How well numbers that were asked for are found again, one number a parameter.
+
+    Attributes:
+        correlation: Pearson's, (P,).
+        r2: 1 - squared error over variance: also scale and offset must be right, (P,).
+        slope: of what is found over what is asked; 1 where a step asked for is a step taken, (P,).
+    """
+
+    correlation: Tensor
+    r2: Tensor
+    slope: Tensor
+
+    def row(self, prefix: str = "") -> dict[str, float]:
+        """Means over the parameters of each group that changed at all."""
+        numbers = {}
+        for group, columns in COLUMNS.items():
+            for kind, values in vars(self).items():
+                known = values[columns][~values[columns].isnan()]
+                if len(known):
+                    numbers[f"{prefix}{group} {kind}"] = known.mean().item()
+        return numbers
+
+
+def obedience(asked: Tensor, found: Tensor) -> Obedience:
+    """Compare standardized vectors, both (N, P); a parameter that never changes has no number (NaN)."""
+    a, f = asked - asked.mean(0), found - found.mean(0)
+    variance, spread = a.square().mean(0), f.square().mean(0)
+    changes = variance > 1e-6
+    shared = (a * f).mean(0)
+    correlation = shared / (variance * spread).sqrt().clamp_min(1e-12)
+    r2 = 1 - (asked - found).square().mean(0) / variance.clamp_min(1e-12)
+    slope = shared / variance.clamp_min(1e-12)
+    return Obedience(*(torch.where(changes, value, torch.nan) for value in (correlation, r2, slope)))
+
+
+@torch.no_grad()
+def inferred(judge: Reinference, pictures: Tensor) -> Tensor:
+    """Standardized parameters read off pictures (N, 3, size, size) in [0, 1], (N, P)."""
+    with evaluating(judge):
+        return torch.cat([judge(part) for part in pictures.split(_BATCH)])
+
+
+@torch.no_grad()
+def drawn(face: Face, asked: Parameters, styles: Tensor) -> Tensor:
+    """Pictures of a model, in parts that fit into memory, (N, 3, size, size) in [0, 1]."""
+    parts = [slice(start, start + _BATCH) for start in range(0, len(asked), _BATCH)]
+    with evaluating(face):
+        return torch.cat([face(asked[rows], styles[rows]) for rows in parts])
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was found of one model.
+
+    Attributes:
+        obeyed: parameters of test pictures, asked of the model in styles of training pictures.
+        ceiling: the same, read off the test photographs themselves.
+        style_drift: how far what is read off moves when the style alone changes, in deviations of each parameter over
+            photographs, averaged.
+        variety: mean difference of pixels between two styles of one head, outside the rendering and inside it.
+    """
+
+    obeyed: Obedience
+    ceiling: Obedience
+    style_drift: float
+    variety: tuple[float, float]
+
+    def row(self) -> dict[str, float]:
+        """As it is recorded."""
+        outside, inside = self.variety
+        own = {"style drift": self.style_drift, "variety outside": outside, "variety inside": inside}
+        return {**self.obeyed.row(), **self.ceiling.row("ceiling "), **own}
+
+
+def evaluate(face: Face, judge: Reinference, test: Heads, *, seed: int = 0) -> Evaluation:
+    """Ask a model for the heads of test pictures, and read off what it draws.
+
+    Args:
+        face: to be judged.
+        judge: trained on photographs.
+        test: pictures that neither was trained on.
+        seed: of the styles.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    numbers = torch.randint(face.recipe.pictures, (2, len(test)), generator=generator)
+    asked = judge.standard(vector(test.parameters))
+    first, second = (drawn(face, test.parameters, face.styles(rows)) for rows in numbers)
+    found, other = inferred(judge, first), inferred(judge, second)
+    changes = judge.standard.deviation > 1e-6
+    head = test.condition(torch.arange(len(test)))[:, 3:].abs().sum(1, keepdim=True) > 0.1
+    moved = (first - second).abs().mean(1, keepdim=True)
+    return Evaluation(
+        obeyed=obedience(asked, found),
+        ceiling=obedience(asked, inferred(judge, test[:][0])),
+        style_drift=(found - other)[:, changes].abs().mean().item(),
+        variety=(moved[~head].mean().item(), moved[head].mean().item()),
+    )
+
+
+def group_drift(face: Face, judge: Reinference, test: Heads, group: str, *, seed: int = 0) -> dict[str, float]:
+    """Constant-attribute drift: what else seems to change when one group is exchanged, in deviations.
+
+    Args:
+        face: to be judged.
+        judge: trained on photographs.
+        test: whose heads exchange the group with the next one's.
+        group: of :class:`teachlib.gif.parameters.Parameters`.
+        seed: of the style, one for all.
+    """
+    style = face.styles(torch.tensor([seed % face.recipe.pictures])).expand(len(test), -1)
+    after = test.parameters[torch.arange(1, len(test) + 1) % len(test)]
+    exchanged = test.parameters.exchanged(after, group)
+    before, then = (inferred(judge, drawn(face, asked, style)) for asked in (test.parameters, exchanged))
+    moved = (then - before).abs().mean(0)
+    own = {"pose": ("yaw", "pitch", "jaw")}.get(group, (group,))
+    return {name: moved[columns].mean().item() for name, columns in COLUMNS.items() if name not in own}

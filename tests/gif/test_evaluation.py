@@ -1,0 +1,89 @@
+"""Obedience: what is asked beside what is found, on numbers whose answer is known."""
+
+import pytest
+import torch
+
+from teachlib import gif
+from teachlib.errors import TeachlibError
+from teachlib.gif import evaluation, heads, models, parameters, recipes, rendering
+from teachlib.gif.chapter import CHAPTER
+
+
+def test_columns_name_the_numbers_of_a_vector() -> None:
+    asked = parameters.neutral(1)
+    for group, move in (
+        ("yaw", lambda one: one.pose[:, 0, 1]),
+        ("pitch", lambda one: one.pose[:, 0, 0]),
+        ("jaw", lambda one: one.pose[:, 2, 0]),
+        ("camera", lambda one: one.camera),
+        ("light", lambda one: one.light),
+        ("expression", lambda one: one.expression),
+        ("appearance", lambda one: one.appearance),
+    ):
+        changed = parameters.neutral(1)
+        move(changed).add_(1)
+        found = (models.vector(changed) - models.vector(asked))[0].nonzero()[:, 0].tolist()
+        assert found == list(range(models.VECTOR))[evaluation.COLUMNS[group]]
+
+
+def test_numbers_of_obedience_by_their_definitions() -> None:
+    generator = torch.Generator().manual_seed(0)
+    asked = torch.randn(4_000, 4, generator=generator, dtype=torch.double)
+    noise = torch.randn(4_000, generator=generator, dtype=torch.double)
+    asked[:, 3] = 2.0
+    found = torch.stack([asked[:, 0], 0.5 * asked[:, 1] + 0.5 * noise, noise, noise], 1)
+    result = evaluation.obedience(asked, found)
+    assert torch.allclose(result.correlation[:3], torch.tensor([1, 0.5**0.5, 0]).double(), atol=0.04)
+    assert torch.allclose(result.slope[:3], torch.tensor([1, 0.5, 0]).double(), atol=0.04)
+    assert torch.allclose(result.r2[:3], torch.tensor([1, 0.5, -1]).double(), atol=0.06)
+    by_torch = torch.corrcoef(torch.stack([asked[:, 1], found[:, 1]]))[0, 1]
+    assert torch.allclose(result.correlation[1], by_torch)
+    assert result.correlation[3].isnan()
+    shifted = evaluation.obedience(asked[:, :1], found[:, :1] + 1)
+    assert shifted.correlation.item() == pytest.approx(1)
+    assert shifted.r2.item() == pytest.approx(0, abs=0.05)  # right up to an offset is not right
+
+
+def _setting() -> tuple[models.Face, models.Reinference, heads.Heads]:
+    chosen = parameters.randomly(30, torch.Generator().manual_seed(0))
+    shown = rendering.condition(chosen, 32)
+    test = heads.Heads(((shown[:, :3] + 1) * 127).byte(), ((shown + 1) * 127.5).byte(), chosen)
+    torch.manual_seed(0)
+    face, judge = (models.build(recipes.recipe(name, scale="ci", pictures=30)) for name in ("gif", "reinference"))
+    assert isinstance(face, models.Face)
+    assert isinstance(judge, models.Reinference)
+    judge.standard.set(models.vector(chosen))
+    return face, judge, test
+
+
+def test_a_face_is_measured_beside_the_ceiling_and_left_as_it_was() -> None:
+    face, judge, test = _setting()
+    result = gif.evaluate(face, judge, test, seed=3)
+    assert face.training
+    row = result.row()
+    assert {"yaw correlation", "ceiling yaw r2", "light slope", "style drift", "variety inside"} <= row.keys()
+    assert all(-1 <= value <= 1 for name, value in row.items() if name.endswith("correlation"))
+    assert gif.evaluate(face, judge, test, seed=3).row() == row
+    assert result.variety[0] > 0
+    asked = judge.standard(models.vector(test.parameters))
+    expected = evaluation.obedience(asked, evaluation.inferred(judge, test[:][0]))
+    assert torch.equal(result.ceiling.r2.nan_to_num(), expected.r2.nan_to_num())
+
+
+def test_what_does_not_look_at_its_condition_drifts_nowhere() -> None:
+    """A new model adds nothing to its features: whatever is exchanged, its picture stays; and obeys in nothing."""
+    face, judge, test = _setting()
+    drift = gif.group_drift(face, judge, test, "pose")
+    assert set(drift) == set(evaluation.COLUMNS) - {"yaw", "pitch", "jaw"}
+    assert max(drift.values()) < 1e-6
+    with torch.no_grad():
+        for weight in face.parameters():
+            weight.add_(0.3 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(1)))
+    assert min(gif.group_drift(face, judge, test, "pose").values()) > 1e-4
+    with pytest.raises(TeachlibError, match="expected some of shape"):
+        gif.group_drift(face, judge, test, "hair")
+
+
+def test_measuring_asks_for_a_network_that_reads() -> None:
+    with pytest.raises(TeachlibError, match="expected a run of reinference|teachlib train reinference"):
+        CHAPTER._judge(None, 999)
