@@ -21,13 +21,12 @@ from teachlib.gif.losses import (
     PATH_WEIGHT,
     R1_EVERY,
     PathLength,
-    discriminator_loss,
-    generator_loss,
     lazy_adam,
     r1_gamma,
     r1_penalty,
 )
 from teachlib.gif.stylegan2 import Discriminator, Generator, StyleGAN2Config
+from teachlib.primer.gan import discriminator_loss, generator_loss
 
 SIZE, WIDTH, BATCH, STEPS = 64, 64, 8, 16  # one round of both penalties
 

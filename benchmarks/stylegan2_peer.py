@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from teachlib.gif.importing import discriminator_from, generator_from
-from teachlib.gif.losses import discriminator_loss, generator_loss
+from teachlib.primer.gan import discriminator_loss, generator_loss
 
 SIZES, SEED, BATCH = (32, 64, 128), 0, 4
 

@@ -79,11 +79,11 @@ def test_what_does_not_look_at_its_condition_drifts_nowhere() -> None:
     with torch.no_grad():
         for weight in face.parameters():
             weight.add_(0.3 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(1)))
-    assert min(gif.group_drift(face, judge, test, "pose").values()) > 1e-4
+    assert min(gif.group_drift(face, judge, test, "pose").values()) > 1e-5
     with pytest.raises(TeachlibError, match="expected some of shape"):
         gif.group_drift(face, judge, test, "hair")
 
 
 def test_measuring_asks_for_a_network_that_reads() -> None:
-    with pytest.raises(TeachlibError, match="expected a run of reinference|teachlib train reinference"):
+    with pytest.raises(TeachlibError, match=r"expected a run of reinference|teachlib train reinference"):
         CHAPTER._judge(None, 999)

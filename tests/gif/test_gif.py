@@ -12,8 +12,8 @@ from teachlib.errors import TeachlibError
 from teachlib.gif import consistency, heads, models, objectives, parameters, recipes, rendering, rotations, textures
 from teachlib.gif.appearance import albedo, head_atlas
 from teachlib.gif.head import head
-from teachlib.gif.losses import discriminator_loss
 from teachlib.gif.stylegan2 import StyleGAN2Config
+from teachlib.primer.gan import discriminator_loss
 from teachlib.training import Batch, Schedule, fit
 
 FACES = (*recipes.RENDERED, *recipes.VECTORS)

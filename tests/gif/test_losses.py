@@ -21,13 +21,6 @@ def _judge(channels: int) -> nn.Module:
     return nn.Sequential(*layers).double()
 
 
-def test_logistic_losses_by_their_logarithms() -> None:
-    real, generated = _random(5), _random(5, seed=1)
-    expected = -(real.sigmoid().log().mean() + (1 - generated.sigmoid()).log().mean())
-    torch.testing.assert_close(losses.discriminator_loss(real, generated), expected)
-    torch.testing.assert_close(losses.generator_loss(generated), -generated.sigmoid().log().mean())
-
-
 def test_r1_of_a_linear_discriminator_is_its_squared_norm() -> None:
     """D(x) = ⟨a, x⟩ has gradient a everywhere: γ/2·‖a‖², whatever the images and their number."""
     a = _random(3, 4, 4)

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from teachlib.errors import TeachlibError
 from teachlib.gif.layers import modulated_conv_grouped
-from teachlib.gif.losses import discriminator_loss, generator_loss, r1_penalty
+from teachlib.gif.losses import r1_penalty
 from teachlib.gif.stylegan2 import (
     Discriminator,
     Generator,
@@ -17,6 +17,7 @@ from teachlib.gif.stylegan2 import (
     StyleGAN2Config,
     mix_styles,
 )
+from teachlib.primer.gan import discriminator_loss, generator_loss
 
 TINY = StyleGAN2Config(16, channel_base=96, channel_max=8, mapping_layers=2, z_dim=5, w_dim=6)
 

@@ -183,7 +183,7 @@ def recolour(images: Tensor, colours: Tensor) -> Tensor:
 
 
 def _looked_up(images: Tensor, grid: Tensor) -> Tensor:
-    """``grid_sample``, linear in the images; R1 differentiates twice by them, which not every torch's own allows."""
+    """``grid_sample``, linear in the images: R1 differentiates twice by them, which torch's did not always allow."""
     looks = 0, 2, False  # bilinear, reflected at the border, −1 and 1 are the image's edges: as torch numbers them
     like = images.detach()  # of which the adjoint wants the shape
 

@@ -1,25 +1,14 @@
-"""What StyleGAN2 descends: logistic losses, R1, path length; and how rarely (Karras et al., 2020)."""
+"""What StyleGAN2 descends beside the losses of :mod:`teachlib.primer.gan`: R1 and path length, and how rarely."""
 
 import math
 from collections.abc import Callable, Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from teachlib.errors import require_at_least, require_positive
 
 R1_EVERY, PATH_EVERY, PATH_WEIGHT = 16, 4, 2.0  # steps between penalties, and the second one's weight
-
-
-def discriminator_loss(real_logits: Tensor, generated_logits: Tensor) -> Tensor:
-    """−E log D(x) − E log(1 − D(G(z))) from logits (N,); scalar (thesis Eq 2.3)."""
-    return F.softplus(-real_logits).mean() + F.softplus(generated_logits).mean()
-
-
-def generator_loss(generated_logits: Tensor) -> Tensor:
-    """−E log D(G(z)) from logits (N,), the non-saturating loss; scalar (Goodfellow et al., 2014)."""
-    return F.softplus(-generated_logits).mean()
 
 
 def r1_penalty(

@@ -8,8 +8,9 @@ from torch.nn.functional import mse_loss
 
 from teachlib.gif import consistency
 from teachlib.gif.heads import Heads
-from teachlib.gif.losses import discriminator_loss, generator_loss, lazy_adam, r1_penalty
+from teachlib.gif.losses import lazy_adam, r1_penalty
 from teachlib.gif.models import Face, Reinference, vector
+from teachlib.primer.gan import discriminator_loss, generator_loss
 from teachlib.training import Batch
 
 _VIEWS = 4  # of one skin, whose textures are compared

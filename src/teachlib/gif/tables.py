@@ -79,7 +79,7 @@ def _obedience(measured: dict[str, dict[str, dict[str, dict[str, float]]]]) -> s
 def _origins(measured: dict[str, dict[str, dict[str, dict[str, float]]]]) -> str:
     return "\n".join(
         f"- **{name}**: {row['recipe']['size']}×{row['recipe']['size']} pixels, {row['recipe']['pictures']:,} "
-        f"pictures, width {row['recipe']['width']}, {row['recipe']['steps']:,} steps, seeds {row['provenance']['seeds']}; "
-        f"{machine_of(row)}"
+        f"pictures, width {row['recipe']['width']}, {row['recipe']['steps']:,} steps, seeds "
+        f"{row['provenance']['seeds']}; {machine_of(row)}"
         for name, row in measured.items()
     )
