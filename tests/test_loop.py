@@ -22,6 +22,7 @@ from teachlib.errors import TeachlibError
 from teachlib.primer import plane_game
 from teachlib.training import Schedule, Watch, fit
 from teachlib.training import loop as the_loop
+from teachlib.training.schedule import refuse_uneven
 
 HERE = Path(__file__).parent
 PLAN = Schedule(steps=12, batch_size=16, checkpoint_every=5, log_every=1)
@@ -61,8 +62,21 @@ def test_parts_add_up_to_the_batch() -> None:
     fit(parts, images(), Schedule(steps=20, batch_size=20, accumulate=4), progress=False)
     for mine, theirs in zip(whole.nets["net"].parameters(), parts.nets["net"].parameters(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
-    with pytest.raises(TeachlibError, match="a batch of 20 cannot be shared evenly by 1 processes in 3 parts"):
+    with pytest.raises(TeachlibError, match="cannot be shared evenly"):
         fit(whole, images(), Schedule(steps=1, batch_size=20, accumulate=3), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("size", "processes", "parts", "words"),
+    [
+        (21, 2, 1, "a batch of 21 cannot be shared evenly by 2 processes; take 20, or"),
+        (20, 1, 3, "a batch of 20 cannot be shared evenly by 1 processes in 3 parts; take 18, or"),
+        (3, 2, 2, "a batch of 3 cannot be shared evenly by 2 processes in 2 parts; take 4, or"),
+    ],
+)
+def test_the_nearest_batch_that_can_be_shared_is_named(size: int, processes: int, parts: int, words: str) -> None:
+    with pytest.raises(TeachlibError, match=words):
+        refuse_uneven(Schedule(steps=1, batch_size=size, accumulate=parts), {}, processes)
 
 
 def test_parts_of_two_updates_take_the_first_step_before_the_second_loss() -> None:

@@ -162,7 +162,9 @@ def test_guidance_is_an_extrapolation_in_the_prediction() -> None:
     model = Diffusion(VectorDenoiser(2, width=8, classes=3), cosine_schedule(10), (2,), classes=3, predicts="data")
     x_t, t, labels = torch.randn(5, 2), torch.full((5,), 5), torch.arange(5) % 3
     with_class, without = model.predict(x_t, t, labels), model.predict(x_t, t, None)
-    assert torch.allclose(model.predict(x_t, t, labels, 3.0), without + 3 * (with_class - without), atol=1e-5)
+    for guidance in (0.5, 3.0):
+        expected = without + guidance * (with_class - without)
+        assert torch.allclose(model.predict(x_t, t, labels, guidance), expected, atol=1e-5)
     assert not torch.allclose(with_class, without)
 
 

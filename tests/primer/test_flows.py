@@ -202,6 +202,9 @@ def test_one_number_a_channel_starts_no_scale() -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
+        (lambda: Glow(channels=0), "channels is 0; expected at least 1"),
+        (lambda: Glow(steps=0), "steps is 0; expected at least 1"),
+        (lambda: Glow(size=20, resolutions=3), "images of 20×20 pixels; expected sides that are multiples of 8"),
         (lambda: coupling_flow(2, layers=0), "0 layers; expected at least 1"),
         (lambda: coupling_flow(1), "dim=1; a coupling needs two coordinates or more"),
         (lambda: coupling_flow(2, kind="spine"), "unknown coupling 'spine'; did you mean 'spline'"),

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -170,13 +171,18 @@ def test_a_model_that_draws_one_class_is_precise_and_forgets() -> None:
     )
 
 
-def test_without_an_extractor_there_are_no_distances() -> None:
+def test_without_an_extractor_there_are_no_distances(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that says four seconds when drawing begins, and six when it ends: eight images take 250 ms each."""
+    monkeypatch.setattr("teachlib.primer.evaluation.time", SimpleNamespace(perf_counter=iter((4.0, 6.0)).__next__))
+
     class Grey(torch.nn.Module):
         def sample(self, count: int, generator: torch.Generator) -> torch.Tensor:
             return torch.full((count, 3, 32, 32), 0.5)
 
     images = data.ImageData("cifar10", "test", torch.zeros(8, 3, 32, 32).byte(), torch.zeros(8).long())
-    assert math.isnan(primer.evaluate(Grey(), images).distance)
+    found = primer.evaluate(Grey(), images)
+    assert math.isnan(found.distance)
+    assert found.milliseconds == 250
 
 
 def test_codes_of_image_models_lead_back() -> None:
