@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from teachlib.errors import TeachlibError
 from teachlib.rae.grammar.cfg import Grammar
@@ -121,8 +122,7 @@ class RuleCodec:
             for rule in range(self.size)
         ]
         self._counts = torch.tensor([len(row) for row in right])
-        width = int(self._counts.max())
-        self._right = torch.tensor([row + [len(symbols) - 1] * (width - len(row)) for row in right])  # (R, W)
+        self._right = pad_sequence([torch.tensor(row, dtype=torch.long) for row in right], batch_first=True)  # (R, W)
         self._shortest = torch.tensor([grammar.shortest[symbol] for symbol in grammar.symbols])
 
     def encode(self, strings: Sequence[str]) -> Tensor:
