@@ -137,7 +137,8 @@ def test_moments_come_back_as_their_weights_lie_in_memory() -> None:
     weights[0].grad = gradient.to(memory_format=torch.channels_last)
     first.step()
     tensors, groups = optimizer_state({"net": first})
-    restore_optimizers({"net": second}, {key: value.contiguous() for key, value in tensors.items()}, groups)
+    kept = {key: value.clone(memory_format=torch.contiguous_format) for key, value in tensors.items()}
+    restore_optimizers({"net": second}, kept, groups)
     weights[1].data.copy_(weights[0].data)
     assert second.state[weights[1]]["exp_avg"].stride() == weights[1].stride()
     weights[1].grad = weights[0].grad.clone()
