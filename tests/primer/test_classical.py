@@ -84,6 +84,26 @@ def test_leave_one_out_leaves_one_out(points: torch.Tensor) -> None:
         assert found[i].item() == pytest.approx(KernelDensity(others, bandwidth=0.2).log_prob(points[i : i + 1]).item())
 
 
+def test_tables_of_distances_are_cut_without_a_trace(points: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels, codes = KernelDensity(points, bandwidth=0.2), VectorQuantizer(points, codes=7)
+    whole = kernels.log_prob(points), kernels.leave_one_out(), codes.encode(points)
+    for chunk in (1, 1_000):  # less than a row, and two rows of 500 or 142 of 7
+        monkeypatch.setattr("teachlib.primer.classical.CHUNK", chunk)
+        for found, expected in zip(
+            (kernels.log_prob(points), kernels.leave_one_out(), codes.encode(points)), whole, strict=True
+        ):
+            torch.testing.assert_close(found, expected)
+
+
+def test_a_histogram_has_as_many_cells_as_torch_draws_from() -> None:
+    """torch.multinomial takes 2²⁴ categories, and not one more."""
+    with pytest.raises(RuntimeError, match=r"2\^24"):
+        torch.multinomial(torch.ones(2**24 + 1), 1)
+    with pytest.raises(TeachlibError, match="16777217 bins on each of 1 axes"):
+        Histogram(torch.tensor([[0.0], [1.0]]), bins=2**24 + 1)
+    assert Histogram(torch.tensor([[0.0], [1.0]]), bins=2**13).counts.sum() == 2
+
+
 def test_the_best_bandwidth_is_between_spikes_and_fog(points: torch.Tensor) -> None:
     assert 0.05 < best_bandwidth(points, [0.001, 0.05, 0.15, 0.3, 1.0, 5.0]) < 1
 

@@ -216,10 +216,15 @@ def test_a_row_by_hand() -> None:
     assert alone.best == [("1.0", 1.0), ("2.0", 2.0), ("3.0", 3.0)]
 
 
-def test_nothing_valid_is_a_share_of_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shares_of_valid_and_of_different_strings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of twelve strings eight that are valid, two different ones; then none at all."""
     model = grammar.SequenceAutoencoder(grammar.recipe("cvae", scale="ci")).eval()
-    monkeypatch.setattr("teachlib.rae.grammar.evaluation.is_valid", lambda dataset, text: False)
     fewest = {"count": 12, "known": 12, "trials": 1, "rounds": 1, "batch": 1, "attempts": 1}
+    monkeypatch.setattr(model, "decode", lambda z, generator: ["x", "sin(x)", "sin(", *["x", "x", None]] * 2)
+    found = grammar.evaluate(model, **fewest)  # type: ignore[arg-type]
+    assert found.valid == dict.fromkeys(grammar.PRIORS, 8 / 12)
+    assert found.different == dict.fromkeys(grammar.PRIORS, 2 / 8)
+    monkeypatch.setattr("teachlib.rae.grammar.evaluation.is_valid", lambda dataset, text: False)
     found = grammar.evaluate(model, **fewest)  # type: ignore[arg-type]
     assert set(found.valid.values()) == set(found.different.values()) == {0.0}
     assert found.trials[0].strings == [None]

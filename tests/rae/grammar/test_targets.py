@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from teachlib.errors import TeachlibError
-from teachlib.rae.grammar import molecules, strings, targets
+from teachlib.rae.grammar import evaluation, molecules, strings, targets
 
 needs_rdkit = pytest.mark.skipif(
     __import__("importlib.util").util.find_spec("rdkit") is None, reason="RDKit is not installed"
@@ -57,6 +57,14 @@ def test_scores_by_hand() -> None:
     assert targets.expression_score("exp(exp(exp(x)))*x*x") < math.log(1001)  # cut at 1,000 a point
     assert targets.expression_score(None) == math.log(1001)
     assert targets.expression_score("x/(1/3+x)") < targets.expression_score("exp(x)")
+
+
+@needs_rdkit
+def test_a_search_minimizes_misfit_or_minus_penalized_log_p() -> None:
+    assert evaluation.score("expressions", "x*x") == targets.expression_score("x*x") < math.log(1001)
+    assert evaluation.score("molecules", "CCO") == -targets.penalized_log_p("CCO")
+    for dataset in ("expressions", "molecules"):
+        assert evaluation.score(dataset, None, worst=12.5) == 12.5
 
 
 def test_a_misfit_is_averaged_over_a_thousand_points_from_minus_ten_to_ten() -> None:

@@ -154,9 +154,9 @@ class RuleCodec:
         logits = _checked_scores(logits, self.length, self.size)
         if self.finish and self._shortest[0] > self.length:
             raise TeachlibError(f"{self.length} rules; the shortest sentence takes {int(self._shortest[0])}")
-        count, length = logits.shape[:2]
+        (count, length, _), most = logits.shape, int(self._counts.max())
         rows = torch.arange(count)
-        stack = torch.full((count, length * self._right.shape[1] + 2), len(self.grammar.symbols) - 1)
+        stack = torch.full((count, length * most + 2), len(self.grammar.symbols) - 1)
         stack[:, 1] = 0  # the start symbol, on top of padding
         height = torch.ones(count, dtype=torch.long)
         owed = torch.full((count,), float(self._shortest[0]))  # rules that the stack still takes at least
@@ -171,7 +171,7 @@ class RuleCodec:
             chosen[:, step] = rule
             owed = owed - self._shortest[top] + self._costs[rule] - 1
             height = (height - 1).clamp_min(0)
-            for place in range(self._right.shape[1]):
+            for place in range(most):
                 pushing = place < self._counts[rule]
                 height = height + pushing
                 stack[rows[pushing], height[pushing]] = self._right[rule[pushing], place]
