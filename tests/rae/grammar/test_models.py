@@ -11,6 +11,7 @@ from torch.distributions import Normal, kl_divergence
 
 from teachlib.errors import TeachlibError
 from teachlib.rae import grammar
+from teachlib.rae.grammar.targets import penalized_log_p
 
 NAMES = [(name, "thesis") for name in grammar.RECIPES] + [("gvae", "released"), ("cvae", "released")]
 
@@ -231,6 +232,21 @@ def test_shares_of_valid_and_of_different_strings(monkeypatch: pytest.MonkeyPatc
     for name in fewest:
         with pytest.raises(TeachlibError, match=f"{name} is 0; expected at least 1"):
             grammar.evaluate(model, **{**fewest, name: 0})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("dataset", "strings"), [("expressions", ["x", "x+x"]), ("molecules", ["CCO", "CCCCC"])])
+def test_a_pick_without_a_string_scores_worst(
+    dataset: str, strings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An expression as one that errs by a thousand everywhere, a molecule as the worst of those that are known."""
+    if dataset == "molecules":
+        pytest.importorskip("rdkit")
+    model = grammar.SequenceAutoencoder(grammar.recipe("grae", dataset, scale="ci")).eval()
+    monkeypatch.setattr("teachlib.rae.grammar.evaluation.is_valid", lambda dataset, text: False)
+    codes = torch.randn(2, model.recipe.latent, generator=_generator())
+    found = grammar.search_model(model, strings, codes, rounds=1, batch=1, attempts=1)
+    worst = np.log(1001) if dataset == "expressions" else max(-penalized_log_p(text) for text in strings)
+    assert found.scores.tolist() == [pytest.approx(worst)]
 
 
 def test_several_draws_are_judged_before_the_commonest_is_taken() -> None:
