@@ -126,6 +126,19 @@ def test_components_start_spread_over_the_data() -> None:
     torch.testing.assert_close(means[0], torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0]).expand(2, 5))
 
 
+@pytest.mark.parametrize("log_deviation", [-8.0, -6.0, -4.0, 2.9, 3.0, 5.0])
+def test_a_factors_deviation_stays_between_its_borders(log_deviation: float) -> None:
+    """One component at −2, the first place of a range that has no other."""
+    model = MixtureMADE(1, components=1, width=4)
+    last = model.net[-1]
+    with torch.no_grad():
+        last.weight.zero_()  # type: ignore[operator]
+        last.bias.copy_(torch.tensor([0.0, -2.0, log_deviation]))  # type: ignore[operator]
+    x = torch.tensor([[-2.0], [-1.99]])
+    expected = torch.distributions.Normal(-2.0, math.exp(min(max(log_deviation, -6.0), 3.0))).log_prob(x)[:, 0]
+    torch.testing.assert_close(model.log_prob(x), expected)
+
+
 def test_no_more_width_is_asked_for_than_each_variable_needs() -> None:
     assert MADE(6, width=5).log_prob(torch.zeros(1, 6).long()).isfinite().all()
     with pytest.raises(TeachlibError, match="expected a width of 5"):

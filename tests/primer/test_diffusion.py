@@ -36,6 +36,19 @@ def test_all_noise_at_the_end_and_none_at_the_start(name: str) -> None:
     assert (schedule.betas < 1).all()
 
 
+@pytest.mark.parametrize("steps", [21, 1000])
+def test_schedules_are_the_published_ones(steps: int) -> None:
+    """Ho, Jain & Abbeel (2020): a line, for a thousand steps of 10⁻⁴ to 0.02; Nichol & Dhariwal (2021), Eq 17."""
+    linear, cosine = linear_schedule(steps).betas * steps / 1000, cosine_schedule(steps)
+    assert (linear[0].item(), linear[-1].item()) == pytest.approx((1e-4, 0.02))
+    torch.testing.assert_close(linear.diff(), torch.full_like(linear[1:], (0.02 - 1e-4) / (steps - 1)))
+    f = [math.cos((t / steps + 0.008) / 1.008 * math.pi / 2) ** 2 for t in range(steps + 1)]
+    assert cosine.alpha_bars[:-1].tolist() == pytest.approx([value / f[0] for value in f[:-1]], rel=1e-6)
+    assert (
+        cosine.betas[-1] == 0.999
+    )  # without it all signal would be lost, and nothing could be divided by what is left
+
+
 def test_posterior_is_bayes_rule() -> None:
     schedule = linear_schedule(40)
     for t in (1, 2, 17, 40):

@@ -152,6 +152,13 @@ def test_losses_are_minus_the_mean_log_density() -> None:
     torch.testing.assert_close(glow.loss(images), -glow.log_prob(images).mean() / 192)
 
 
+def test_pixels_of_any_latent_lie_between_zero_and_one() -> None:
+    x = Logit().inverse(torch.tensor([[-100.0, -3.0, 3.0, 100.0]]))
+    assert x[0, 0] == 0
+    assert 0 < x[0, 1] < x[0, 2] < x[0, 3] < 1
+    assert x[0, 3].item() == pytest.approx(1, abs=2e-6)
+
+
 def test_couplings_start_as_the_identity_and_take_turns() -> None:
     images = torch.randn(4, 4, 2, 2, generator=torch.Generator().manual_seed(0))
     z, log_det = ImageCoupling(4, width=8)(images)

@@ -96,6 +96,15 @@ def test_levels_and_bits() -> None:
     assert primer.bits_per_dimension(torch.zeros(1), 64, levels=17).item() == pytest.approx(math.log2(17))
 
 
+def test_dequantized_pixels_stay_below_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The largest number below one that float32 knows, added to the last level, would round to a level more."""
+    largest = 1 - 2.0**-24
+    monkeypatch.setattr("teachlib.primer.noise.uniform", lambda shape, generator, device: torch.full(shape, largest))
+    u = primer.dequantize(torch.tensor([0, 16]), 17, torch.Generator())
+    assert u[1] < 1
+    assert u.tolist() == pytest.approx([1 / 17, 1], abs=2e-6)
+
+
 def test_mistakes_are_explained() -> None:
     with pytest.raises(TeachlibError, match="unknown recipe 'primer-vaee'; did you mean 'primer-vae'"):
         primer.recipe("primer-vaee")

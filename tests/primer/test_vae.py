@@ -111,6 +111,19 @@ def test_the_pixels_scale_stays_between_its_borders(log_scale: float) -> None:
     torch.testing.assert_close(model.log_likelihood(level, z), expected)
 
 
+@pytest.mark.parametrize("log_deviation", [-9.0, -7.0, -5.0, 2.9, 3.0, 5.0])
+def test_the_posteriors_deviation_stays_between_its_borders(log_deviation: float) -> None:
+    model = VAE(3, levels=5, latent=2, width=4)
+    last = model.encoder[-1]
+    assert isinstance(last, nn.Linear)
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.copy_(torch.tensor([0.5, -0.5, log_deviation, log_deviation]))
+    q = model.posterior(torch.tensor([[0, 2, 4]]))
+    torch.testing.assert_close(q.mean, torch.tensor([[0.5, -0.5]]))
+    torch.testing.assert_close(q.stddev, torch.full((1, 2), math.exp(min(max(log_deviation, -7.0), 3.0))))
+
+
 def test_every_parameter_gets_a_gradient() -> None:
     model: nn.Module = VAE(10, levels=17, latent=2, width=8)
     model.loss(torch.randint(17, (6, 10)), None, torch.Generator().manual_seed(0)).backward()  # type: ignore[operator]
