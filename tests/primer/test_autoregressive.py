@@ -48,6 +48,16 @@ def test_made_is_causal_by_its_gradients() -> None:
         assert seen.tolist() == [j < i for j in range(6)]
 
 
+def test_no_hidden_unit_is_idle_and_one_variable_needs_none() -> None:
+    first, _, second, _, last = MADE(5, width=11).net
+    for layer in (first, second):
+        assert layer.mask.any(1).all()  # sees something
+    for layer in (second, last):
+        assert layer.mask.any(0).all()  # is seen
+    alone = stirred(MADE(1, width=1, levels=3)).log_prob(torch.arange(3)[:, None])  # type: ignore[operator]
+    assert alone.exp().sum().item() == pytest.approx(1)
+
+
 def test_mixture_made_is_causal_and_integrates_to_one() -> None:
     model = stirred(MixtureMADE(3, components=2, width=30))
     x = torch.randn(1, 3, requires_grad=True)
@@ -116,6 +126,8 @@ def test_losses_are_minus_the_mean_log_probability() -> None:
     row = level.flatten(1)
     for model in (stirred(MADE(32, levels=3, width=40)), stirred(Recurrent(levels=3, width=8))):
         torch.testing.assert_close(model.loss(row), -model.log_prob(row).mean())  # type: ignore[operator]
+    mixture, points = stirred(MixtureMADE(2, width=8)), torch.randn(5, 2)
+    torch.testing.assert_close(mixture.loss(points), -mixture.log_prob(points).mean())  # type: ignore[operator]
 
 
 def test_components_start_spread_over_the_data() -> None:

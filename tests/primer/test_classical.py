@@ -71,6 +71,19 @@ def test_samples_follow_the_density(points: torch.Tensor, which: str) -> None:
         assert (quantity(drawn).mean() - exact).abs() < 4.5 * deviation + 5e-3
 
 
+def test_draws_are_a_centre_and_a_kernel_around_it(points: torch.Tensor) -> None:
+    """By the first two sets of random numbers that the seed gives."""
+    box, gaussian = (KernelDensity(points, bandwidth=0.4, kernel=kernel) for kernel in ("box", "gaussian"))
+    again = torch.Generator().manual_seed(3)
+    centres = points[torch.randint(500, (1_000,), generator=again)]
+    state = again.get_state()
+    expected = centres + 0.4 * torch.randn(1_000, 2, generator=again)
+    torch.testing.assert_close(gaussian.sample(1_000, torch.Generator().manual_seed(3)), expected)
+    again.set_state(state)
+    expected = centres - 0.4 + 0.8 * torch.rand(1_000, 2, generator=again)
+    torch.testing.assert_close(box.sample(1_000, torch.Generator().manual_seed(3)), expected)
+
+
 def test_histogram_counts(points: torch.Tensor) -> None:
     made = Histogram(torch.tensor([[0.1], [0.2], [0.6], [1.0]]), bins=2, low=0, high=1)
     assert torch.allclose(made.log_prob(torch.tensor([[0.3], [0.9]])).exp(), torch.tensor([1.0, 1.0]))

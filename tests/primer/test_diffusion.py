@@ -272,6 +272,8 @@ def test_samples_are_of_their_class_and_guidance_goes_beyond() -> None:
         expected = 0.4 + guidance * (labels / 10 - 0.4)  # "no class" is number 4
         assert torch.allclose(drawn, expected[:, None].expand(4, 2), atol=1e-5)
     assert torch.allclose(model.sample(4, generator), torch.full((4, 2), 0.4), atol=1e-5)
+    pixels = Diffusion(Watched(), cosine_schedule(5), (2,), classes=4, predicts="data", pixels=True)
+    assert torch.allclose(pixels.sample(4, generator), torch.full((4, 2), 0.7), atol=1e-5)  # of [−1, 1] to [0, 1]
 
 
 @pytest.mark.parametrize(("steps", "repeatable"), [(None, False), (5, True)])

@@ -217,7 +217,7 @@ class Diffusion(nn.Module):
             t, later = torch.full((count,), now, device=device), torch.full((count,), after, device=device)
             x0 = self.predict(x, t, labels, guidance)
             fresh = noise.normal(shape, generator, device).to(like.dtype) if eta and after else None
-            x = ddim_step(self.schedule, x, x0, t, later, eta=eta if after else 0.0, noise=fresh)
+            x = ddim_step(self.schedule, x, x0, t, later, eta=eta, noise=fresh)
             if watch is not None:
                 watch(after, x)
         return ((x + 1) / 2).clamp(0, 1) if self.pixels else x

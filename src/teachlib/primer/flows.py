@@ -202,7 +202,7 @@ class Affine(Step):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """As in :class:`Step`."""
-        if self.training and not self.started and x[:, 0].numel() > 1:  # one number has no variance
+        if self.training and not self.started and x.numel() > x.shape[1]:  # one number has no variance
             self._start(x)
         shape = (1, -1) + (1,) * (x.ndim - 2)
         places = math.prod(x.shape[2:])  # of a channel
