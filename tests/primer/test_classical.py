@@ -9,7 +9,14 @@ from sklearn.neighbors import KernelDensity as SklearnKDE
 
 from teachlib import data
 from teachlib.errors import TeachlibError
-from teachlib.primer import Histogram, KernelDensity, VectorQuantizer, best_bandwidth, conditional_log_prob
+from teachlib.primer import (
+    Histogram,
+    KernelDensity,
+    VectorQuantizer,
+    best_bandwidth,
+    classical,
+    conditional_log_prob,
+)
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +144,11 @@ def test_codes_are_a_fixed_point_as_good_as_scikit_learns(points: torch.Tensor) 
     started = KMeans(8, init=made.codebook.numpy(), n_init=1).fit(points.numpy())
     assert torch.allclose(made.codebook, torch.from_numpy(started.cluster_centers_), atol=1e-9)
     assert torch.equal(made.encode(points), torch.from_numpy(started.labels_).long())
+
+
+def test_codes_move_to_the_mean_of_their_samples_however_few() -> None:
+    x, codebook = torch.tensor([[1.0], [3.0], [10.0]]), torch.tensor([[0.0], [6.0], [7.0]])
+    assert classical._means(x, torch.tensor([0, 0, 2]), codebook).tolist() == [[2.0], [6.0], [10.0]]
 
 
 def test_codes_start_far_apart() -> None:

@@ -185,6 +185,10 @@ def test_without_an_extractor_there_are_no_distances(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("teachlib.primer.evaluation.time", SimpleNamespace(perf_counter=iter((4.0, 6.0)).__next__))
 
     class Grey(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.learned = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+
         def sample(self, count: int, generator: torch.Generator) -> torch.Tensor:
             return torch.full((count, 3, 32, 32), 0.5)
 
@@ -192,6 +196,7 @@ def test_without_an_extractor_there_are_no_distances(monkeypatch: pytest.MonkeyP
     found = primer.evaluate(Grey(), images)
     assert math.isnan(found.distance)
     assert found.milliseconds == 250
+    assert found.parameters == 2 * 3 + 3 + 3 + 3  # without the statistics
 
 
 def test_codes_of_image_models_lead_back() -> None:

@@ -130,7 +130,7 @@ def spline(x: Tensor, settings: Tensor, *, inverse: bool = False) -> tuple[Tenso
     within = x.abs() < EDGE
     safe = torch.where(within, x, 0.0)
     edges = (bottom if inverse else left)[..., 1:]
-    index = (safe[..., None] >= edges).sum(-1, keepdim=True).clamp(max=BINS - 1)
+    index = (safe[..., None] >= edges).sum(-1, keepdim=True)
     x0, y0, w, h, d0, d1 = (
         table.gather(-1, index)[..., 0] for table in (left, bottom, widths, heights, slopes[..., :-1], slopes[..., 1:])
     )
