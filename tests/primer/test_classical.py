@@ -192,6 +192,7 @@ def test_a_code_for_each_sample_is_still_a_density(points: torch.Tensor) -> None
         (lambda x: KernelDensity(x[:1], bandwidth=1).leave_one_out(), "one sample; leaving it out leaves none"),
         (lambda x: best_bandwidth(x, [1e-9], kernel="box"), "no bandwidth of .* covers each sample"),
         (lambda x: best_bandwidth(x, []), "no bandwidth of"),
+        (lambda x: VectorQuantizer(x, codes=0), "500 samples cannot fill 0 codes"),
         (lambda x: VectorQuantizer(x, codes=501), "500 samples cannot fill 501 codes"),
     ],
 )

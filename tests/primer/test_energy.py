@@ -211,6 +211,11 @@ def test_a_step_of_langevin_by_hand(theta: Tensor) -> None:
     expected = x - 0.02 * slope + 0.2 * torch.randn(3, 1, generator=torch.Generator().manual_seed(0))
     found = langevin(lambda at: quartic(theta, at), x, torch.Generator().manual_seed(0), steps=1, step_size=0.02)
     torch.testing.assert_close(found, expected.detach())
+    moved, taken = mala(lambda at: quartic(theta, at), x, torch.Generator().manual_seed(0), steps=1, step_size=0.02)
+    stayed = (moved == x).all(1)
+    assert taken == pytest.approx(1 - stayed.double().mean().item())
+    assert not stayed.all()
+    torch.testing.assert_close(moved[~stayed], expected[~stayed].detach())
 
 
 def test_langevin_with_small_steps_reaches_the_density_from_elsewhere() -> None:

@@ -222,7 +222,10 @@ def test_glow_against_its_jacobian() -> None:
     jacobian = torch.autograd.functional.jacobian(flat, x[0]).view(64, 64)
     assert log_det[0].item() == pytest.approx(torch.linalg.slogdet(jacobian)[1].item(), abs=1e-5)
     assert torch.allclose(flow.decode(flow.encode(x)[0]), x, atol=1e-8)
-    assert flow.float().sample(3, torch.Generator().manual_seed(0)).shape == (3, 1, 8, 8)
+    cool = flow.float().sample(3, torch.Generator().manual_seed(0), temperature=0.5)
+    generator = torch.Generator().manual_seed(0)
+    latents = [0.5 * torch.randn(3, *shape, generator=generator) for shape in ((2, 4, 4), (8, 2, 2))]
+    torch.testing.assert_close(cool, flow.decode(latents))
 
 
 def test_one_number_a_channel_starts_no_scale() -> None:
