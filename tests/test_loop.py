@@ -1,5 +1,6 @@
 """What large models ask of the loop: steps, states, parts, clipping, averages, looks, compilers, loggers."""
 
+import itertools
 import json
 import os
 import random
@@ -7,7 +8,9 @@ import struct
 import subprocess
 import sys
 import threading
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,8 +23,17 @@ from teachlib import rae
 from teachlib.checkpoints import part, read_checkpoint
 from teachlib.errors import TeachlibError
 from teachlib.primer import plane_game
-from teachlib.training import Schedule, Watch, fit
+from teachlib.training import Schedule, Watch, fit, make_fabric
 from teachlib.training import loop as the_loop
+from teachlib.training.machine import average_gradients, described
+from teachlib.training.schedule import mix, refuse_uneven
+from teachlib.training.states import (
+    optimizer_state,
+    random_states,
+    refuse_other_settings,
+    restore_optimizers,
+    restore_own,
+)
 
 HERE = Path(__file__).parent
 PLAN = Schedule(steps=12, batch_size=16, checkpoint_every=5, log_every=1)
@@ -57,12 +69,139 @@ def test_only_the_network_that_is_updated_collects_gradients() -> None:
 
 def test_parts_add_up_to_the_batch() -> None:
     whole, parts = Denoiser(norm=False), Denoiser(norm=False)
-    fit(whole, images(), Schedule(steps=20, batch_size=20), progress=False)
-    fit(parts, images(), Schedule(steps=20, batch_size=20, accumulate=4), progress=False)
+    plan = Schedule(steps=20, batch_size=20, log_every=5)
+    histories = [
+        fit(objective, images(), replace(plan, accumulate=count), progress=False).series("denoise")[1]
+        for objective, count in ((whole, 1), (parts, 4))
+    ]
+    assert histories[1] == pytest.approx(histories[0], rel=1e-3)
     for mine, theirs in zip(whole.nets["net"].parameters(), parts.nets["net"].parameters(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
-    with pytest.raises(TeachlibError, match="a batch of 20 cannot be shared evenly by 1 processes in 3 parts"):
+    with pytest.raises(TeachlibError, match="cannot be shared evenly"):
         fit(whole, images(), Schedule(steps=1, batch_size=20, accumulate=3), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("size", "processes", "parts", "words"),
+    [
+        (21, 2, 1, "a batch of 21 cannot be shared evenly by 2 processes; take 20, or"),
+        (20, 1, 3, "a batch of 20 cannot be shared evenly by 1 processes in 3 parts; take 18, or"),
+        (3, 2, 2, "a batch of 3 cannot be shared evenly by 2 processes in 2 parts; take 4, or"),
+    ],
+)
+def test_the_nearest_batch_that_can_be_shared_is_named(size: int, processes: int, parts: int, words: str) -> None:
+    with pytest.raises(TeachlibError, match=words):
+        refuse_uneven(Schedule(steps=1, batch_size=size, accumulate=parts), {}, processes)
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_batch_norm_wants_two_samples_a_process(processes: int) -> None:
+    plain, normed = {"net": nn.Linear(2, 2)}, {"net": nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))}
+    with pytest.raises(TeachlibError, match=f"{processes} on {processes} leave one"):
+        refuse_uneven(Schedule(steps=1, batch_size=processes), normed, processes)
+    refuse_uneven(Schedule(steps=1, batch_size=processes), plain, processes)
+    refuse_uneven(Schedule(steps=1, batch_size=2 * processes), normed, processes)
+
+
+def test_a_logged_loss_is_the_mean_over_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two, the other of which has three times this one's; then of one whose loss is no number."""
+    plan, fabric = Schedule(steps=3, batch_size=16, log_every=1), make_fabric(accelerator="cpu")
+    own = fit(Pair(), points(), plan, progress=False).series("first")[1]
+    monkeypatch.setattr(fabric, "all_gather", lambda loss: torch.stack([loss, 3 * loss]))
+    means = fit(Pair(), points(), plan, fabric=fabric, progress=False).series("first")[1]
+    assert means == pytest.approx([2 * loss for loss in own])
+    monkeypatch.setattr(fabric, "all_gather", lambda loss: torch.stack([loss, loss / 0]))
+    with pytest.raises(TeachlibError, match="is inf at step 0 on process 1; no checkpoint was written yet"):
+        fit(Pair(), points(), plan, fabric=fabric, progress=False)
+
+
+def test_a_bar_is_shown_to_those_who_want_one(capsys: pytest.CaptureFixture[str]) -> None:
+    for progress in (True, False):
+        fit(Pair(), points(), Schedule(steps=2, batch_size=16), progress=progress)
+        assert ("step/s" in capsys.readouterr().err) == progress
+
+
+def test_random_numbers_of_a_gpu_are_left_alone_without_one() -> None:
+    torch.manual_seed(3)
+    tensors = {"random.torch": torch.get_rng_state(), "random.cuda": torch.zeros(16, dtype=torch.uint8)}
+    expected, fabric = torch.rand(3), make_fabric(accelerator="cpu")
+    restore_own(tensors, random_states(), {}, fabric)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_moments_come_back_as_their_weights_lie_in_memory() -> None:
+    """Rows and columns in a checkpoint, channels last in the network: the next step is the same."""
+    gradient = torch.randn(4, 3, 2, 2)
+    weights = [nn.Parameter(torch.ones(4, 3, 2, 2).to(memory_format=torch.channels_last)) for _ in range(2)]
+    first, second = (torch.optim.Adam([weight], lr=0.1, fused=True) for weight in weights)
+    weights[0].grad = gradient.to(memory_format=torch.channels_last)
+    first.step()
+    tensors, groups = optimizer_state({"net": first})
+    kept = {key: value.clone(memory_format=torch.contiguous_format) for key, value in tensors.items()}
+    restore_optimizers({"net": second}, kept, groups)
+    weights[1].data.copy_(weights[0].data)
+    assert second.state[weights[1]]["exp_avg"].stride() == weights[1].stride()
+    weights[1].grad = weights[0].grad.clone()
+    for optimizer in (first, second):
+        optimizer.step()
+    assert torch.equal(*weights)
+
+
+def test_seconds_add_up_over_pieces_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that moves by an eighth of a second whenever a step asks it for the time."""
+    ticks = itertools.count(10.0, 0.125)
+    monkeypatch.setattr(the_loop, "time", SimpleNamespace(perf_counter=ticks.__next__))
+    plan = Schedule(steps=9, batch_size=16, checkpoint_every=4)
+    with pytest.raises(KeyboardInterrupt):
+        fit(Pair(stop=6), points(), plan, folder=tmp_path, progress=False)
+    fit(Pair(), points(), plan, folder=tmp_path, resume=True, progress=False)
+    assert read_checkpoint(tmp_path / "checkpoint.safetensors")[1]["seconds"] == 9 * 0.125
+    assert json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1]) == {"step": 9, "seconds": 1.1}
+
+
+class Two:
+    """What one of two processes sees of the other, whose gradients are known."""
+
+    device, world_size = torch.device("cpu"), 2
+
+    def __init__(self, other: list[float]) -> None:
+        self.other = torch.tensor(other)
+
+    def all_reduce(self, own: torch.Tensor, *, reduce_op: str) -> torch.Tensor:
+        assert reduce_op == "mean"
+        return (own + self.other) / 2
+
+
+def test_gradients_are_averaged_and_one_that_is_missing_counts_as_zero() -> None:
+    """Of four weights both, this process, the other, and neither has a gradient; the last numbers say which it has."""
+    weights = [nn.Parameter(torch.zeros(size)) for size in (2, 1, 2, 1)]
+    weights[0].grad, weights[1].grad = torch.tensor([1.0, 2.0]), torch.tensor([8.0])
+    average_gradients(weights, Two([3.0, 0.0, 0.0, 4.0, 6.0, 0.0, 1.0, 0.0, 1.0, 0.0]))  # type: ignore[arg-type]
+    found = [None if weight.grad is None else weight.grad.tolist() for weight in weights]
+    assert found == [[2.0, 1.0], [4.0], [2.0, 3.0], None]
+
+
+def test_a_machine_is_described_as_it_was_made() -> None:
+    for tf32 in (True, False):
+        fabric = make_fabric(accelerator="cpu", tf32=tf32)
+        assert described(fabric, None) == {"precision": "32-true", "devices": 1, "tf32": tf32, "compile": None}
+
+
+def test_a_run_of_before_there_were_settings_goes_on_with_what_they_were() -> None:
+    plan = asdict(Schedule(steps=1))
+    before = {key: value for key, value in plan.items() if key not in ("accumulate", "ema_ramp")}
+    machine = {"precision": "32-true", "devices": 1, "tf32": False, "compile": None}
+    header = {"schedule": before, "machine": {"precision": "32-true", "devices": 1}}
+    refuse_other_settings(Path("run"), header, {"schedule": plan, "machine": machine})
+    for name, other in (("ema_ramp", 0.0), ("accumulate", 2)):
+        with pytest.raises(TeachlibError, match=f"started with schedule.{name} = "):
+            refuse_other_settings(Path("run"), header, {"schedule": plan | {name: other}, "machine": machine})
+
+
+def test_seeds_are_spread_over_sixty_three_bits() -> None:
+    seeds = {mix(first, second) for first in range(30) for second in range(30)}
+    assert len(seeds) == 900
+    assert 2**62 < max(seeds) < 2**63
 
 
 def test_parts_of_two_updates_take_the_first_step_before_the_second_loss() -> None:
@@ -114,6 +253,11 @@ def test_a_look_disturbs_nothing_and_keeps_the_best(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])["step"] == 12
     with pytest.raises(TeachlibError, match=r"the watch gives \['distance'\], not 'FD'"):
         fit(Denoiser(), images(), plan, watch=Watch(3, _noisy_look, best="FD"), progress=False)
+
+
+def test_a_watch_that_never_looks_is_refused() -> None:
+    with pytest.raises(TeachlibError, match="every is 0; expected at least 1"):
+        Watch(0, _noisy_look)
 
 
 def test_a_look_sees_the_average() -> None:

@@ -172,12 +172,15 @@ def test_resuming_with_other_settings_is_refused(tmp_path: Path) -> None:
         fit(objective, data, Schedule(steps=5, batch_size=20), folder=tmp_path, progress=False)
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"steps": 0}, {"batch_size": 0}, {"seed": -1}, {"log_every": 0}, {"checkpoint_every": 0}]
-)
-def test_a_schedule_that_means_nothing_is_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(TeachlibError, match=f"{next(iter(wrong))} is .*; expected at least"):
-        Schedule(**{"steps": 1, **wrong})
+LEAST = {"steps": 1, "batch_size": 1, "log_every": 1, "checkpoint_every": 1, "accumulate": 1}
+LEAST |= {"seed": 0, "validate_every": 0, "ema_ramp": 0, "plateau_patience": 0}
+
+
+@pytest.mark.parametrize("name", LEAST)
+def test_a_schedule_that_means_nothing_is_refused(name: str) -> None:
+    Schedule(**LEAST)
+    with pytest.raises(TeachlibError, match=f"{name} is {LEAST[name] - 1}; expected at least {LEAST[name]}"):
+        Schedule(**{**LEAST, name: LEAST[name] - 1})
 
 
 def test_unwritable_folder_is_found_before_training(tmp_path: Path) -> None:

@@ -92,6 +92,8 @@ SWAPS: dict[type, type] = {
     ast.And: ast.Or,
     ast.Or: ast.And,
 }
+# What a call is told of the size of a network, of how and how long it is trained, and by which seed: choices.
+CHOSEN = ("batch_size", "layers", "learning_rate", "lr", "seed", "width")
 PATIENCE = 60  # seconds for the tests of one mutant, beyond five times what they take; longer is a hang, and noticed
 OPTIONS = ("-x", "-s", "-n", "0", "-p", "no:cacheprovider", "-qq", "--no-summary")
 
@@ -155,10 +157,13 @@ def _of_no_matter(node: ast.AST) -> Iterator[ast.AST]:
         yield from (node.args, *node.decorator_list, *([node.returns] if node.returns else []))
     elif isinstance(node, ast.Lambda):
         yield node.args
-    elif isinstance(node, ast.Call) and ast.unparse(node.func) == "tqdm":  # how long a bar is
-        yield from node.keywords
-    elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("manual_seed", "default_rng")):  # which seed
-        yield from (argument for argument in node.args if isinstance(argument, ast.Constant))
+    elif isinstance(node, ast.Call):
+        name = ast.unparse(node.func)  # of tqdm, how long a bar is
+        yield from (keyword for keyword in node.keywords if name == "tqdm" or keyword.arg in CHOSEN)
+        if name.endswith(("manual_seed", "default_rng")):  # which seed
+            yield from (argument for argument in node.args if isinstance(argument, ast.Constant))
+    elif isinstance(node, ast.Dict) and all(key and ast.unparse(key).startswith("Scale.") for key in node.keys):
+        yield from node.values  # how long and how wide at which scale
     elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in ("BATCH", "CHUNK", "_ROWS"):  # at a time
         yield node
     elif isinstance(node, ast.ClassDef):  # the defaults of a dataclass

@@ -207,6 +207,15 @@ def test_square_starts_from_stripes_over_the_whole_range() -> None:
     torch.testing.assert_close(start, torch.where(drawn == 1, 0.7, 0.3).expand_as(x))
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_square_with_one_query_is_its_start(norm: Norm) -> None:
+    """Stripes in L∞, tiles in L2, of the first random numbers that the seed gives."""
+    x, ball = torch.full((3, 2, 10, 11), 0.5), Ball(0.2, norm)
+    found = square(lambda v, rows: -torch.ones(len(v)), x, ball, queries=1, generator=torch.Generator().manual_seed(0))
+    start = square_module._stripes if norm == "linf" else square_module._tiles
+    torch.testing.assert_close(found, start(x, ball, torch.Generator().manual_seed(0)))
+
+
 @pytest.mark.parametrize("side", [1, 3])
 def test_square_paints_one_square_of_each_image(side: int) -> None:
     generator, again = (torch.Generator().manual_seed(0) for _ in range(2))

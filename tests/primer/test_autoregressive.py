@@ -48,6 +48,16 @@ def test_made_is_causal_by_its_gradients() -> None:
         assert seen.tolist() == [j < i for j in range(6)]
 
 
+def test_no_hidden_unit_is_idle_and_one_variable_needs_none() -> None:
+    first, _, second, _, last = MADE(5, width=11).net
+    for layer in (first, second):
+        assert layer.mask.any(1).all()  # sees something
+    for layer in (second, last):
+        assert layer.mask.any(0).all()  # is seen
+    alone = stirred(MADE(1, width=1, levels=3)).log_prob(torch.arange(3)[:, None])  # type: ignore[operator]
+    assert alone.exp().sum().item() == pytest.approx(1)
+
+
 def test_mixture_made_is_causal_and_integrates_to_one() -> None:
     model = stirred(MixtureMADE(3, components=2, width=30))
     x = torch.randn(1, 3, requires_grad=True)
@@ -112,10 +122,13 @@ def test_mixture_made_samples_follow_the_density() -> None:
 def test_losses_are_minus_the_mean_log_probability() -> None:
     level = torch.randint(3, (5, 2, 4, 4), generator=torch.Generator().manual_seed(0))
     pixels = stirred(PixelCNN(levels=3, channels=2, width=8, layers=2))
-    torch.testing.assert_close(pixels.loss(level), -pixels.log_prob(level).mean() / 32)  # type: ignore[operator]
+    for some in (level, level[:1]):
+        torch.testing.assert_close(pixels.loss(some), -pixels.log_prob(some).mean() / 32)  # type: ignore[operator]
     row = level.flatten(1)
     for model in (stirred(MADE(32, levels=3, width=40)), stirred(Recurrent(levels=3, width=8))):
         torch.testing.assert_close(model.loss(row), -model.log_prob(row).mean())  # type: ignore[operator]
+    mixture, points = stirred(MixtureMADE(2, width=8)), torch.randn(5, 2)
+    torch.testing.assert_close(mixture.loss(points), -mixture.log_prob(points).mean())  # type: ignore[operator]
 
 
 def test_components_start_spread_over_the_data() -> None:
@@ -124,6 +137,19 @@ def test_components_start_spread_over_the_data() -> None:
         model.net[-1].weight.zero_()  # type: ignore[operator]
         _, means, _ = model._factors(torch.zeros(1, 2))
     torch.testing.assert_close(means[0], torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0]).expand(2, 5))
+
+
+@pytest.mark.parametrize("log_deviation", [-8.0, -6.0, -4.0, 2.9, 3.0, 5.0])
+def test_a_factors_deviation_stays_between_its_borders(log_deviation: float) -> None:
+    """One component at −2, the first place of a range that has no other."""
+    model = MixtureMADE(1, components=1, width=4)
+    last = model.net[-1]
+    with torch.no_grad():
+        last.weight.zero_()  # type: ignore[operator]
+        last.bias.copy_(torch.tensor([0.0, -2.0, log_deviation]))  # type: ignore[operator]
+    x = torch.tensor([[-2.0], [-1.99]])
+    expected = torch.distributions.Normal(-2.0, math.exp(min(max(log_deviation, -6.0), 3.0))).log_prob(x)[:, 0]
+    torch.testing.assert_close(model.log_prob(x), expected)
 
 
 def test_no_more_width_is_asked_for_than_each_variable_needs() -> None:

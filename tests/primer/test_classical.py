@@ -9,7 +9,14 @@ from sklearn.neighbors import KernelDensity as SklearnKDE
 
 from teachlib import data
 from teachlib.errors import TeachlibError
-from teachlib.primer import Histogram, KernelDensity, VectorQuantizer, best_bandwidth, conditional_log_prob
+from teachlib.primer import (
+    Histogram,
+    KernelDensity,
+    VectorQuantizer,
+    best_bandwidth,
+    classical,
+    conditional_log_prob,
+)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +78,19 @@ def test_samples_follow_the_density(points: torch.Tensor, which: str) -> None:
         assert (quantity(drawn).mean() - exact).abs() < 4.5 * deviation + 5e-3
 
 
+def test_draws_are_a_centre_and_a_kernel_around_it(points: torch.Tensor) -> None:
+    """By the first two sets of random numbers that the seed gives."""
+    box, gaussian = (KernelDensity(points, bandwidth=0.4, kernel=kernel) for kernel in ("box", "gaussian"))
+    again = torch.Generator().manual_seed(3)
+    centres = points[torch.randint(500, (1_000,), generator=again)]
+    state = again.get_state()
+    expected = centres + 0.4 * torch.randn(1_000, 2, generator=again)
+    torch.testing.assert_close(gaussian.sample(1_000, torch.Generator().manual_seed(3)), expected)
+    again.set_state(state)
+    expected = centres - 0.4 + 0.8 * torch.rand(1_000, 2, generator=again)
+    torch.testing.assert_close(box.sample(1_000, torch.Generator().manual_seed(3)), expected)
+
+
 def test_histogram_counts(points: torch.Tensor) -> None:
     made = Histogram(torch.tensor([[0.1], [0.2], [0.6], [1.0]]), bins=2, low=0, high=1)
     assert torch.allclose(made.log_prob(torch.tensor([[0.3], [0.9]])).exp(), torch.tensor([1.0, 1.0]))
@@ -82,6 +102,26 @@ def test_leave_one_out_leaves_one_out(points: torch.Tensor) -> None:
     for i in (0, 17, 499):
         others = torch.cat([points[:i], points[i + 1 :]])
         assert found[i].item() == pytest.approx(KernelDensity(others, bandwidth=0.2).log_prob(points[i : i + 1]).item())
+
+
+def test_tables_of_distances_are_cut_without_a_trace(points: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels, codes = KernelDensity(points, bandwidth=0.2), VectorQuantizer(points, codes=7)
+    whole = kernels.log_prob(points), kernels.leave_one_out(), codes.encode(points)
+    for chunk in (1, 1_000):  # less than a row, and two rows of 500 or 142 of 7
+        monkeypatch.setattr("teachlib.primer.classical.CHUNK", chunk)
+        for found, expected in zip(
+            (kernels.log_prob(points), kernels.leave_one_out(), codes.encode(points)), whole, strict=True
+        ):
+            torch.testing.assert_close(found, expected)
+
+
+def test_a_histogram_has_as_many_cells_as_torch_draws_from() -> None:
+    """torch.multinomial takes 2²⁴ categories, and not one more."""
+    with pytest.raises(RuntimeError, match=r"2\^24"):
+        torch.multinomial(torch.ones(2**24 + 1), 1)
+    with pytest.raises(TeachlibError, match="16777217 bins on each of 1 axes"):
+        Histogram(torch.tensor([[0.0], [1.0]]), bins=2**24 + 1)
+    assert Histogram(torch.tensor([[0.0], [1.0]]), bins=2**13).counts.sum() == 2
 
 
 def test_the_best_bandwidth_is_between_spikes_and_fog(points: torch.Tensor) -> None:
@@ -104,6 +144,11 @@ def test_codes_are_a_fixed_point_as_good_as_scikit_learns(points: torch.Tensor) 
     started = KMeans(8, init=made.codebook.numpy(), n_init=1).fit(points.numpy())
     assert torch.allclose(made.codebook, torch.from_numpy(started.cluster_centers_), atol=1e-9)
     assert torch.equal(made.encode(points), torch.from_numpy(started.labels_).long())
+
+
+def test_codes_move_to_the_mean_of_their_samples_however_few() -> None:
+    x, codebook = torch.tensor([[1.0], [3.0], [10.0]]), torch.tensor([[0.0], [6.0], [7.0]])
+    assert classical._means(x, torch.tensor([0, 0, 2]), codebook).tolist() == [[2.0], [6.0], [10.0]]
 
 
 def test_codes_start_far_apart() -> None:
@@ -147,6 +192,7 @@ def test_a_code_for_each_sample_is_still_a_density(points: torch.Tensor) -> None
         (lambda x: KernelDensity(x[:1], bandwidth=1).leave_one_out(), "one sample; leaving it out leaves none"),
         (lambda x: best_bandwidth(x, [1e-9], kernel="box"), "no bandwidth of .* covers each sample"),
         (lambda x: best_bandwidth(x, []), "no bandwidth of"),
+        (lambda x: VectorQuantizer(x, codes=0), "500 samples cannot fill 0 codes"),
         (lambda x: VectorQuantizer(x, codes=501), "500 samples cannot fill 501 codes"),
     ],
 )

@@ -36,6 +36,19 @@ def test_all_noise_at_the_end_and_none_at_the_start(name: str) -> None:
     assert (schedule.betas < 1).all()
 
 
+@pytest.mark.parametrize("steps", [21, 1000])
+def test_schedules_are_the_published_ones(steps: int) -> None:
+    """Ho, Jain & Abbeel (2020): a line, for a thousand steps of 10⁻⁴ to 0.02; Nichol & Dhariwal (2021), Eq 17."""
+    linear, cosine = linear_schedule(steps).betas * steps / 1000, cosine_schedule(steps)
+    assert (linear[0].item(), linear[-1].item()) == pytest.approx((1e-4, 0.02))
+    torch.testing.assert_close(linear.diff(), torch.full_like(linear[1:], (0.02 - 1e-4) / (steps - 1)))
+    f = [math.cos((t / steps + 0.008) / 1.008 * math.pi / 2) ** 2 for t in range(steps + 1)]
+    assert cosine.alpha_bars[:-1].tolist() == pytest.approx([value / f[0] for value in f[:-1]], rel=1e-6)
+    assert (
+        cosine.betas[-1] == 0.999
+    )  # without it all signal would be lost, and nothing could be divided by what is left
+
+
 def test_posterior_is_bayes_rule() -> None:
     schedule = linear_schedule(40)
     for t in (1, 2, 17, 40):
@@ -162,7 +175,9 @@ def test_guidance_is_an_extrapolation_in_the_prediction() -> None:
     model = Diffusion(VectorDenoiser(2, width=8, classes=3), cosine_schedule(10), (2,), classes=3, predicts="data")
     x_t, t, labels = torch.randn(5, 2), torch.full((5,), 5), torch.arange(5) % 3
     with_class, without = model.predict(x_t, t, labels), model.predict(x_t, t, None)
-    assert torch.allclose(model.predict(x_t, t, labels, 3.0), without + 3 * (with_class - without), atol=1e-5)
+    for guidance in (0.5, 3.0):
+        expected = without + guidance * (with_class - without)
+        assert torch.allclose(model.predict(x_t, t, labels, guidance), expected, atol=1e-5)
     assert not torch.allclose(with_class, without)
 
 
@@ -257,6 +272,8 @@ def test_samples_are_of_their_class_and_guidance_goes_beyond() -> None:
         expected = 0.4 + guidance * (labels / 10 - 0.4)  # "no class" is number 4
         assert torch.allclose(drawn, expected[:, None].expand(4, 2), atol=1e-5)
     assert torch.allclose(model.sample(4, generator), torch.full((4, 2), 0.4), atol=1e-5)
+    pixels = Diffusion(Watched(), cosine_schedule(5), (2,), classes=4, predicts="data", pixels=True)
+    assert torch.allclose(pixels.sample(4, generator), torch.full((4, 2), 0.7), atol=1e-5)  # of [−1, 1] to [0, 1]
 
 
 @pytest.mark.parametrize(("steps", "repeatable"), [(None, False), (5, True)])

@@ -204,6 +204,20 @@ def test_mala_leaves_its_target_unchanged_and_plain_langevin_does_not() -> None:
     assert kolmogorov_smirnov(biased[:, 0]) > 1.95
 
 
+def test_a_step_of_langevin_by_hand(theta: Tensor) -> None:
+    """x − η·f′(x) + √(2η)·ε."""
+    x = torch.tensor([[0.3], [-1.0], [2.0]], dtype=torch.float64)
+    slope = 2 * theta[0] * x + 4 * theta[1] * x**3 - theta[2]
+    expected = x - 0.02 * slope + 0.2 * torch.randn(3, 1, generator=torch.Generator().manual_seed(0))
+    found = langevin(lambda at: quartic(theta, at), x, torch.Generator().manual_seed(0), steps=1, step_size=0.02)
+    torch.testing.assert_close(found, expected.detach())
+    moved, taken = mala(lambda at: quartic(theta, at), x, torch.Generator().manual_seed(0), steps=1, step_size=0.02)
+    stayed = (moved == x).all(1)
+    assert taken == pytest.approx(1 - stayed.double().mean().item())
+    assert not stayed.all()
+    torch.testing.assert_close(moved[~stayed], expected[~stayed].detach())
+
+
 def test_langevin_with_small_steps_reaches_the_density_from_elsewhere() -> None:
     x = langevin(bimodal, torch.zeros(4000, 1), torch.Generator().manual_seed(0), steps=2000, step_size=0.005)
     assert kolmogorov_smirnov(x[:, 0]) < 2.5

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -152,6 +153,40 @@ def test_losses_are_minus_the_mean_log_density() -> None:
     torch.testing.assert_close(glow.loss(images), -glow.log_prob(images).mean() / 192)
 
 
+def test_pixels_of_any_latent_lie_between_zero_and_one() -> None:
+    x = Logit().inverse(torch.tensor([[-100.0, -3.0, 3.0, 100.0]]))
+    assert x[0, 0] == 0
+    assert 0 < x[0, 1] < x[0, 2] < x[0, 3] < 1
+    assert x[0, 3].item() == pytest.approx(1, abs=2e-6)
+
+
+def test_image_couplings_scale_by_three_at_most_in_the_logarithm() -> None:
+    step, x = ImageCoupling(2, width=4), torch.rand(1, 2, 2, 3)
+    for raw in (-20.0, -1.0, 0.5, 20.0):
+        with torch.no_grad():
+            step.net[-1].bias[0] = raw  # type: ignore[index]
+        assert step(x)[1].item() == pytest.approx(6 * 3 * math.tanh(raw / 3), rel=1e-5)
+
+
+def test_a_scale_is_set_by_the_batches_of_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two: sums are taken twice, of the means and of the squares around the mean of all."""
+    own, other = (c + torch.randn(50, 2, generator=torch.Generator().manual_seed(c)).double() for c in (0, 5))
+    mean = torch.cat([own, other]).mean(0)
+    sums = iter([other.mean(0), (other - mean).square().mean(0)])
+    two = SimpleNamespace(
+        is_available=lambda: True,
+        is_initialized=lambda: True,
+        get_world_size=lambda: 2,
+        all_reduce=lambda value: value.add_(next(sums)),
+    )
+    monkeypatch.setattr("teachlib.primer.flows.distributed", two)
+    step = Affine(2).double().train()
+    step(own)
+    both, _ = step(torch.cat([own, other]))
+    torch.testing.assert_close(both.mean(0), torch.zeros(2).double())
+    torch.testing.assert_close(both.std(0, unbiased=False), torch.ones(2).double())
+
+
 def test_couplings_start_as_the_identity_and_take_turns() -> None:
     images = torch.randn(4, 4, 2, 2, generator=torch.Generator().manual_seed(0))
     z, log_det = ImageCoupling(4, width=8)(images)
@@ -187,7 +222,10 @@ def test_glow_against_its_jacobian() -> None:
     jacobian = torch.autograd.functional.jacobian(flat, x[0]).view(64, 64)
     assert log_det[0].item() == pytest.approx(torch.linalg.slogdet(jacobian)[1].item(), abs=1e-5)
     assert torch.allclose(flow.decode(flow.encode(x)[0]), x, atol=1e-8)
-    assert flow.float().sample(3, torch.Generator().manual_seed(0)).shape == (3, 1, 8, 8)
+    cool = flow.float().sample(3, torch.Generator().manual_seed(0), temperature=0.5)
+    generator = torch.Generator().manual_seed(0)
+    latents = [0.5 * torch.randn(3, *shape, generator=generator) for shape in ((2, 4, 4), (8, 2, 2))]
+    torch.testing.assert_close(cool, flow.decode(latents))
 
 
 def test_one_number_a_channel_starts_no_scale() -> None:
@@ -202,6 +240,9 @@ def test_one_number_a_channel_starts_no_scale() -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
+        (lambda: Glow(channels=0), "channels is 0; expected at least 1"),
+        (lambda: Glow(steps=0), "steps is 0; expected at least 1"),
+        (lambda: Glow(size=20, resolutions=3), "images of 20×20 pixels; expected sides that are multiples of 8"),
         (lambda: coupling_flow(2, layers=0), "0 layers; expected at least 1"),
         (lambda: coupling_flow(1), "dim=1; a coupling needs two coordinates or more"),
         (lambda: coupling_flow(2, kind="spine"), "unknown coupling 'spine'; did you mean 'spline'"),
@@ -232,7 +273,9 @@ def test_steep_splines_stay_in_their_interval_both_ways(scale: int) -> None:
 def test_the_first_batch_is_brought_to_deviation_one_at_any_size(size: float, offset: float) -> None:
     x = offset + size * torch.randn(200, 3, generator=torch.Generator().manual_seed(0)).double()
     x[:, 2] = offset + 0.1  # nothing to bring to one
-    z, _ = Affine(3).double().train()(x)
+    step = Affine(3).double().train()
+    z, _ = step(x)
     torch.testing.assert_close(z[:, :2].std(0, unbiased=False), torch.ones(2).double(), rtol=1e-4, atol=0)
     torch.testing.assert_close(z.mean(0), torch.zeros(3).double(), rtol=0, atol=1e-4)
     assert z[:, 2].abs().max() < 1e-4
+    assert step.log_scale[2] == 0

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -95,6 +96,15 @@ def test_levels_and_bits() -> None:
     assert primer.bits_per_dimension(torch.zeros(1), 64, levels=17).item() == pytest.approx(math.log2(17))
 
 
+def test_dequantized_pixels_stay_below_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The largest number below one that float32 knows, added to the last level, would round to a level more."""
+    largest = 1 - 2.0**-24
+    monkeypatch.setattr("teachlib.primer.noise.uniform", lambda shape, generator, device: torch.full(shape, largest))
+    u = primer.dequantize(torch.tensor([0, 16]), 17, torch.Generator())
+    assert u[1] < 1
+    assert u.tolist() == pytest.approx([1 / 17, 1], abs=2e-6)
+
+
 def test_mistakes_are_explained() -> None:
     with pytest.raises(TeachlibError, match="unknown recipe 'primer-vaee'; did you mean 'primer-vae'"):
         primer.recipe("primer-vaee")
@@ -170,13 +180,23 @@ def test_a_model_that_draws_one_class_is_precise_and_forgets() -> None:
     )
 
 
-def test_without_an_extractor_there_are_no_distances() -> None:
+def test_without_an_extractor_there_are_no_distances(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that says four seconds when drawing begins, and six when it ends: eight images take 250 ms each."""
+    monkeypatch.setattr("teachlib.primer.evaluation.time", SimpleNamespace(perf_counter=iter((4.0, 6.0)).__next__))
+
     class Grey(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.learned = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+
         def sample(self, count: int, generator: torch.Generator) -> torch.Tensor:
             return torch.full((count, 3, 32, 32), 0.5)
 
     images = data.ImageData("cifar10", "test", torch.zeros(8, 3, 32, 32).byte(), torch.zeros(8).long())
-    assert math.isnan(primer.evaluate(Grey(), images).distance)
+    found = primer.evaluate(Grey(), images)
+    assert math.isnan(found.distance)
+    assert found.milliseconds == 250
+    assert found.parameters == 2 * 3 + 3 + 3 + 3  # without the statistics
 
 
 def test_codes_of_image_models_lead_back() -> None:

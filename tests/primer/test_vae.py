@@ -97,6 +97,33 @@ def test_beta_weighs_kl_and_labels_condition() -> None:
     assert not torch.allclose(*(model.decode(z, torch.full((2,), label)) for label in (0, 1)))
 
 
+@pytest.mark.parametrize("log_scale", [-9.0, -7.0, -5.0, 1.9, 2.0, 4.0])
+def test_the_pixels_scale_stays_between_its_borders(log_scale: float) -> None:
+    """Below e⁻⁷ and above e² it is as at the border; between them every scale is another likelihood."""
+    model, z = VAE(3, levels=5, latent=2, width=4), torch.zeros(1, 2)
+    level = torch.tensor([[0, 2, 4]])
+    deviation = model.log_scale.exp() * math.pi / math.sqrt(3)
+    assert (deviation < 1 / math.sqrt(12)).all()  # at the start no wider than uniform pixels
+    with torch.no_grad():
+        model.log_scale.fill_(log_scale)
+    kept = torch.full((1, 3), min(max(log_scale, -7.0), 2.0))
+    expected = discretized_logistic_log_prob(level, model.decode(z), kept, 5).sum(1)
+    torch.testing.assert_close(model.log_likelihood(level, z), expected)
+
+
+@pytest.mark.parametrize("log_deviation", [-9.0, -7.0, -5.0, 2.9, 3.0, 5.0])
+def test_the_posteriors_deviation_stays_between_its_borders(log_deviation: float) -> None:
+    model = VAE(3, levels=5, latent=2, width=4)
+    last = model.encoder[-1]
+    assert isinstance(last, nn.Linear)
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.copy_(torch.tensor([0.5, -0.5, log_deviation, log_deviation]))
+    q = model.posterior(torch.tensor([[0, 2, 4]]))
+    torch.testing.assert_close(q.mean, torch.tensor([[0.5, -0.5]]))
+    torch.testing.assert_close(q.stddev, torch.full((1, 2), math.exp(min(max(log_deviation, -7.0), 3.0))))
+
+
 def test_every_parameter_gets_a_gradient() -> None:
     model: nn.Module = VAE(10, levels=17, latent=2, width=8)
     model.loss(torch.randint(17, (6, 10)), None, torch.Generator().manual_seed(0)).backward()  # type: ignore[operator]

@@ -223,6 +223,32 @@ def test_a_flow_is_trained_for_the_steps_that_are_asked_for(codes, monkeypatch: 
     assert plans == [3, 30]
 
 
+@pytest.mark.parametrize("clump", [1.0, 0.05])
+def test_a_bandwidth_is_the_best_of_twelve_left_one_out(clump: float) -> None:
+    """Between 0.02 and 1.5 times the mean deviation, in equal ratios; each code by all others."""
+    generator = torch.Generator().manual_seed(0)
+    codes = torch.randn(20, 2, generator=generator).repeat_interleave(20, 0) * (1 - clump)
+    codes = (codes + clump * torch.randn(400, 2, generator=generator)).double() * torch.tensor([1.0, 3.0])
+    gaps = torch.cdist(codes, codes).square().fill_diagonal_(math.inf)
+    tried = codes.std(0).mean() * torch.tensor([0.02 * 75 ** (place / 11) for place in range(12)])
+    scores = [(torch.logsumexp(-gaps / (2 * h**2), 1) - 2 * h.log()).mean().item() for h in tried]
+    best = tried[int(np.argmax(scores))].item()
+    assert rae.fit_kernels(codes).bandwidth == pytest.approx(best, rel=0.02)
+
+
+@pytest.mark.parametrize(("count", "used"), [(300, 300), (2_500, 2_000)])
+def test_a_bandwidth_is_chosen_on_two_thousand_codes(count: int, used: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def best(codes: torch.Tensor, tried: list[float]) -> float:
+        seen.append(codes)
+        return 1.0
+
+    monkeypatch.setattr("teachlib.rae.density.best_bandwidth", best)
+    rae.fit_kernels(torch.arange(2.0 * count).view(count, 2))
+    assert len(seen[0].unique(dim=0)) == used
+
+
 def test_kernels_over_fit_and_held_out_codes_show_it() -> None:
     generator = torch.Generator().manual_seed(0)
     codes, held_out = torch.randn(300, 8, generator=generator), torch.randn(300, 8, generator=generator)

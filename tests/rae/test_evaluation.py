@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from teachlib import rae
+from teachlib.errors import TeachlibError
 from teachlib.metrics import classifier_features, extractor, frechet_between, statistics_of
 
 
@@ -36,6 +37,11 @@ def test_order_of_the_distances(found) -> None:
 def test_the_same_seed_gives_the_same_row(found, splits) -> None:
     again = rae.evaluate(rae.from_zoo("rae-l2", "glyphs"), *splits, extractor(None, "glyphs"), seed=0, count=300)
     assert again.row() == found.row()
+
+
+def test_one_image_has_no_covariance(splits) -> None:
+    with pytest.raises(TeachlibError, match="count is 1; expected at least 2"):
+        rae.evaluate(rae.from_zoo("rae-l2", "glyphs"), *splits, extractor(None, "glyphs"), count=1)
 
 
 def test_interpolations_are_half_way(found, splits) -> None:

@@ -9,7 +9,8 @@ from torch.distributions import Normal, kl_divergence
 from teachlib import rae
 from teachlib.errors import TeachlibError
 from teachlib.metrics import frechet_between, statistics_of
-from teachlib.rae.second_stage import KINDS, Kind, SecondStage
+from teachlib.rae.second_stage import _STEPS, KINDS, Kind, SecondStage
+from teachlib.scale import Scale
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +72,16 @@ def test_a_second_stage_improves_a_mismatched_prior(codes: torch.Tensor, kind: s
         gaussian = rae.fit_gaussian(codes).sample(4_000, generator)
         assert spread_of_radius(drawn) < 0.5 * spread_of_radius(gaussian)
         assert fitted.log_gamma.exp() < 0.5
+
+
+def test_it_is_trained_for_the_steps_that_are_asked_for(codes: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    plans: list[int] = []
+    monkeypatch.setattr(
+        "teachlib.rae.second_stage.fit", lambda objective, points, plan, **options: plans.append(plan.steps)
+    )
+    rae.fit_second_stage(codes, scale="ci", steps=3)
+    rae.fit_second_stage(codes, scale="ci")
+    assert plans == [3, _STEPS[Scale.CI]]
 
 
 def test_codes_with_a_variance_are_drawn_anew() -> None:

@@ -37,14 +37,12 @@ def _masked_mlp(dim: int, width: int, layers: int, per_dimension: int) -> nn.Seq
             f"{dim} variables, width {width}, {layers} hidden layers; expected a width of {dim - 1} or "
             "more, one unit for each that a later one may see, and at least one layer"
         )
-    degrees = [torch.arange(dim)]
-    for _ in range(layers):
-        degrees.append(torch.arange(width) % max(dim - 1, 1))
+    hidden = torch.arange(width) % max(dim - 1, 1)
     modules: list[nn.Module] = []
-    for before, after in itertools.pairwise(degrees):
+    for before, after in itertools.pairwise([torch.arange(dim), *[hidden] * layers]):
         modules += [MaskedLinear(after[:, None] >= before[None]), nn.SiLU()]
     outputs = torch.arange(dim).repeat_interleave(per_dimension)
-    return nn.Sequential(*modules, MaskedLinear(outputs[:, None] > degrees[-1][None]))
+    return nn.Sequential(*modules, MaskedLinear(outputs[:, None] > hidden[None]))
 
 
 class MADE(nn.Module):

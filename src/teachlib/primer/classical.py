@@ -227,4 +227,4 @@ def _means(x: Tensor, assigned: Tensor, codebook: Tensor) -> Tensor:
     """The mean of each code's samples; a code without samples stays where it is."""
     sums = torch.zeros_like(codebook).index_add_(0, assigned, x)
     counts = torch.bincount(assigned, minlength=len(codebook))[:, None]
-    return torch.where(counts > 0, sums / counts.clamp_min(1), codebook)
+    return torch.where(counts > 0, sums / counts, codebook)

@@ -55,12 +55,11 @@ class NoiseSchedule:
 
     @cached_property
     def _posterior(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Weights of x₀ and x_t and the variance, for times 1 … T; index 0 stands for nothing."""
+        """Weights of x₀ and x_t and the variance, for times 1 … T, (T,) each."""
         before, now, beta = self.alpha_bars[:-1], self.alpha_bars[1:], self.betas
         from_data = before.sqrt() * beta / (1 - now)
         from_noisy = (1 - beta).sqrt() * (1 - before) / (1 - now)
-        variance = beta * (1 - before) / (1 - now)
-        return F.pad(from_data, (1, 0)), F.pad(from_noisy, (1, 0)), F.pad(variance, (1, 0))
+        return from_data, from_noisy, beta * (1 - before) / (1 - now)
 
     def _at(self, table: Tensor, t: Tensor, like: Tensor) -> Tensor:
         """Entries of a table, shaped to multiply samples."""
@@ -78,7 +77,7 @@ class NoiseSchedule:
 
     def posterior(self, x0: Tensor, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance of q(x_{t−1} | x_t, x₀), a Gaussian by Bayes' rule; t of 1 … T, (N,)."""
-        from_data, from_noisy, variance = (self._at(table, t, x0) for table in self._posterior)
+        from_data, from_noisy, variance = (self._at(table, t - 1, x0) for table in self._posterior)
         return from_data * x0 + from_noisy * x_t, variance
 
     def data_from_noise(self, x_t: Tensor, t: Tensor, noise: Tensor) -> Tensor:
@@ -218,7 +217,7 @@ class Diffusion(nn.Module):
             t, later = torch.full((count,), now, device=device), torch.full((count,), after, device=device)
             x0 = self.predict(x, t, labels, guidance)
             fresh = noise.normal(shape, generator, device).to(like.dtype) if eta and after else None
-            x = ddim_step(self.schedule, x, x0, t, later, eta=eta if after else 0.0, noise=fresh)
+            x = ddim_step(self.schedule, x, x0, t, later, eta=eta, noise=fresh)
             if watch is not None:
                 watch(after, x)
         return ((x + 1) / 2).clamp(0, 1) if self.pixels else x

@@ -130,7 +130,7 @@ def spline(x: Tensor, settings: Tensor, *, inverse: bool = False) -> tuple[Tenso
     within = x.abs() < EDGE
     safe = torch.where(within, x, 0.0)
     edges = (bottom if inverse else left)[..., 1:]
-    index = (safe[..., None] >= edges).sum(-1, keepdim=True).clamp(max=BINS - 1)
+    index = (safe[..., None] >= edges).sum(-1, keepdim=True)
     x0, y0, w, h, d0, d1 = (
         table.gather(-1, index)[..., 0] for table in (left, bottom, widths, heights, slopes[..., :-1], slopes[..., 1:])
     )
@@ -202,7 +202,7 @@ class Affine(Step):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """As in :class:`Step`."""
-        if self.training and not self.started and x[:, 0].numel() > 1:  # one number has no variance
+        if self.training and not self.started and x.numel() > x.shape[1]:  # one number has no variance
             self._start(x)
         shape = (1, -1) + (1,) * (x.ndim - 2)
         places = math.prod(x.shape[2:])  # of a channel

@@ -1,5 +1,6 @@
 """What every ex-post estimator asks of the codes it is fitted to."""
 
+import torch
 from torch import Tensor
 
 from teachlib.errors import TeachlibError
@@ -35,6 +36,6 @@ def varying_codes(codes: Tensor, *, least: int = 2) -> Tensor:
         TeachlibError: as there, or codes that are all equal.
     """
     codes = checked_codes(codes, least=least)
-    if bool((codes == codes[0]).all()):
+    if torch.equal(codes.amin(0), codes.amax(0)):
         raise TeachlibError("all codes are equal, and a density over one point is infinite; did the encoder collapse?")
     return codes

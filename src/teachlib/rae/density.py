@@ -21,6 +21,8 @@ from teachlib.rae.second_stage import fit_second_stage
 from teachlib.scale import Scale
 from teachlib.training import Schedule, fit
 
+CHUNK = 5_000  # codes at a time
+
 
 class Density(Protocol):
     """What can be sampled; most estimators can be evaluated, too, by ``log_prob(z)`` in nats."""
@@ -167,7 +169,7 @@ class FlowDensity:
     @torch.no_grad()
     def log_prob(self, z: Tensor) -> Tensor:
         """Log-density in nats: (N, d) → (N,)."""
-        parts = [self.flow.log_prob((part - self.mean) / self.deviation) for part in z.split(5_000)]
+        parts = [self.flow.log_prob((part - self.mean) / self.deviation) for part in z.split(CHUNK)]
         return torch.cat(parts) - self.deviation.log().sum()
 
 

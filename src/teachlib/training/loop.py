@@ -101,7 +101,7 @@ class _Trainer:
                 self.refuse_nonfinite({name: loss})
             if number == 0:
                 self.wrapped[name].zero_grad(set_to_none=True)
-            share = loss / len(streams) if len(streams) > 1 else loss
+            share = loss / len(streams)
             self.fabric.backward(share, inputs=self.collecting[name])
             total = share.detach() if total is None else total + share.detach()
         assert total is not None
@@ -316,7 +316,9 @@ def _run(
     progress: bool,
 ) -> History:
     path = Path(folder) / "checkpoint.safetensors" if folder is not None else None
-    next(batches(len(data), trainer.schedule.batch_size, 0))  # too few samples are refused before anything is written
+    next(
+        batches(len(data), trainer.schedule.batch_size, seed=0)
+    )  # too few samples are refused before anything is written
     with _alone_in(path, trainer.fabric), trainer.writer:  # what is being written ends before others may come in
         if path is not None:
             _open_run(trainer, path, resume)
@@ -365,7 +367,7 @@ def _loop(
 ) -> Iterator[dict[str, float]]:
     """Take the remaining steps; yields the losses whenever they are logged, else nothing, once a step."""
     schedule, fabric, watch = trainer.schedule, trainer.fabric, trainer.watch
-    epoch = schedule.validate_every or max(len(data) // schedule.batch_size, 1)
+    epoch = schedule.validate_every or len(data) // schedule.batch_size
     stream = _batches(trainer, data)
     while trainer.step < schedule.steps:
         started = time.perf_counter()

@@ -1,5 +1,6 @@
 """How long and how to train, in which order of the data, and what came out."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -84,14 +85,10 @@ def batches(count: int, batch_size: int, seed: int, start: int = 0) -> Iterator[
         raise TeachlibError(
             f"{count} samples do not fill a batch of {batch_size}: more are needed, or a smaller batch_size"
         )
-    step, epoch, order = start, -1, torch.empty(0)
-    while True:
-        if step // per_epoch != epoch:
-            epoch = step // per_epoch
-            order = torch.randperm(count, generator=torch.Generator().manual_seed(mix(seed, epoch)))
-        position = step % per_epoch * batch_size
-        yield order[position : position + batch_size]
-        step += 1
+    for epoch in itertools.count(start // per_epoch):
+        order = torch.randperm(count, generator=torch.Generator().manual_seed(mix(seed, epoch)))
+        done = max(start - epoch * per_epoch, 0)
+        yield from order.split(batch_size)[done:per_epoch]
 
 
 def mix(*numbers: int) -> int:
@@ -113,5 +110,5 @@ def refuse_uneven(schedule: Schedule, nets: Mapping[str, nn.Module], processes: 
             f"a batch of {size} cannot be shared evenly by {between}; take {nearest}, or other --devices"
         )
     normed = any(isinstance(layer, _BatchNorm) for net in nets.values() for layer in net.modules())
-    if size == parts > 1 and normed:
+    if size == parts and normed:
         raise TeachlibError(f"batch norm needs two samples a process; {size} on {parts} leave one: more a batch")

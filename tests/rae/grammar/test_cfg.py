@@ -114,6 +114,11 @@ def test_what_is_no_grammar_is_refused(text: str) -> None:
         Grammar("S -> Nothing")
 
 
+def test_the_longest_terminal_that_fits_is_read() -> None:
+    assert Grammar("S -> 'a' | 'ab' | 'b' | 'abc'").tokenize("a babcab") == ["ab", "abc", "ab"]
+    assert SMILES.tokenize("ClC[C@@H]Br") == ["Cl", "C", "[", "C", "@@", "H", "]", "Br"]
+
+
 def test_a_bar_in_quotes_is_a_terminal() -> None:
     assert Grammar("S -> 'a' '|' 'b' | 'c'").parse("a|b") == [0]
 

@@ -42,6 +42,21 @@ def test_sure_scores_give_back_the_string(name: str) -> None:
     assert (mask.sum(2) == 1)[tokens == codec.size - 1].all()  # padding leaves no choice
 
 
+@pytest.mark.parametrize("text", ["S -> 'a' | 'b'", "S -> 'a' S | 'b'", "S -> S S | 'a'", "S -> S 'b' S S | 'a'"])
+@pytest.mark.parametrize("length", [1, 2, 5])
+def test_derivations_grow_as_far_as_their_length_lets_them(text: str, length: int) -> None:
+    """The first rule, which leaves most to rewrite, wherever it is open: in time for an end, or never ending."""
+    grammar = Grammar(text)
+    scores = torch.tensor([3.0, 2.0, 1.0]).expand(1, length, 3)
+    (written,) = RuleCodec(grammar, length).decode(scores)
+    assert written is not None
+    rules = grammar.parse(written)
+    step = len(grammar.non_terminals(0))  # rules that one use of the first rule asks for
+    assert len(rules) == (1 + (length - 1) // step * step if step else 1)
+    chosen = RuleCodec(grammar, length, finish=False).rules(scores)
+    assert chosen.tolist() == [[0] * length if step else [0] + [2] * (length - 1)]
+
+
 def test_draws_follow_the_softmax() -> None:
     """Only S → T, then T → x | 1 | 2 | 3 fit into two rules: their frequencies against the softmax."""
     codec = RuleCodec(EXPRESSIONS, 2)

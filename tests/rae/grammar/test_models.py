@@ -11,6 +11,7 @@ from torch.distributions import Normal, kl_divergence
 
 from teachlib.errors import TeachlibError
 from teachlib.rae import grammar
+from teachlib.rae.grammar.targets import penalized_log_p
 
 NAMES = [(name, "thesis") for name in grammar.RECIPES] + [("gvae", "released"), ("cvae", "released")]
 
@@ -83,6 +84,32 @@ def test_divergence_against_torch(name: str, expressions: list[str]) -> None:
     assert (losses[1] - losses[0]).item() == pytest.approx(expected.item(), rel=1e-4)
 
 
+@pytest.mark.parametrize(("name", "variant"), [pair for pair in NAMES if pair[0] != "grae"])
+def test_stochastic_losses_by_hand(name: str, variant: str, expressions: list[str]) -> None:
+    """A code from the posterior, its noise scaled; KL by torch, in the published code a mean over dimensions."""
+    recipe = replace(grammar.recipe(name, scale="ci", variant=variant), noise=0.3, kl_weight=0.5)
+    model = grammar.SequenceAutoencoder(recipe).eval()
+    tokens = model.codec.encode(expressions)
+    mean, *log_variance = model.encoder(tokens).split(recipe.latent, dim=1)
+    deviation = (log_variance[0] / 2).exp() if log_variance else torch.full_like(mean, 0.7)
+    divergence = kl_divergence(Normal(mean, deviation), Normal(torch.zeros_like(mean), 1)).sum(1).mean()
+    z = mean + 0.3 * deviation * torch.randn(mean.shape, generator=_generator())
+    logits, mask = model.decoder(z), model.codec.mask(tokens)
+    if variant == "released":
+        expected = grammar.released_sequence_loss(logits, tokens, mask) + 0.5 * divergence / recipe.latent
+    else:
+        expected = grammar.sequence_loss(logits, tokens, mask).mean() + 0.5 * divergence
+    found = grammar.SequenceObjective(model).loss(tokens, _generator())
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_a_sure_mistake_costs_the_logarithm_of_the_clamp() -> None:
+    """Of three choices, the right one at 10⁻⁷ and a wrong one at 1 − 10⁻⁷: twice −log 10⁻⁷, over three."""
+    logits = torch.tensor([[[100.0, 0.0, 0.0]]], dtype=torch.float64)
+    found = grammar.released_sequence_loss(logits, torch.tensor([[1]]))
+    assert found.item() == pytest.approx(14 * np.log(10) / 3, rel=1e-6)
+
+
 def test_deterministic_loss_by_hand(expressions: list[str]) -> None:
     model = grammar.SequenceAutoencoder(grammar.recipe("grae", scale="ci")).eval()
     tokens, recipe = model.codec.encode(expressions), model.recipe
@@ -112,6 +139,7 @@ def test_recipes_are_the_published_sizes() -> None:
     found = grammar.recipe("gvae", "zinc", scale="paper", variant="released")
     assert (found.latent, found.hidden, found.dense, found.kernels) == (56, 501, 435, (9, 9, 11))
     assert (found.batch_size, found.noise, found.batch_norm) == (500, 0.01, False)
+    assert grammar.SequenceAutoencoder(replace(found, hidden=8)).decoder.recurrent.num_layers == 3
     small = grammar.recipe("cvae", "expressions", scale="paper")
     assert (small.latent, small.hidden, small.batch_size, small.steps) == (25, 100, 600, 50 * 160)
     for name, wrong in (("gvaee", {}), ("grae", {"variant": "released"}), ("grae", {"steps": 0})):
@@ -169,6 +197,56 @@ def test_a_row_counts_what_it_says(tmp_path: Path) -> None:
     assert found.trials[0].strings != found.trials[1].strings
     assert found.best[0][1] == min(trial.scores.min() for trial in found.trials)
     assert row["nats"] > 5
+
+
+def _trial(*scores: float) -> grammar.Found:
+    strings: list[str | None] = [None if value == 9 else f"{value}" for value in scores]
+    return grammar.Found(strings, np.array(scores), np.zeros(len(scores), dtype=int))
+
+
+def test_a_row_by_hand() -> None:
+    """Two searches: the spread of two numbers is their distance over √2, of one number zero; the best are of both."""
+    trials = [_trial(1.0, 2.0, 3.0, 9.0), _trial(2.0, 5.0, 5.0, 5.0)]
+    row = grammar.Written(0.5, 7.0, {"normal": 0.25}, {"normal": 0.75}, trials).row()
+    expected = {"exact": 0.5, "nats": 7.0, "normal_valid": 0.25, "normal_different": 0.75}
+    expected |= {"search_valid": 0.875, "search_valid_spread": 0.25 / 2**0.5}
+    expected |= {"search_mean": 4.0, "search_mean_spread": 0.5 / 2**0.5}
+    assert row == pytest.approx(expected | {"search_best_1": 1.0, "search_best_2": 2.0, "search_best_3": 3.0})
+    alone = grammar.Written(0.5, 7.0, {}, {}, trials[:1])
+    assert alone.row()["search_mean_spread"] == 0
+    assert alone.best == [("1.0", 1.0), ("2.0", 2.0), ("3.0", 3.0)]
+
+
+def test_shares_of_valid_and_of_different_strings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of twelve strings eight that are valid, two different ones; then none at all."""
+    model = grammar.SequenceAutoencoder(grammar.recipe("cvae", scale="ci")).eval()
+    fewest = {"count": 12, "known": 12, "trials": 1, "rounds": 1, "batch": 1, "attempts": 1}
+    monkeypatch.setattr(model, "decode", lambda z, generator: ["x", "sin(x)", "sin(", *["x", "x", None]] * 2)
+    found = grammar.evaluate(model, **fewest)  # type: ignore[arg-type]
+    assert found.valid == dict.fromkeys(grammar.PRIORS, 8 / 12)
+    assert found.different == dict.fromkeys(grammar.PRIORS, 2 / 8)
+    monkeypatch.setattr("teachlib.rae.grammar.evaluation.is_valid", lambda dataset, text: False)
+    found = grammar.evaluate(model, **fewest)  # type: ignore[arg-type]
+    assert set(found.valid.values()) == set(found.different.values()) == {0.0}
+    assert found.trials[0].strings == [None]
+    for name in fewest:
+        with pytest.raises(TeachlibError, match=f"{name} is 0; expected at least 1"):
+            grammar.evaluate(model, **{**fewest, name: 0})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("dataset", "strings"), [("expressions", ["x", "x+x"]), ("molecules", ["CCO", "CCCCC"])])
+def test_a_pick_without_a_string_scores_worst(
+    dataset: str, strings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An expression as one that errs by a thousand everywhere, a molecule as the worst of those that are known."""
+    if dataset == "molecules":
+        pytest.importorskip("rdkit")
+    model = grammar.SequenceAutoencoder(grammar.recipe("grae", dataset, scale="ci")).eval()
+    monkeypatch.setattr("teachlib.rae.grammar.evaluation.is_valid", lambda dataset, text: False)
+    codes = torch.randn(2, model.recipe.latent, generator=_generator())
+    found = grammar.search_model(model, strings, codes, rounds=1, batch=1, attempts=1)
+    worst = np.log(1001) if dataset == "expressions" else max(-penalized_log_p(text) for text in strings)
+    assert found.scores.tolist() == [pytest.approx(worst)]
 
 
 def test_several_draws_are_judged_before_the_commonest_is_taken() -> None:

@@ -2,14 +2,18 @@
 
 import math
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
 from teachlib.errors import TeachlibError
-from teachlib.rae.grammar.search import ExactProcess, expected_improvement, propose, search
+from teachlib.rae.grammar.search import ExactProcess, Field, expected_improvement, propose, search
 from teachlib.rae.grammar.sparse import SparseProcess
 
 
@@ -35,6 +39,72 @@ def test_process_agrees_with_scikit_learns_own_prediction() -> None:
     covariance = np.stack([field.covariance(place) for place in range(7)])
     np.testing.assert_allclose(covariance + field.noise * np.eye(7), expected, atol=1e-8)  # theirs: of observations
     np.testing.assert_allclose(field.variance, np.diag(covariance), rtol=1e-6)
+
+
+def _waves(count: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(1)
+    z = rng.uniform(-1, 1, (count, 1))
+    return z, np.sin(15 * z[:, 0]) + 0.01 * rng.normal(size=count)
+
+
+def _noise(count: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(2)
+    z = rng.uniform(-1, 1, (count, 1))
+    return z, z[:, 0] + 3 * rng.normal(size=count)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("draw", [_waves, _noise])
+def test_a_kernel_is_the_likeliest_one(draw: Callable[[int], tuple[np.ndarray, np.ndarray]]) -> None:
+    """Short waves with hardly any noise, a line in much: against wider borders, and from several starts."""
+    z, y = draw(60)
+    wide = ConstantKernel(1.0, (1e-5, 1e5)) * RBF(0.3, (1e-4, 1e4)) + WhiteKernel(0.01, (1e-7, 10.0))
+    best = GaussianProcessRegressor(wide, normalize_y=True, n_restarts_optimizer=4, random_state=0).fit(z, y)
+    found = ExactProcess(z, y)._process.log_marginal_likelihood_value_
+    assert found == pytest.approx(best.log_marginal_likelihood_value_, abs=0.2)
+
+
+@pytest.mark.parametrize(("size", "offset"), [(1e-3, 0.0), (1e3, 0.0), (1.0, 100.0)])
+def test_beliefs_are_the_same_wherever_and_however_large_codes_are(size: float, offset: float) -> None:
+    (z, y), new = _data(), np.random.default_rng(1).normal(size=(7, 2))
+    plain, moved = ExactProcess(z, y).field(new), ExactProcess(size * z + offset, y).field(size * new + offset)
+    np.testing.assert_allclose(moved.mean, plain.mean, rtol=1e-2, atol=1e-2)
+    np.testing.assert_allclose(np.sqrt(moved.variance), np.sqrt(plain.variance), rtol=5e-2)
+
+
+def test_codes_that_are_all_equal_teach_their_mean() -> None:
+    field = ExactProcess(np.ones((9, 2)), np.arange(9.0)).field(np.ones((1, 2)))
+    assert field.mean[0] == pytest.approx(4, abs=0.1)
+    assert field.variance[0] > 0
+
+
+@dataclass
+class Flat:
+    """Means of zero, and a covariance that is known."""
+
+    cov: np.ndarray
+    noise: float
+
+    def field(self, z: np.ndarray) -> Field:
+        return Field(np.zeros(len(z)), self.cov.diagonal(), lambda place: self.cov[place], self.noise)
+
+
+@pytest.mark.parametrize("noise", [0.02, 0.3])
+@pytest.mark.parametrize("size", [0.1, 3.0])
+def test_with_equal_means_the_widest_is_picked_given_the_picks_before(noise: float, size: float) -> None:
+    """Var(f | picks) = Σ − Σₚ(Σₚₚ + σ²I)⁻¹Σₚᵀ, by a solver of linear equations."""
+    candidates = np.random.default_rng(0).normal(size=(40, 3))
+    a = np.random.default_rng(1).normal(size=(40, 12)) * np.linspace(0.5, 1.5, 40)[:, None]
+    cov = size * a @ a.T / 12
+    expected: list[int] = []
+    for _ in range(15):
+        seen = cov[expected]
+        inner = cov[np.ix_(expected, expected)] + noise * size * np.eye(len(expected))
+        left = cov.diagonal() - (seen * np.linalg.solve(inner, seen)).sum(0)
+        left[expected] = -np.inf
+        expected.append(int(left.argmax()))
+    picks = propose(Flat(cov, noise * size), candidates, 0.0, 15)
+    np.testing.assert_array_equal(picks, candidates[expected])
 
 
 def test_a_believed_pick_changes_deviations_as_a_new_fit_does() -> None:
@@ -111,3 +181,24 @@ def test_candidates_may_come_from_a_density_and_failures_count() -> None:
     assert math.isfinite(found.scores.sum())
     with pytest.raises(TeachlibError, match="51 picks from 50 candidates"):
         search(lambda c: [], lambda t: 0.0, z, y, batch=51, candidates=lambda count, rng: offered)
+
+
+@pytest.mark.parametrize(
+    ("codes", "scores", "words"),
+    [
+        (np.zeros(5), np.zeros(5), r"codes of shape \(5,\), scores of \(5,\)"),
+        (np.zeros((5, 2)), np.zeros(4), r"codes of shape \(5, 2\), scores of \(4,\)"),
+        (np.zeros((0, 2)), np.zeros(0), r"codes of shape \(0, 2\), scores of \(0,\)"),
+        (np.full((5, 2), np.nan), np.zeros(5), "not finite"),
+        (np.zeros((5, 2)), np.full(5, np.inf), "not finite"),
+    ],
+)
+def test_a_search_says_what_it_cannot_start_from(codes: np.ndarray, scores: np.ndarray, words: str) -> None:
+    with pytest.raises(TeachlibError, match=words):
+        search(lambda z: ["x"], lambda text: 0.0, codes, scores, rounds=1, batch=1)
+
+
+def test_a_search_without_rounds_or_picks_is_refused() -> None:
+    for name, options in (("rounds", {"rounds": 0}), ("batch", {"batch": 0})):
+        with pytest.raises(TeachlibError, match=f"{name} is 0; expected at least 1"):
+            search(lambda z: [], lambda text: 0.0, *_data(5), **options)

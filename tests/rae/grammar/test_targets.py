@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from teachlib.errors import TeachlibError
-from teachlib.rae.grammar import molecules, strings, targets
+from teachlib.rae.grammar import evaluation, molecules, strings, targets
 
 needs_rdkit = pytest.mark.skipif(
     __import__("importlib.util").util.find_spec("rdkit") is None, reason="RDKit is not installed"
@@ -57,6 +57,29 @@ def test_scores_by_hand() -> None:
     assert targets.expression_score("exp(exp(exp(x)))*x*x") < math.log(1001)  # cut at 1,000 a point
     assert targets.expression_score(None) == math.log(1001)
     assert targets.expression_score("x/(1/3+x)") < targets.expression_score("exp(x)")
+
+
+@needs_rdkit
+def test_a_search_minimizes_misfit_or_minus_penalized_log_p() -> None:
+    assert evaluation.score("expressions", "x*x") == targets.expression_score("x*x") < math.log(1001)
+    assert evaluation.score("molecules", "CCO") == -targets.penalized_log_p("CCO")
+    for dataset in ("expressions", "molecules"):
+        assert evaluation.score(dataset, None, worst=12.5) == 12.5
+
+
+def test_a_misfit_is_averaged_over_a_thousand_points_from_minus_ten_to_ten() -> None:
+    """x too much: the mean square of n evenly spaced points of [−a, a] is a²(n + 1)/(3(n − 1))."""
+    expected = math.log(1 + 100 * 1001 / (3 * 999))
+    assert targets.expression_score("1/3+x+sin(x*x)+x") == pytest.approx(expected, rel=1e-9)
+
+
+@needs_rdkit
+def test_published_molecules_have_their_published_scores() -> None:
+    """The third best of Kusner et al. (2017), and the best of Jin, Barzilay & Jaakkola (2018)."""
+    assert targets.penalized_log_p("CCCc1ccc(Cl)cc1CCCCOC") == pytest.approx(2.80, abs=0.01)
+    found = targets.penalized_log_p("c1c(Cl)ccc2c1cc(C(=O)C)c(C(=O)Nc3cc(NC(=O)Nc4cc(c5ccccc5(C))ccc4)ccc3)c2")
+    assert found == pytest.approx(5.30, abs=0.01)
+    assert [targets.penalty_terms(text)[2] for text in ("CC", "C1CC1", "c1ccccc1", "C1CCCCCC1")] == [0, 0, 0, -1]
 
 
 @needs_rdkit

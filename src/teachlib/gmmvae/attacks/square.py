@@ -104,13 +104,12 @@ def _painted(current: Tensor, x: Tensor, ball: Ball, side: int, generator: torch
 
 def _hill(rows: int, columns: int) -> Tensor:
     """A pyramid of steps 1/k², (rows, columns), highest in the middle (the paper's η for L2)."""
-    half = rows // 2
     row, column = torch.arange(rows)[:, None], torch.arange(columns)[None]
-    ring = torch.maximum((row - half).abs(), (column - columns // 2).abs())
-    steps = torch.cat([torch.zeros(1), (1 / torch.arange(1, max(rows, columns) + 2) ** 2)])
-    # Ring r collects 1/(r + 1)² + 1/(r + 2)² + … up to the rim at half + 1 steps.
-    total = steps.cumsum(0)
-    return (total[max(half, columns // 2) + 1] - total[ring]).clamp_min(0)
+    ring = torch.maximum((row - rows // 2).abs(), (column - columns // 2).abs())
+    # Ring r collects 1/(r + 1)² + 1/(r + 2)² + … up to the rim at half a side and one step.
+    rim = max(rows // 2, columns // 2) + 1
+    total = torch.cat([torch.zeros(1), 1 / torch.arange(1, rim + 1) ** 2]).cumsum(0)
+    return total[rim] - total[ring]
 
 
 def _pattern(side: int) -> Tensor:

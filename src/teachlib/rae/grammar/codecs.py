@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from teachlib.errors import TeachlibError
 from teachlib.rae.grammar.cfg import Grammar
@@ -121,8 +122,7 @@ class RuleCodec:
             for rule in range(self.size)
         ]
         self._counts = torch.tensor([len(row) for row in right])
-        width = int(self._counts.max())
-        self._right = torch.tensor([row + [len(symbols) - 1] * (width - len(row)) for row in right])  # (R, W)
+        self._right = pad_sequence([torch.tensor(row, dtype=torch.long) for row in right], batch_first=True)  # (R, W)
         self._shortest = torch.tensor([grammar.shortest[symbol] for symbol in grammar.symbols])
 
     def encode(self, strings: Sequence[str]) -> Tensor:
@@ -154,9 +154,9 @@ class RuleCodec:
         logits = _checked_scores(logits, self.length, self.size)
         if self.finish and self._shortest[0] > self.length:
             raise TeachlibError(f"{self.length} rules; the shortest sentence takes {int(self._shortest[0])}")
-        count, length = logits.shape[:2]
+        (count, length, _), most = logits.shape, int(self._counts.max())
         rows = torch.arange(count)
-        stack = torch.full((count, length * self._right.shape[1] + 2), len(self.grammar.symbols) - 1)
+        stack = torch.full((count, length * most + 2), len(self.grammar.symbols) - 1)
         stack[:, 1] = 0  # the start symbol, on top of padding
         height = torch.ones(count, dtype=torch.long)
         owed = torch.full((count,), float(self._shortest[0]))  # rules that the stack still takes at least
@@ -171,7 +171,7 @@ class RuleCodec:
             chosen[:, step] = rule
             owed = owed - self._shortest[top] + self._costs[rule] - 1
             height = (height - 1).clamp_min(0)
-            for place in range(self._right.shape[1]):
+            for place in range(most):
                 pushing = place < self._counts[rule]
                 height = height + pushing
                 stack[rows[pushing], height[pushing]] = self._right[rule[pushing], place]

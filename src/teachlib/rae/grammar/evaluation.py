@@ -13,7 +13,7 @@ from teachlib.modes import in_evaluation_mode
 from teachlib.rae.density import fit_density, standard_normal
 from teachlib.rae.grammar.codecs import majority
 from teachlib.rae.grammar.models import SequenceAutoencoder, sequence_loss
-from teachlib.rae.grammar.search import ExactProcess, Found, Surrogate, search
+from teachlib.rae.grammar.search import Found, Surrogate, search
 from teachlib.rae.grammar.strings import language, load
 from teachlib.rae.grammar.targets import (
     POINTS,
@@ -34,7 +34,7 @@ def is_valid(dataset: str, text: str | None) -> bool:
         TeachlibError: unknown data set; RDKit is needed and not installed.
     """
     if language(dataset).name == "expressions":
-        return text is not None and evaluate_expression(text, POINTS[:1]) is not None
+        return text is not None and evaluate_expression(text, POINTS) is not None
     return is_molecule(text)
 
 
@@ -124,7 +124,7 @@ def evaluate(
         rounds: of each search.
         batch: picks a round.
         attempts: draws a code.
-        surrogate: of the search; by default :class:`ExactProcess`.
+        surrogate: of the search; by default :class:`teachlib.rae.grammar.search.ExactProcess`.
 
     Raises:
         TeachlibError: a number below one; RDKit is needed and not installed.
@@ -182,7 +182,7 @@ def search_model(
         batch: picks a round.
         attempts: draws a pick; the commonest valid string counts.
         candidates: see :func:`teachlib.rae.grammar.search.search`.
-        surrogate: by default :class:`ExactProcess`.
+        surrogate: by default :class:`teachlib.rae.grammar.search.ExactProcess`.
     """
     dataset, generator = model.recipe.dataset, torch.Generator().manual_seed(seed)
     scores = np.array([score(dataset, text) for text in strings])
@@ -200,6 +200,6 @@ def search_model(
         rounds=rounds,
         batch=batch,
         candidates=candidates,
-        surrogate=surrogate or partial(ExactProcess, seed=seed),
+        surrogate=surrogate,
         seed=seed,
     )

@@ -10,6 +10,8 @@ from teachlib.rae.grammar.recipes import SequenceRecipe
 from teachlib.rae.grammar.strings import language
 from teachlib.rae.losses import constant_variance_kl, kl_divergence, latent_penalty, sample_posterior, weight_penalty
 
+CHUNK = 1_000  # sequences at a time
+
 
 class SequenceEncoder(nn.Module):
     """Three convolutions along the sequence and a dense layer: (N, T) numbers → (N, outputs·d).
@@ -82,13 +84,13 @@ class SequenceAutoencoder(nn.Module):
     @torch.no_grad()
     def encode(self, tokens: Tensor) -> Tensor:
         """The code of each sequence (N, T), (N, d): the posterior's mean where there is a posterior."""
-        outputs = [self.encoder(part) for part in tokens.split(1_000)]
+        outputs = [self.encoder(part) for part in tokens.split(CHUNK)]
         return torch.cat(outputs)[:, : self.recipe.latent]
 
     @torch.no_grad()
     def scores(self, z: Tensor) -> Tensor:
         """The decoder's scores (N, T, R) of codes (N, d)."""
-        return torch.cat([self.decoder(part) for part in z.split(1_000)])
+        return torch.cat([self.decoder(part) for part in z.split(CHUNK)])
 
     def decode(self, z: Tensor, generator: torch.Generator | None = None) -> list[str | None]:
         """The string of each code (N, d), the likeliest choices or drawn ones; ``None`` for no string."""

@@ -47,20 +47,16 @@ class ExactProcess:
     Args:
         z: codes (N, d).
         y: scores (N,).
-        seed: of the optimizer's restarts.
     """
 
     z: np.ndarray
     y: np.ndarray
-    seed: int = 0
     _process: GaussianProcessRegressor = field(init=False)
 
     def __post_init__(self) -> None:
         distance = float(np.median(np.linalg.norm(self.z - self.z.mean(0), axis=1))) + 1e-9
         kernel = ConstantKernel(1.0, (1e-3, 1e3)) * RBF(distance, (distance / 30, distance * 30))
-        self._process = GaussianProcessRegressor(
-            kernel + WhiteKernel(0.1, (1e-6, 10.0)), normalize_y=True, random_state=self.seed
-        )
+        self._process = GaussianProcessRegressor(kernel + WhiteKernel(0.1, (1e-6, 10.0)), normalize_y=True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound says: nothing to learn here
             self._process.fit(self.z, self.y)

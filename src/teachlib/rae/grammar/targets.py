@@ -112,8 +112,8 @@ def penalty_terms(text: str) -> tuple[float, float, float]:
     molecule = _molecule(text)
     from rdkit.Contrib.SA_Score import sascorer
 
-    largest = max((len(ring) for ring in molecule.GetRingInfo().AtomRings()), default=0)
-    return log_p(text), -float(sascorer.calculateScore(molecule)), -float(max(0, largest - 6))
+    largest = max([6, *map(len, molecule.GetRingInfo().AtomRings())])
+    return log_p(text), -float(sascorer.calculateScore(molecule)), float(6 - largest)
 
 
 def _parsed(text: str) -> Any:
