@@ -151,6 +151,7 @@ def test_conditional_likelihoods_are_of_the_class() -> None:
     found = primer.evaluate(model.eval(), test, conditional=True)
     assert found.per_image is not None
     torch.testing.assert_close(found.per_image, primer.bits_per_dimension(right, 64))
+    assert found.row()["bits"] == found.per_image.mean().item()
 
 
 def test_models_without_a_conditional_version_say_so() -> None:
@@ -170,6 +171,7 @@ def test_a_model_that_draws_one_class_is_precise_and_forgets() -> None:
     assert found.precision > 0.7
     assert found.recall < 0.2
     assert found.per_image is None
+    assert found.row()["bits"] is None
     assert found.likelihood == "–"
     assert found.parameters == 0
     assert primer.sample_distance(x[:300], x[:300]) == pytest.approx(0, abs=1e-6)

@@ -69,6 +69,9 @@ def test_narrow_codes_stay_positive_definite() -> None:
 def test_bad_codes_are_refused(codes) -> None:
     with pytest.raises(TeachlibError, match="5 codes of 2 dimensions; expected at least 10"):
         rae.fit_mixture(codes[:5])
+    for wrong in ({"components": 0}, {"iterations": 0}):
+        with pytest.raises(TeachlibError, match=f"{next(iter(wrong))} is 0; expected at least 1"):
+            rae.fit_mixture(codes, **wrong)
     with pytest.raises(TeachlibError, match="all codes agree in dimension 1"):
         rae.fit_flow(codes * torch.tensor([1.0, 0.0]))
     with pytest.raises(TeachlibError, match="all codes are equal"):

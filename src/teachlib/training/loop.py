@@ -316,9 +316,7 @@ def _run(
     progress: bool,
 ) -> History:
     path = Path(folder) / "checkpoint.safetensors" if folder is not None else None
-    next(
-        batches(len(data), trainer.schedule.batch_size, seed=0)
-    )  # too few samples are refused before anything is written
+    next(batches(len(data), trainer.schedule.batch_size, seed=0))  # too few are refused before anything is written
     with _alone_in(path, trainer.fabric), trainer.writer:  # what is being written ends before others may come in
         if path is not None:
             _open_run(trainer, path, resume)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from teachlib.errors import require_at_least
 from teachlib.modes import in_evaluation_mode
-from teachlib.rae.density import fit_density, standard_normal
+from teachlib.rae.density import fit_density
 from teachlib.rae.grammar.codecs import majority
 from teachlib.rae.grammar.models import SequenceAutoencoder, sequence_loss
 from teachlib.rae.grammar.search import Found, Surrogate, search
@@ -137,8 +137,8 @@ def evaluate(
     nats = sequence_loss(logits, tokens, model.codec.mask(tokens)).mean().item()
     valid, different = {}, {}
     for name in PRIORS:
-        density = standard_normal(codes.shape[1]) if name == "normal" else fit_density(name, codes, seed=seed)
-        strings = model.decode(density.sample(count, generator), generator)
+        z = fit_density(name, codes, seed=seed).sample(count, generator)
+        strings = model.decode(z, generator)
         right = [text for text in strings if is_valid(dataset, text)]
         valid[name], different[name] = len(right) / count, len(set(right)) / max(1, len(right))
     searched = [
