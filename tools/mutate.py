@@ -67,6 +67,13 @@ TESTED = {
     },
     **{f"metrics/{name}.py": METRICS for name in ("coverage", "frechet", "prd", "statistics")},
     "metrics/sanity.py": ("tests/metrics/test_extractors.py",),
+    **{
+        f"gif/{name}.py": ("tests/gif",)
+        for name in (
+            "camera", "consistency", "evaluation", "head", "layers", "light", "losses", "mesh", "objectives",
+            "rasterizer", "resampling", "rotations", "textures",
+        )
+    },
     **{f"training/{name}.py": TRAINING for name in ("loop", "machine", "schedule", "states", "watch")},
     **{
         f"primer/{name}.py": PRIMER
