@@ -68,7 +68,7 @@ class Heads:
 
 
 def load(split: str = "train", size: int = 64, limit: int | None = None) -> Heads:
-    """A split of the set, made where it is not there yet (twelve photographs a second of 64×64 on one core).
+    """A split of the set, made where it is not there yet: minutes for thousands, and kept for the next time.
 
     Args:
         split: ``train``, ``validation`` or ``test``.
