@@ -18,10 +18,11 @@ def matrix(axis_angle: Tensor) -> Tensor:
     if axis_angle.shape[-1] != 3:
         raise TeachlibError(f"axis and angle of shape {tuple(axis_angle.shape)}; expected (…, 3)")
     squared = axis_angle.square().sum(-1)[..., None, None]
-    near = squared < 1e-8
+    near = squared < 1e-16
     angle = torch.where(near, 1.0, squared).sqrt()  # the root has no slope at zero, and where() would pass on its NaN
-    first = torch.where(near, 1 - squared / 6, angle.sin() / angle)
-    second = torch.where(near, 0.5 - squared / 24, (1 - angle.cos()) / angle.square())
+    first = torch.where(near, 1.0, angle.sin() / angle)
+    # (1 - cos θ) / θ², of which rounding leaves nothing at small angles, by the sine of half the angle.
+    second = torch.where(near, 0.5, 2 * ((angle / 2).sin() / angle).square())
     skew = cross_matrix(axis_angle)
     return torch.eye(3, dtype=skew.dtype, device=skew.device) + first * skew + second * skew @ skew
 
@@ -66,7 +67,7 @@ def axis_angle(rotation: Tensor) -> Tensor:
     quaternion = torch.where(quaternion[..., :1] < 0, -quaternion, quaternion)
     sine = quaternion[..., 1:].norm(dim=-1, keepdim=True)
     angle = 2 * torch.atan2(sine, quaternion[..., :1])
-    return quaternion[..., 1:] * torch.where(sine > 1e-12, angle / sine.clamp_min(1e-12), 2.0)
+    return quaternion[..., 1:] * angle / sine.clamp_min(1e-30)  # no rotation: nothing, times nothing
 
 
 def between(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
