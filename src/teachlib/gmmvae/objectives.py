@@ -11,6 +11,7 @@ from teachlib.errors import TeachlibError, require_labels
 from teachlib.gmmvae.attacks import Ball, misclassified, pgd
 from teachlib.gmmvae.losses import reconstruction_error, supervised_loss, unsupervised_loss, variable_entropy_loss
 from teachlib.gmmvae.models import CNN, GMMVAE, MagNet, shifted
+from teachlib.gmmvae.recipes import Recipe
 
 ATTACK_STEPS = 7  # of PGD in adversarial training; Madry et al. (2018) take 40 on MNIST, and 7 on CIFAR-10
 
@@ -90,12 +91,11 @@ class MixtureObjective:
         return 0.5 * (supervised + free)
 
 
-class LabelObjective:
-    """Cross-entropy, on images as they are or as an attack on the network of this moment leaves them."""
+class _OnMovedImages:
+    """One loss a batch, of images that are moved by a few pixels."""
 
-    def __init__(self, model: CNN) -> None:
-        self.model, self.recipe = model, model.recipe  # attacks need the plain network, whose passes nobody averages
-        self.nets: dict[str, nn.Module] = {"classifier": model}
+    recipe: Recipe
+    nets: dict[str, nn.Module]
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Adam."""
@@ -107,6 +107,18 @@ class LabelObjective:
         """The one loss of this batch."""
         x, labels = batch
         yield "model", self.validation_loss((_moved(x, self.recipe.shift, generator), labels), generator)
+
+    def validation_loss(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
+        """The same of held-out images where they are."""
+        raise NotImplementedError
+
+
+class LabelObjective(_OnMovedImages):
+    """Cross-entropy, on images as they are or as an attack on the network of this moment leaves them."""
+
+    def __init__(self, model: CNN) -> None:
+        self.model, self.recipe = model, model.recipe  # attacks need the plain network, whose passes nobody averages
+        self.nets = {"classifier": model}
 
     def validation_loss(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
         """Of held-out images where they are, attacked like training's."""
@@ -126,27 +138,15 @@ class LabelObjective:
         return attacked
 
 
-class MagNetObjective:
-    """Cross-entropy for the classifier, squared error of slightly noisy images for the autoencoder, as one sum."""
+class MagNetObjective(_OnMovedImages):
+    """Cross-entropy for the classifier, squared error of slightly noisy images for the autoencoder, as one sum.
+
+    The networks share no weight, so the sum trains each by itself.
+    """
 
     def __init__(self, model: MagNet) -> None:
         self.recipe = model.recipe
-        self.nets: dict[str, nn.Module] = {
-            "classifier": model.classifier,
-            "encoder": model.encoder,
-            "decoder": model.decoder,
-        }
-
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Adam."""
-        return _adam(self.nets, self.recipe.learning_rate)
-
-    def updates(
-        self, batch: tuple[Tensor, Tensor], generator: torch.Generator, step: int
-    ) -> Iterator[tuple[str, Tensor]]:
-        """The one loss of this batch; the networks share no weight, so the sum trains each by itself."""
-        x, labels = batch
-        yield "model", self.validation_loss((_moved(x, self.recipe.shift, generator), labels), generator)
+        self.nets = {"classifier": model.classifier, "encoder": model.encoder, "decoder": model.decoder}
 
     def validation_loss(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
         """The same of held-out images where they are."""
