@@ -11,13 +11,14 @@ import threading
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 from loops import Pair, points
 from small_run import Denoiser, images
-from torch import nn
+from torch import Tensor, nn
 
 from teachlib import rae
 from teachlib.checkpoints import part, read_checkpoint
@@ -425,3 +426,40 @@ def _records(contents: bytes) -> list[bytes]:
             records.append(whole)
             whole = b""
     return records
+
+
+class _Watched:
+    """A set of bytes that remembers who asked it for what."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, list[int]]] = []
+        self.second = threading.Event()
+
+    def __len__(self) -> int:
+        return 40
+
+    def __getitem__(self, index: Any) -> tuple[Tensor, Tensor]:
+        return self.stored(index)
+
+    def stored(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        self.asked.append((threading.current_thread().name, index.tolist()))
+        if len(self.asked) > 1:
+            self.second.set()
+        return torch.zeros(len(index), 1, 2, 2, dtype=torch.uint8), index
+
+
+@pytest.mark.parametrize(("device", "ahead"), [("meta", True), ("cpu", False)])
+def test_the_next_batch_is_gathered_meanwhile_unless_all_cores_compute(device: str, ahead: bool) -> None:
+    """The meta device stands for any that computes by itself."""
+    fabric = SimpleNamespace(device=torch.device(device), global_rank=0, world_size=1)
+    trainer = SimpleNamespace(schedule=Schedule(steps=5, batch_size=4, seed=3), fabric=fabric, step=0)
+    data, order = _Watched(), the_loop.batches(40, 4, 3, 0)
+    stream = the_loop._batches(cast(Any, trainer), data)
+    images, _ = next(stream)
+    assert images.device.type == device
+    assert images.is_floating_point()
+    assert data.second.wait(5 if ahead else 0.1) == ahead
+    next(stream)
+    stream.close()
+    assert [index for _, index in data.asked[:2]] == [next(order).tolist() for _ in range(2)]
+    assert all(name.startswith("batches") == ahead for name, _ in data.asked)
