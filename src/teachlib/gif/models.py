@@ -155,13 +155,7 @@ class Face(nn.Module):
 
     Args:
         recipe: that builds it.
-
-    Buffers:
-        mean, deviation: of the vectors of the training pictures, (157,).
     """
-
-    mean: Tensor
-    deviation: Tensor
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()

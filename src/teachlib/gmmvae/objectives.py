@@ -1,5 +1,6 @@
 """How the models of the chapter are trained."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import torch
@@ -91,7 +92,7 @@ class MixtureObjective:
         return 0.5 * (supervised + free)
 
 
-class _OnMovedImages:
+class _OnMovedImages(ABC):
     """One loss a batch, of images that are moved by a few pixels."""
 
     recipe: Recipe
@@ -108,9 +109,9 @@ class _OnMovedImages:
         x, labels = batch
         yield "model", self.validation_loss((_moved(x, self.recipe.shift, generator), labels), generator)
 
+    @abstractmethod
     def validation_loss(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
         """The same of held-out images where they are."""
-        raise NotImplementedError
 
 
 class LabelObjective(_OnMovedImages):
