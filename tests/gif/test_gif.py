@@ -11,6 +11,7 @@ from torch import Tensor
 from teachlib.errors import TeachlibError
 from teachlib.gif import consistency, heads, models, objectives, parameters, recipes, rendering, rotations, textures
 from teachlib.gif.appearance import albedo, head_atlas
+from teachlib.gif.chapter import CHAPTER
 from teachlib.gif.head import head
 from teachlib.primer.gan import discriminator_loss
 from teachlib.training import Batch, Schedule, fit
@@ -126,8 +127,8 @@ def test_vectors_hold_every_number_and_are_standardized_but_for_what_never_chang
 def test_other_recipes_are_refused(words: dict[str, object], said: str) -> None:
     with pytest.raises(TeachlibError, match=said):
         recipes.recipe(**words)  # type: ignore[arg-type]
-    with pytest.raises(TeachlibError, match="not a recipe"):
-        recipes.from_dict({"name": "gif"})
+    with pytest.raises(TeachlibError, match="here: holds no recipe of the GIF chapter"):
+        CHAPTER.recipe_of({"name": "gif"}, "here")
 
 
 # ------------------------------------------------------------------------------------------------ texture consistency

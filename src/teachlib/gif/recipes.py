@@ -129,15 +129,3 @@ def recipe(
         texture_weight=1.0 if name in ("gif", "gif-normals", "gif-texture") else 0.0,
         plateau_patience=5 if own else None,
     )
-
-
-def from_dict(values: dict[str, Any]) -> Recipe:
-    """The recipe that :meth:`Recipe.as_dict` wrote.
-
-    Raises:
-        TeachlibError: not a recipe of this chapter.
-    """
-    try:
-        return Recipe(**values)
-    except TypeError:
-        raise TeachlibError(f"not a recipe of the GIF chapter: {values}") from None
