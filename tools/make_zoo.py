@@ -50,7 +50,7 @@ def add(chapter: Chapter[Any, Any, Any], shipped: Shipped, runs: Path, folder: P
         "seconds": round(header["seconds"]),
     }
     name = f"{shipped.recipe}-{shipped.dataset}"
-    return zoo.add(name, run / "checkpoint.safetensors", card, where=folder)
+    return zoo.add(name, run / "checkpoint.safetensors", card, average=chapter.averages, where=folder)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from teachlib import zoo
-from teachlib.checkpoints import load_weights, part, read_checkpoint
+from teachlib.checkpoints import load_weights, part, read_checkpoint, weights_of
 from teachlib.errors import TeachlibError
 from teachlib.tables import Table
 from teachlib.training import History, Objective, Samples, Schedule, Validates, Watch, fit
@@ -145,6 +145,7 @@ class Chapter(ABC, Generic[R, M, D]):
         table: folder below ``--record`` that measured rows go to.
         dataset: that recipes are trained on where none is named.
         extracts: whether ``measure`` takes an extractor.
+        averages: whether a model is the moving average of its weights, where a run kept one and nobody says otherwise.
         options: name → option of ``recipe`` beyond those that every chapter has.
         zoo: what of the chapter ships with the package.
         tables: name → table.
@@ -157,6 +158,7 @@ class Chapter(ABC, Generic[R, M, D]):
     table: ClassVar[str]
     dataset: ClassVar[str]
     extracts: ClassVar[bool] = False
+    averages: ClassVar[bool] = False
     options: ClassVar[Mapping[str, Option]] = {}
     zoo: ClassVar[tuple[Shipped, ...]] = ()
     tables: ClassVar[Mapping[str, Table]] = {}
@@ -266,12 +268,12 @@ class Chapter(ABC, Generic[R, M, D]):
         )
         return model.cpu(), history
 
-    def open_run(self, path: str | Path, *, average: bool = False) -> tuple[M, dict[str, Any]]:
+    def open_run(self, path: str | Path, *, average: bool | None = None) -> tuple[M, dict[str, Any]]:
         """The model of a run's folder or checkpoint, on the CPU in evaluation mode, and the checkpoint's header.
 
         Args:
             path: of the folder or file.
-            average: the moving average of the weights instead of the weights themselves.
+            average: the moving average of the weights instead of the last weights; ``None``: as :attr:`averages` says.
 
         Raises:
             TeachlibError: no checkpoint, a damaged one, a pickle, one of another chapter's recipe, or one without an
@@ -283,8 +285,8 @@ class Chapter(ABC, Generic[R, M, D]):
             raise TeachlibError(
                 f"{file}: a checkpoint of another recipe (chapter {header.get('chapter')!r}), not of {self.title}"
             )
-        weights = part(tensors, "average" if average else "model")
-        if average and not weights:
+        weights = weights_of(tensors, self.averages if average is None else average)
+        if average and not part(tensors, "average"):
             raise TeachlibError(f"{file}: this run kept no average of its weights; leave the average out")
         return self._filled(header.get("recipe"), weights, file), header
 

@@ -151,6 +151,11 @@ def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(f"{prefix}."): value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
 
 
+def weights_of(tensors: Mapping[str, Tensor], average: bool) -> dict[str, Tensor]:
+    """The model's weights in a checkpoint: with ``average`` the moving average of them, where one was kept."""
+    return (part(tensors, "average") if average else {}) or part(tensors, "model")
+
+
 def load_weights(module: torch.nn.Module, tensors: Mapping[str, Tensor], *, source: str | Path) -> None:
     """Copy tensors into a module, all of them.
 

@@ -197,7 +197,10 @@ def evaluate(
         str | None,
         typer.Option(help="Of features: classifier, inception, untrained, or a run of 'teachlib train features'."),
     ] = None,
-    average: Annotated[bool, typer.Option("--average", help="Measure the moving average of the weights.")] = False,
+    average: Annotated[
+        bool | None,
+        typer.Option("--average/--last", help="Measure the moving average of the weights, or the last ones."),
+    ] = None,
 ) -> None:
     """Measure trained runs, seeds of one recipe: how good, and what it cost; mean and spread over the seeds."""
     from teachlib.commands.evaluate import run

@@ -70,6 +70,15 @@ CHAPTERS: dict[str, Line] = {
         ("5.1",),
         data=("heads",),
     ),
+    "gif.asking": Line(
+        "teachlib.gif.asking",
+        (
+            *("ask-input", "ask-layer", "ask-auxiliary", "ask-projection", "ask-pixels"),
+            *("ask-shuffled", "ask-infogan"),
+        ),
+        ("cross-talk",),
+        data=("zeros",),
+    ),
 }
 
 

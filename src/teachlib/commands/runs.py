@@ -43,8 +43,8 @@ class Seeds:
         """What the recipe's row is called."""
         return self.chapter.label(self.chapter.recipe_of(self.recipe, self.paths[0]))
 
-    def opened(self, *, average: bool = False) -> list[Run[Any]]:
-        """The models, on the CPU in evaluation mode; with ``average``, of averaged weights."""
+    def opened(self, *, average: bool | None = None) -> list[Run[Any]]:
+        """The models, on the CPU in evaluation mode; of averaged weights or the last ones, or as the chapter has it."""
         models = [self.chapter.open_run(path, average=average)[0] for path in self.paths]
         return [Run(model, self.recipe, seed) for model, seed in zip(models, self.seeds, strict=True)]
 

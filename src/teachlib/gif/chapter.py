@@ -29,7 +29,7 @@ class Faces(Chapter[Recipe, Face | Reinference, Heads]):
 
     key, title = "gif", "the GIF chapter"
     table, dataset = "5.1", "heads"
-    extracts = True
+    extracts = averages = True
     tables, page = TABLES, staticmethod(page)
     data = {"heads": OwnData("synthetic photographs of heads with exact parameters", SPLITS, "this course", _check)}
     recipe = staticmethod(recipe)

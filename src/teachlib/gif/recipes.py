@@ -23,10 +23,11 @@ VECTORS = {
 REINFERENCE = "reinference"
 RECIPES = (*RENDERED, *VECTORS, REINFERENCE)
 
-_STEPS = {Scale.CI: 40, Scale.LAPTOP: 6_000, Scale.PAPER: 300_000}
+_STEPS = {Scale.CI: 40, Scale.LAPTOP: 2_000, Scale.PAPER: 300_000}
+_READING_STEPS = {Scale.CI: 40, Scale.LAPTOP: 6_000, Scale.PAPER: 100_000}  # of the network that judges
 _WIDTH = {Scale.CI: 8, Scale.LAPTOP: 48, Scale.PAPER: 512}
 _SIZE = {Scale.CI: 32, Scale.LAPTOP: 32, Scale.PAPER: 256}
-_PICTURES = {Scale.CI: 100, Scale.LAPTOP: 8_000, Scale.PAPER: 12_000}
+_PICTURES = {Scale.CI: 100, Scale.LAPTOP: 12_000, Scale.PAPER: 12_000}
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def recipe(
         size=size,
         pictures=min(pictures or _PICTURES[chosen], heads.SPLITS["train"]),
         width=width or (min(_WIDTH[chosen], 64) if own else _WIDTH[chosen]),
-        steps=steps or _STEPS[chosen],
+        steps=steps or (_READING_STEPS if own else _STEPS)[chosen],
         gamma=0.0002 * size**2 / batch * 20,  # twenty times ADA's automatic value: conditions are sharp
         learning_rate=1e-3 if own else 2.5e-3,
         batch_size=batch,

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from teachlib.checkpoints import checkpoint_bytes, part, read_checkpoint, write_atomically
+from teachlib.checkpoints import checkpoint_bytes, read_checkpoint, weights_of, write_atomically
 from teachlib.errors import TeachlibError, unknown
 
 LARGEST = 3 * 2**20  # bytes of one model
@@ -77,7 +77,14 @@ def read(name: str, where: Path | None = None) -> tuple[dict[str, Tensor], dict[
     return {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}, described
 
 
-def add(name: str, checkpoint: str | Path, description: Mapping[str, Any], *, where: Path | None = None) -> Path:
+def add(
+    name: str,
+    checkpoint: str | Path,
+    description: Mapping[str, Any],
+    *,
+    average: bool = False,
+    where: Path | None = None,
+) -> Path:
     """Put the weights of a run into the zoo, with a card.
 
     Matrices and kernels become float16; biases and batch-norm statistics stay as they are.
@@ -86,6 +93,7 @@ def add(name: str, checkpoint: str | Path, description: Mapping[str, Any], *, wh
         name: of the new model.
         checkpoint: of :func:`teachlib.training.fit`.
         description: for the card: recipe, seed, data hash, command, metrics, device.
+        average: the moving average of the weights, where the run kept one.
         where: folder of another zoo than the one that ships.
 
     Returns:
@@ -95,7 +103,7 @@ def add(name: str, checkpoint: str | Path, description: Mapping[str, Any], *, wh
         TeachlibError: not a checkpoint, or more than 3 MiB.
     """
     tensors, header = read_checkpoint(checkpoint)
-    weights = {key: value.half() if value.ndim > 1 else value for key, value in part(tensors, "model").items()}
+    weights = {key: value.half() if value.ndim > 1 else value for key, value in weights_of(tensors, average).items()}
     contents = checkpoint_bytes(weights, {"step": header["step"]})
     if len(contents) > LARGEST:
         raise TeachlibError(f"{name}: more than {LARGEST >> 20} MiB of weights; the zoo takes small models only")

@@ -1,0 +1,146 @@
+"""Ways to ask, and cross-talk as a number: against constructions whose answer is known."""
+
+import pytest
+import torch
+
+from teachlib.errors import TeachlibError
+from teachlib.gif import asking
+from teachlib.gif.asking import zeros
+from teachlib.gif.asking.evaluation import matched
+from teachlib.gif.asking.objectives import AskedObjective
+
+
+@pytest.fixture
+def asked() -> torch.Tensor:
+    return zeros.draw(4000, 0.0, torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5, 0.9])
+def test_factors_have_the_correlation_that_was_asked_for(rho: float) -> None:
+    drawn = zeros.draw(20_000, rho, torch.Generator().manual_seed(1))
+    assert torch.corrcoef(drawn.T)[0, 1].item() == pytest.approx(rho, abs=0.02)
+    assert drawn.abs().max() <= 2
+
+
+def test_factors_are_read_off_pictures_without_a_network(asked: torch.Tensor) -> None:
+    images = zeros.pictures(asked, torch.Generator().manual_seed(2)).float() / 255
+    error = (zeros.read(images) - asked).square().mean(0).sqrt()
+    assert error.max() < 0.05
+    assert (zeros.read(1 - 1e-9 - 0 * images) - 0).abs().max() < 1e-4  # even ink stands in the middle and does not lean
+
+
+def test_the_condition_as_a_picture_stands_and_leans_as_the_zero(asked: torch.Tensor) -> None:
+    talk = asking.cross_talk(asked, zeros.read(zeros.bars(asked)))
+    assert talk.obeyed == pytest.approx(1, abs=0.02)
+    assert talk.heard < 0.01
+    position = zeros.read(zeros.bars(torch.tensor([[1.0, 0.0], [0.0, 1.0]])))
+    torch.testing.assert_close(position, torch.eye(2), atol=0.05, rtol=0)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5, 0.9])
+def test_who_is_deaf_to_one_factor_and_guesses_it_from_the_other_has_rho_as_cross_talk(
+    rho: float, asked: torch.Tensor
+) -> None:
+    """E[position | slant] = ρ · slant where both were normal in training."""
+    found = torch.stack([rho * asked[:, 1], asked[:, 1]], 1)
+    talk = asking.cross_talk(asked, found)
+    torch.testing.assert_close(talk.slopes, torch.tensor([[0.0, rho], [0.0, 1.0]]), atol=1e-5, rtol=0)
+    assert talk.heard == pytest.approx(rho / 2, abs=1e-5)
+    assert talk.obeyed == pytest.approx(0.5, abs=1e-5)
+
+
+def test_slopes_do_not_depend_on_where_the_origin_is_but_errors_do(asked: torch.Tensor) -> None:
+    talk = asking.cross_talk(asked, asked + torch.tensor([1.0, 0.0]))
+    torch.testing.assert_close(talk.slopes, torch.eye(2), atol=1e-5, rtol=0)
+    torch.testing.assert_close(talk.error, torch.tensor([1.0, 0.0]))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (lambda asked: asked[:2], "too few"),
+        (lambda asked: asked[:, :1].expand(-1, 2), "independently"),
+    ],
+)
+def test_factors_that_nobody_can_tell_apart_are_refused(rows, message: str, asked: torch.Tensor) -> None:
+    with pytest.raises(TeachlibError, match=message):
+        asking.cross_talk(rows(asked), rows(asked))
+    with pytest.raises(TeachlibError, match="expected two"):
+        asking.cross_talk(asked, asked[:5])
+
+
+def test_codes_without_names_are_matched_to_the_factors_that_they_go_with(asked: torch.Tensor) -> None:
+    found = torch.stack([-asked[:, 1], asked[:, 0]], 1)
+    torch.testing.assert_close(matched(asked, found), found)
+
+
+@pytest.mark.parametrize("name", [name for name in asking.RECIPES if name != "ask-infogan"])
+def test_what_a_model_is_asked_reaches_its_picture_and_its_judge(name: str) -> None:
+    model = asking.Asked(asking.recipe(name, scale="ci"))
+    z = torch.randn(3, 16, generator=torch.Generator().manual_seed(0))
+    factors = torch.zeros(3, 2, requires_grad=True)
+    picture = model.generator(z, factors)
+    told, _ = model.discriminator(picture.detach(), factors)
+    (from_picture,) = torch.autograd.grad(picture.square().sum(), factors)
+    assert from_picture.abs().min() > 0
+    if name == "ask-auxiliary":  # whose logit sees the picture alone
+        assert not told.requires_grad or torch.autograd.grad(told.sum(), factors, allow_unused=True)[0] is None
+    else:
+        assert torch.autograd.grad(told.sum(), factors)[0].abs().max() > 0
+
+
+def test_the_control_is_asked_for_another_pictures_factors_and_infogan_for_none() -> None:
+    factors = torch.arange(40.0).view(20, 2)
+    generator = torch.Generator().manual_seed(0)
+
+    def given(name: str) -> torch.Tensor:
+        return AskedObjective(asking.Asked(asking.recipe(name, scale="ci")))._asked(factors, generator)
+
+    shuffled = given("ask-shuffled")
+    assert (shuffled != factors).any(1).sum() > 10
+    torch.testing.assert_close(shuffled.sort(0).values, factors)  # the same ones, elsewhere
+    assert torch.equal(given("ask-layer"), factors)
+    assert given("ask-infogan").abs().max() < 6
+
+
+class Pen(torch.nn.Module):
+    """Draws real zeros, of factors that it takes from what it is asked by a matrix."""
+
+    def __init__(self, slopes: list[list[float]]) -> None:
+        super().__init__()
+        self.recipe, self.slopes = asking.recipe("ask-layer", scale="ci"), torch.tensor(slopes)
+
+    def forward(self, factors: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        return zeros.pictures(factors @ self.slopes.T, torch.Generator().manual_seed(0)).float() / 255
+
+
+@pytest.mark.parametrize("slopes", [[[1.0, 0.0], [0.0, 1.0]], [[0.0, 0.9], [0.0, 1.0]], [[0.5, -0.25], [0.125, 0.75]]])
+def test_an_evaluation_finds_the_slopes_of_a_pen_that_has_them(slopes: list[list[float]]) -> None:
+    row = asking.evaluate(Pen(slopes), zeros.load("test", 0.9, 1000))  # type: ignore[arg-type]
+    (own, heard), (other, lean) = slopes
+    assert row["position obeyed"] == pytest.approx(own, abs=0.03)
+    assert row["position heard"] == pytest.approx(heard, abs=0.03)
+    assert row["slant heard"] == pytest.approx(other, abs=0.03)
+    assert row["slant obeyed"] == pytest.approx(lean, abs=0.03)
+    assert row["obeyed"] == pytest.approx((own + lean) / 2, abs=0.03)
+    assert row["heard"] == pytest.approx((abs(heard) + abs(other)) / 2, abs=0.03)
+    # Asked as in training, who is deaf and guesses is hardly wrong; asked otherwise, that is seen.
+    wrong = (own - 1) ** 2 + heard**2
+    assert row["position error, exchanged"] == pytest.approx(0.88 * wrong**0.5, abs=0.1)
+    assert row["slant error of reading"] < 0.05
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: zeros.load("all"), "split of zeros"),
+        (lambda: zeros.draw(3, 1.5, torch.Generator()), r"expected a number in \[-1, 1\]"),
+        (lambda: asking.recipe("ask-input", "glyphs"), "only zeros has them"),
+        (lambda: asking.recipe("ask-input", correlation=2), r"expected a number in \[-1, 1\]"),
+        (lambda: asking.recipe("ask-politely"), "ask-politely"),
+    ],
+)
+def test_mistakes_are_answered_in_one_line(call, message: str) -> None:
+    with pytest.raises(TeachlibError, match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value)
