@@ -68,6 +68,11 @@ CHAPTERS: dict[str, Line] = {
             *("gif-vector", "gif-vector-concatenation", "gif-vector-projection", "reinference"),
         ),
         ("5.1",),
+        {
+            "animate": "Move a face by curves or by speech: its rendering, and beside it several styles of it.",
+            "study": "Write a page that asks people which of two models drew the head that was asked for.",
+            "tally": "Count the answers of a study: how often the first model was chosen, with an exact interval.",
+        },
         data=("heads",),
     ),
     "gif.asking": Line(

@@ -1,7 +1,7 @@
 """A scaled orthographic camera: (scale, x, y) takes a point p to the screen at scale · (p + (x, y)).
 
-The head stands in its own coordinates: x to its left, which is the picture's right, y up, z towards the viewer, one
-unit half its height. The screen is that of :mod:`teachlib.gif.rasterizer`.
+The head stands in its own coordinates, in metres for the one that ships: x to its left, which is the picture's right,
+y up, z towards the viewer. The screen is that of :mod:`teachlib.gif.rasterizer`.
 """
 
 import torch

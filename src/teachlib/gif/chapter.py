@@ -11,6 +11,7 @@ from teachlib import zoo
 from teachlib.chapter import Chapter, Measured, OwnData, Run
 from teachlib.errors import TeachlibError
 from teachlib.gif import heads
+from teachlib.gif.commands import animate, make_study, tally
 from teachlib.gif.evaluation import Evaluation, evaluate, inferred, obedience
 from teachlib.gif.heads import SPLITS, Heads
 from teachlib.gif.models import Face, Reinference, build, vector
@@ -32,6 +33,7 @@ class Faces(Chapter[Recipe, Face | Reinference, Heads]):
     extracts = averages = True
     tables, page = TABLES, staticmethod(page)
     data = {"heads": OwnData("synthetic photographs of heads with exact parameters", SPLITS, "this course", _check)}
+    commands = {"animate": animate, "study": make_study, "tally": tally}
     recipe = staticmethod(recipe)
 
     def from_dict(self, values: dict[str, Any]) -> Recipe:
@@ -55,8 +57,7 @@ class Faces(Chapter[Recipe, Face | Reinference, Heads]):
         )
 
     def schedule(self, recipe: Recipe, seed: int, log_every: int) -> Schedule:
-        plain = super().schedule(recipe, seed, log_every)
-        return plain if recipe.name == REINFERENCE else replace(plain, ema_half_life=recipe.ema_half_life)
+        return replace(super().schedule(recipe, seed, log_every), ema_half_life=recipe.ema_half_life)
 
     def measure(self, runs: Sequence[Run[Face | Reinference]], samples: int, extractor: str | None) -> Measured:
         """How well what was asked for is read off again; ``extractor`` is a run of the network that reads."""

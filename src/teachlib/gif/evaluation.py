@@ -4,25 +4,35 @@ The network's own error is no fault of a generator: every number stands beside t
 photographs, and the floor of saying the mean whatever was asked.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from teachlib.errors import unknown
+from teachlib.gif.head import head
 from teachlib.gif.heads import Heads
 from teachlib.gif.models import Face, Reinference, vector
-from teachlib.gif.parameters import Parameters, neutral
+from teachlib.gif.parameters import Parameters, neutral, randomly
+from teachlib.metrics import density_coverage, frechet_between, statistics_of
 from teachlib.modes import evaluating
 
 _BATCH = 100
+_INSIDE = 0.1  # sum of a normal's absolute components, where there is a head: 1 or more, but for mixed pixels
 
 
-def _columns() -> dict[str, slice]:
-    """Where the groups stand in a vector, and the turns that matter most by themselves."""
+def vector_columns() -> dict[str, slice]:
+    """Where each group of parameters stands in a vector."""
     columns, start = {}, 0
     for group, value in vars(neutral()).items():
         stop = start + value.flatten(1).shape[1]
         columns[group], start = slice(start, stop), stop
+    return columns
+
+
+def _columns() -> dict[str, slice]:
+    """Where the groups stand that obedience is told of: turns that matter most by themselves."""
+    columns = vector_columns()
     pose = columns.pop("pose").start  # most of a pose hardly ever changes; these do
     turns = {name: slice(pose + at, pose + at + 1) for name, at in (("pitch", 0), ("yaw", 1), ("jaw", 6))}
     columns["shape"] = slice(0, 10)  # the components that change most
@@ -76,6 +86,48 @@ def inferred(judge: Reinference, pictures: Tensor) -> Tensor:
         return torch.cat([judge(part) for part in pictures.split(_BATCH)])
 
 
+@dataclass(frozen=True)
+class Fidelity:
+    """How near a set of pictures comes to photographs, in features of the network that reads parameters.
+
+    Attributes:
+        frechet: distance over the photographs' total variance: 0 is the same, and no number of Inception's.
+        density: how many neighbourhoods of photographs a picture lies in, over what is expected; 1 is as photographs.
+        coverage: share of the photographs that have a picture in their neighbourhood.
+    """
+
+    frechet: float
+    density: float
+    coverage: float
+
+
+@torch.no_grad()
+def fidelity(judge: Reinference, photographs: Tensor, pictures: Tensor) -> Fidelity:
+    """Compare pictures with photographs, both (N, 3, size, size) in [0, 1]."""
+    with evaluating(judge):
+        real, ours = (
+            torch.cat([judge.features(part) for part in images.split(_BATCH)]) for images in (photographs, pictures)
+        )
+    distance = frechet_between(statistics_of(real), statistics_of(ours), relative=True)
+    found = density_coverage(real, ours)
+    return Fidelity(distance, found.density, found.coverage)
+
+
+def pasted(test: Heads, others: Heads) -> Tensor:
+    """The control that obeys and is no photograph: each rendering, cut out and pasted onto another head's picture.
+
+    Args:
+        test: whose heads are asked for.
+        others: as many pictures that they are pasted onto.
+
+    Returns:
+        (N, 3, size, size) in [0, 1].
+    """
+    renderings = test.condition(torch.arange(len(test)))
+    inside = renderings[:, 3:].abs().sum(1, keepdim=True) > _INSIDE
+    return torch.where(inside, renderings[:, :3] / 2 + 0.5, others[:][0])
+
+
 @torch.no_grad()
 def drawn(face: Face, asked: Parameters, styles: Tensor) -> Tensor:
     """Pictures of a model, in parts that fit into memory, (N, 3, size, size) in [0, 1]."""
@@ -94,17 +146,20 @@ class Evaluation:
         style_drift: how far what is read off moves when the style alone changes, in deviations of each parameter over
             photographs, averaged.
         variety: mean difference of pixels between two styles of one head, outside the rendering and inside it.
+        fidelity: of the pictures beside the test photographs.
     """
 
     obeyed: Obedience
     ceiling: Obedience
     style_drift: float
     variety: tuple[float, float]
+    fidelity: Fidelity
 
     def row(self) -> dict[str, float]:
         """As it is recorded."""
         outside, inside = self.variety
         own = {"style drift": self.style_drift, "variety outside": outside, "variety inside": inside}
+        own |= vars(self.fidelity)
         return {**self.obeyed.row(), **self.ceiling.row("ceiling "), **own}
 
 
@@ -119,17 +174,18 @@ def evaluate(face: Face, judge: Reinference, test: Heads, *, seed: int = 0) -> E
     """
     generator = torch.Generator().manual_seed(seed)
     numbers = torch.randint(face.recipe.pictures, (2, len(test)), generator=generator)
-    asked = judge.standard(vector(test.parameters))
+    asked, photographs = judge.standard(vector(test.parameters)), test[:][0]
     first, second = (drawn(face, test.parameters, face.styles(rows)) for rows in numbers)
     found, other = inferred(judge, first), inferred(judge, second)
     changes = judge.standard.deviation > 1e-6
-    head = test.condition(torch.arange(len(test)))[:, 3:].abs().sum(1, keepdim=True) > 0.1
+    inside = test.condition(torch.arange(len(test)))[:, 3:].abs().sum(1, keepdim=True) > _INSIDE
     moved = (first - second).abs().mean(1, keepdim=True)
     return Evaluation(
         obeyed=obedience(asked, found),
-        ceiling=obedience(asked, inferred(judge, test[:][0])),
+        ceiling=obedience(asked, inferred(judge, photographs)),
         style_drift=(found - other)[:, changes].abs().mean().item(),
-        variety=(moved[~head].mean().item(), moved[head].mean().item()),
+        variety=(moved[~inside].mean().item(), moved[inside].mean().item()),
+        fidelity=fidelity(judge, photographs, first),
     )
 
 
@@ -150,3 +206,59 @@ def group_drift(face: Face, judge: Reinference, test: Heads, group: str, *, seed
     moved = (then - before).abs().mean(0)
     own = {"pose": ("yaw", "pitch", "jaw")}.get(group, (group,))
     return {name: moved[columns].mean().item() for name, columns in COLUMNS.items() if name not in own}
+
+
+FACTORS = ("shape", "expression", "pose")
+
+
+@dataclass(frozen=True)
+class VertexError:
+    """How far the vertices of asked and of inferred heads lie apart, in millimetres (thesis Figure 5.9b).
+
+    Attributes:
+        rmse: root of the mean squared distance; the thesis's word.
+        mean: mean distance, which its released script calls RMSE.
+        floor: the mean distance where the mean head is inferred of every picture.
+    """
+
+    rmse: float
+    mean: float
+    floor: float
+
+
+def one_factor(factor: str, count: int, generator: torch.Generator) -> Parameters:
+    """Heads of which one factor is drawn and all others are at rest.
+
+    Raises:
+        TeachlibError: another factor than shape, expression and pose.
+    """
+    if factor not in FACTORS:
+        raise unknown("factor", factor, FACTORS)
+    rest = neutral(count)
+    return rest.exchanged(randomly(count, generator), factor)
+
+
+@torch.no_grad()
+def vertex_error(pictures: Tensor, asked: Parameters, factor: str, judge: Reinference) -> VertexError:
+    """Infer one factor of pictures again, and compare the heads that it makes, eyes kept in one place.
+
+    Args:
+        pictures: (N, 3, size, size) in [0, 1].
+        asked: of the pictures.
+        factor: of :data:`FACTORS`.
+        judge: that infers.
+    """
+    columns = vector_columns()[factor]
+    standard = inferred(judge, pictures)[:, columns]
+    numbers = standard * judge.standard.deviation[columns] + judge.standard.mean[columns]
+    given = getattr(asked, factor)
+    mean = judge.standard.mean[columns].expand_as(numbers)
+    first, second, third = (
+        _vertices(replace(neutral(len(asked)), **{factor: values.view_as(given)})) for values in (given, numbers, mean)
+    )
+    apart, from_mean = ((first - other).norm(dim=2) * 1000 for other in (second, third))
+    return VertexError(apart.square().mean().sqrt().item(), apart.mean().item(), from_mean.mean().item())
+
+
+def _vertices(asked: Parameters) -> Tensor:
+    return head().vertices(asked.shape, asked.expression, asked.pose)

@@ -235,15 +235,14 @@ class Reinference(nn.Module):
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         self.recipe, width = recipe, recipe.width
-        layers: list[nn.Module] = []
-        before, side = 3, recipe.size
+        # The first layer keeps all pixels: a mouth that opens moves one or two of a picture of 32².
+        layers, before, side = _block(3, width, 1), width, recipe.size
         while side > 4:
-            after = min(width * recipe.size // side, 4 * width)
-            layers += [nn.Conv2d(before, after, 3, 2, 1), nn.BatchNorm2d(after), nn.ReLU()]
-            layers += [nn.Conv2d(after, after, 3, 1, 1), nn.BatchNorm2d(after), nn.ReLU()]
+            after = min(before + width, 4 * width)
+            layers += [*_block(before, after, 2), *_block(after, after, 1)]
             before, side = after, side // 2
         self.network = nn.Sequential(
-            *layers, nn.Flatten(), nn.Linear(before * side**2, 4 * width), nn.ReLU(), nn.Linear(4 * width, VECTOR)
+            *layers, nn.Flatten(), nn.Linear(before * side**2, 8 * width), nn.ReLU(), nn.Linear(8 * width, VECTOR)
         )
         self.standard = Standard(VECTOR)
 
@@ -251,6 +250,15 @@ class Reinference(nn.Module):
         """Infer parameters."""
         require_shape(pictures, (3, self.recipe.size, self.recipe.size))
         return self.network(2 * pictures - 1)
+
+    def features(self, pictures: Tensor) -> Tensor:
+        """What the last layer reads the parameters off, (N, 4·width)."""
+        require_shape(pictures, (3, self.recipe.size, self.recipe.size))
+        return self.network[:-1](2 * pictures - 1)
+
+
+def _block(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
+    return [nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
 
 
 def build(recipe: Recipe) -> Face | Reinference:

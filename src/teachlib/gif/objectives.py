@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import mse_loss
 
 from teachlib.gif import consistency
+from teachlib.gif.evaluation import COLUMNS, vector_columns
 from teachlib.gif.heads import Heads
 from teachlib.gif.losses import lazy_adam, r1_penalty
 from teachlib.gif.models import Face, Reinference, vector
@@ -14,6 +14,7 @@ from teachlib.primer.gan import discriminator_loss, generator_loss
 from teachlib.training import Batch
 
 _VIEWS = 4  # of one skin, whose textures are compared
+_FURTHEST, _NOISE = 2, 0.1  # pixels that pictures are shifted, and deviation of the noise that they get, at most
 
 
 class FaceObjective:
@@ -78,7 +79,11 @@ class FaceObjective:
 
 
 class ReinferenceObjective:
-    """Squared error of standardized parameters.
+    """Squared error of standardized parameters, every group of them as important as any other.
+
+    In a plain mean over 157 numbers the angle of the jaw, which few pixels show, is one part in 157: such a network
+    reads the light and nothing that is small. Pictures are shifted a little and made noisy, so that fewer are learned
+    by heart; a shift is a change of the camera, and the network is asked for the changed one.
 
     Args:
         model: to train.
@@ -89,6 +94,7 @@ class ReinferenceObjective:
         self.model, self.data = model, data
         self.vectors = vector(data.parameters)
         model.standard.set(self.vectors)
+        self.weights = group_weights(model.standard.deviation > 1e-6)
         self.nets: dict[str, nn.Module] = {"network": model.network, "standard": model.standard}
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
@@ -99,5 +105,39 @@ class ReinferenceObjective:
     def updates(self, batch: Batch, generator: torch.Generator, step: int) -> Iterator[tuple[str, Tensor]]:
         """One step: the error of this batch."""
         pictures, numbers = batch
-        asked = self.model.standard(self.vectors.to(pictures.device)[numbers])
-        yield "reinference", mse_loss(self.nets["network"](2 * pictures - 1), asked)
+        places: dict[str, Any] = {"generator": generator, "device": generator.device}
+        right, down = torch.randint(-_FURTHEST, _FURTHEST + 1, (2, len(pictures)), **places)
+        noise = _NOISE * torch.rand(len(pictures), 1, 1, 1, **places) * torch.randn(pictures.shape, **places)
+        seen = 2 * shifted(pictures, right, down) - 1 + noise
+        asked = shifted_camera(self.vectors.to(pictures.device)[numbers], right, down, self.model.recipe.size)
+        error = (self.nets["network"](seen) - self.model.standard(asked)).square()
+        yield "reinference", (error * self.weights.to(error.device)).sum(1).mean()
+
+
+def group_weights(changes: Tensor) -> Tensor:
+    """Weights of the numbers of a vector: each group of :data:`COLUMNS`, and each turn, counts the same; sum 1.
+
+    Args:
+        changes: which numbers change at all, (P,).
+    """
+    weights = torch.zeros(len(changes))
+    for columns in (*COLUMNS.values(), *vector_columns().values()):
+        weights[columns] += changes[columns] / changes[columns].sum().clamp_min(1)
+    return weights / weights.sum()
+
+
+def shifted(pictures: Tensor, right: Tensor, down: Tensor) -> Tensor:
+    """Each picture (N, C, H, H) moved by whole pixels (N,); what is uncovered repeats the edge."""
+    side = torch.arange(pictures.shape[-1], device=pictures.device)
+    rows, columns = ((side - by[:, None]).clamp(0, len(side) - 1) for by in (down, right))
+    every = torch.arange(len(pictures), device=pictures.device)[:, None, None]
+    return pictures.movedim(1, -1)[every, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
+
+
+def shifted_camera(vectors: Tensor, right: Tensor, down: Tensor, size: int) -> Tensor:
+    """Vectors (N, P) of pictures moved by whole pixels (N,): s·(x + t) + 2k/size = s·(x + t + 2k/(size·s))."""
+    scale, x, y = range(*vector_columns()["camera"].indices(vectors.shape[1]))
+    moved = vectors.clone()
+    moved[:, x] += 2 * right / (size * vectors[:, scale])
+    moved[:, y] -= 2 * down / (size * vectors[:, scale])
+    return moved

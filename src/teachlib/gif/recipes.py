@@ -24,8 +24,9 @@ REINFERENCE = "reinference"
 RECIPES = (*RENDERED, *VECTORS, REINFERENCE)
 
 _STEPS = {Scale.CI: 40, Scale.LAPTOP: 2_000, Scale.PAPER: 300_000}
-_READING_STEPS = {Scale.CI: 40, Scale.LAPTOP: 6_000, Scale.PAPER: 100_000}  # of the network that judges
+_READING_STEPS = {Scale.CI: 40, Scale.LAPTOP: 4_000, Scale.PAPER: 100_000}  # of the network that judges
 _WIDTH = {Scale.CI: 8, Scale.LAPTOP: 48, Scale.PAPER: 512}
+_READING_WIDTH = {Scale.CI: 8, Scale.LAPTOP: 32, Scale.PAPER: 64}
 _SIZE = {Scale.CI: 32, Scale.LAPTOP: 32, Scale.PAPER: 256}
 _PICTURES = {Scale.CI: 100, Scale.LAPTOP: 12_000, Scale.PAPER: 12_000}
 
@@ -50,7 +51,7 @@ class Recipe:
         texture_weight: of the texture consistency; 0 for none.
         texture_every: steps between its updates.
         ema_half_life: of the average of the weights, in thousands of pictures.
-        plateau_patience: validations without improvement before learning rates are halved (re-inference alone).
+        plateau_patience: none; rates stay as they are.
     """
 
     name: str
@@ -122,11 +123,11 @@ def recipe(
         scale=chosen.value,
         size=size,
         pictures=min(pictures or _PICTURES[chosen], heads.SPLITS["train"]),
-        width=width or (min(_WIDTH[chosen], 64) if own else _WIDTH[chosen]),
+        width=width or (_READING_WIDTH if own else _WIDTH)[chosen],
         steps=steps or (_READING_STEPS if own else _STEPS)[chosen],
         gamma=0.0002 * size**2 / batch * 20,  # twenty times ADA's automatic value: conditions are sharp
-        learning_rate=1e-3 if own else 2.5e-3,
+        learning_rate=2e-3 if own else 2.5e-3,
         batch_size=batch,
         texture_weight=1.0 if name in ("gif", "gif-normals", "gif-texture") else 0.0,
-        plateau_patience=5 if own else None,
+        ema_half_life=20.0 if own else 2.0,
     )

@@ -41,9 +41,10 @@ def page() -> str:
         [
             "## Cross-talk between conditions",
             "The thesis names it (§§ 5.3.4, 7.3) and prints no number. Measured on zeros, whose position and slant "
-            "have the correlation ρ in the training set and are asked for independently: how far a factor goes where "
-            "it is asked to (obeyed, 1 is right), and where the other one is (heard, 0 is right); errors of the slant, in "
-            "deviations. InfoGAN is told nothing; its codes are named after the factors that they go with best.",
+            "have the correlation ρ in the training set and are asked for independently: how far a factor goes "
+            "where it is asked to (obeyed, 1 is right), and where the other one is (heard, 0 is right); errors of "
+            "the slant, in deviations. InfoGAN is told nothing; its codes are named after the factors that they go "
+            "with best.",
             markdown(head, rows),
             f"Seeds {some['provenance']['seeds']}, {some['recipe']['steps']:,} steps of width "
             f"{some['recipe']['width']}; {machine_of(some)}.",
