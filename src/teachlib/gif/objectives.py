@@ -1,6 +1,7 @@
 """What the models of the GIF chapter descend."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from teachlib.primer.gan import discriminator_loss, generator_loss
 from teachlib.training import Batch
 
 _VIEWS = 4  # of one skin, whose textures are compared
-_FURTHEST, _NOISE = 2, 0.1  # pixels that pictures are shifted, and deviation of the noise that they get, at most
+_FURTHEST, _NOISE = 1, 0.03  # pixels that pictures are shifted, and deviation of the noise that they get, at most
 
 
 class FaceObjective:

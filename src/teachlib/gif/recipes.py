@@ -126,7 +126,7 @@ def recipe(
         width=width or (_READING_WIDTH if own else _WIDTH)[chosen],
         steps=steps or (_READING_STEPS if own else _STEPS)[chosen],
         gamma=0.0002 * size**2 / batch * 20,  # twenty times ADA's automatic value: conditions are sharp
-        learning_rate=2e-3 if own else 2.5e-3,
+        learning_rate=5e-4 if own else 2.5e-3,
         batch_size=batch,
         texture_weight=1.0 if name in ("gif", "gif-normals", "gif-texture") else 0.0,
         ema_half_life=20.0 if own else 2.0,

@@ -1,0 +1,180 @@
+"""Films: curves from tables and from sound, frame by frame, and what cannot be one."""
+
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy.io import wavfile
+
+from teachlib import gif
+from teachlib.errors import TeachlibError
+from teachlib.gif import animation
+from teachlib.gif.head import head
+
+
+def _table(folder: Path, text: str) -> Path:
+    file = folder / "curves.csv"
+    file.write_text(text)
+    return file
+
+
+def test_between_the_rows_of_a_table_lines_are_straight(tmp_path: Path) -> None:
+    curves = animation.from_csv(_table(tmp_path, "time,yaw,jawOpen\n2,0,0\n3,0.5,1\n4,0.5,0\n"), fps=4)
+    assert curves.names == ("yaw", "jawOpen")
+    assert len(curves) == 9
+    torch.testing.assert_close(curves.values[:5, 0], torch.tensor([0, 0.125, 0.25, 0.375, 0.5]))
+    torch.testing.assert_close(curves.values[4:, 1], torch.tensor([1, 0.75, 0.5, 0.25, 0]))
+
+
+def test_what_a_curve_names_moves_and_nothing_else(tmp_path: Path) -> None:
+    curves = animation.from_csv(_table(tmp_path, "time,jaw,browInnerUp\n0,0,0\n1,0.2,1\n"), fps=10)
+    rest = animation.at_rest()
+    moved = animation.posed(rest, curves)
+    torch.testing.assert_close(moved.pose[:, 2, 0], curves.values[:, 0])
+    torch.testing.assert_close(moved.expression[:, head().actions.index("browInnerUp")], curves.values[:, 1])
+    assert moved.pose.count_nonzero() == moved.pose[:, 2, 0].count_nonzero()
+    assert moved.expression.count_nonzero() == 10
+    assert torch.equal(moved.shape, rest.shape.expand(11, -1))
+    assert rest.pose.count_nonzero() == 0  # the head at rest is not written to
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected a first line 'time,…'"),
+        ("yaw\n1\n", "expected a first line 'time,…'"),
+        ("time,yaw,yaw\n0,0,0\n1,1,1\n", "names each curve once"),
+        ("time,wink\n0,0\n1,1\n", "no curve is called 'wink'"),
+        ("time,yaw\n0,0\n", "two or more"),
+        ("time,yaw\n0,0\n1,left\n", "line 3"),
+        ("time,yaw\n0,0\n1,nan\n", "line 3"),
+        ("time,yaw\n0,0\n1\n", "expected 2 numbers"),
+        ("time,yaw\n1,0\n1,0\n", "do not grow"),
+        ("time,yaw\n0,0\n1,30\n", r"expected -1.57 to 1.57 \(radians\)"),
+        ("time,jawOpen\n0,0\n1,1.5\n", "expected 0 to 1"),
+        ("time,yaw\n0,0\n100000,0\n", "at most 3,000"),
+    ],
+)
+def test_tables_that_are_none_are_named(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(TeachlibError, match=message) as caught:
+        animation.from_csv(_table(tmp_path, text))
+    assert "\n" not in str(caught.value)
+
+
+def _sound(folder: Path, samples: np.ndarray, rate: int = 16_000) -> Path:
+    wavfile.write(folder / "speech.wav", rate, samples)
+    return folder / "speech.wav"
+
+
+def _tone(pitch: float, seconds: float = 1.0, rate: int = 16_000) -> np.ndarray:
+    return np.sin(2 * math.pi * pitch * np.arange(int(seconds * rate)) / rate)
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.int32, np.float32])
+def test_loud_opens_the_jaw_and_silence_closes_it(kind: type, tmp_path: Path) -> None:
+    samples = np.concatenate([_tone(300), 0 * _tone(300)])
+    whole = samples * (1 if kind == np.float32 else 0.9 * np.iinfo(kind).max)
+    curves = animation.from_audio(_sound(tmp_path, whole.astype(kind)), fps=20)
+    jaw = curves.values[:, curves.names.index("jaw")]
+    assert len(curves) == 40
+    assert jaw[3:17].min() > 0.9 * math.pi / 12
+    assert jaw[24:].max() < 0.02
+    assert jaw.max() <= math.pi / 12 + 1e-6
+
+
+def test_low_sounds_round_the_lips_and_high_ones_spread_them(tmp_path: Path) -> None:
+    curves = animation.from_audio(
+        _sound(tmp_path, np.concatenate([_tone(300), _tone(2500)]).astype(np.float32)), fps=20
+    )
+    pucker, left, right = (
+        curves.values[:, curves.names.index(name)] for name in ("mouthPucker", "mouthStretchLeft", "mouthStretchRight")
+    )
+    assert pucker[3:17].min() > 0.5
+    assert pucker[24:37].max() < 0.05
+    assert left[3:17].max() < 0.05
+    assert left[24:37].min() > 0.5
+    assert torch.equal(left, right)
+
+
+def test_loudness_is_of_the_recording_and_both_channels_count(tmp_path: Path) -> None:
+    tone = _tone(300).astype(np.float32)
+    loud = animation.from_audio(_sound(tmp_path, tone))
+    quiet = animation.from_audio(_sound(tmp_path, 0.01 * np.stack([tone, tone], 1)))
+    torch.testing.assert_close(loud.values, quiet.values, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        (b"", "not a WAV file"),
+        (b"RIFF\x00\x00\x00\x00WAVE", "not a WAV file"),
+        (b"RIFF$\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00@\x1f\x00\x00", "not a WAV file"),
+        (b"ID3\x04mp3", "ffmpeg"),
+        (None, "no such file"),
+    ],
+)
+def test_sounds_that_are_none_are_named(contents: bytes | None, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.wav"
+    if contents is not None:
+        file.write_bytes(contents)
+    with pytest.raises(TeachlibError, match=message):
+        animation.from_audio(file)
+
+
+@pytest.mark.parametrize("samples", [np.zeros(0, np.int16), np.zeros(900, np.int16), np.full(900, np.nan, np.float32)])
+def test_a_recording_that_cannot_be_heard_is_named(samples: np.ndarray, tmp_path: Path) -> None:
+    with pytest.raises(TeachlibError, match="that can be heard"):
+        animation.from_audio(_sound(tmp_path, samples))
+
+
+def test_a_film_shows_the_rendering_and_every_style(tmp_path: Path) -> None:
+    face = gif.Face(gif.recipe("gif", scale="ci"))
+    curves = animation.from_csv(_table(tmp_path, "time,yaw\n0,-0.3\n0.3,0.3\n"), fps=10)
+    asked = animation.posed(animation.at_rest(), curves)
+    frames = animation.film(face, asked, face.styles(torch.tensor([0, 1])), side=48)
+    assert frames.dtype == torch.uint8
+    assert frames.shape == (4, 3, 48, 3 * 48)
+    rendered = (gif.render(asked, 48).colours * 255).round().byte()
+    assert torch.equal(frames[..., :48], rendered)
+
+
+@pytest.mark.parametrize("kind", [".gif", ".webp"])
+def test_saved_films_hold_every_frame(kind: str, tmp_path: Path) -> None:
+    frames = (torch.arange(5)[:, None, None, None] * 50).expand(5, 3, 16, 16).byte()
+    with Image.open(animation.save(frames, tmp_path / f"film{kind}", fps=10)) as film:
+        assert film.n_frames == 5
+        film.seek(4)
+        assert np.abs(np.asarray(film.convert("RGB")).astype(int) - 200).max() <= 4
+        assert film.info["duration"] == pytest.approx(100, abs=1)
+
+
+def test_an_mp4_has_every_frame_of_any_size(tmp_path: Path) -> None:
+    av = pytest.importorskip("av", reason="films as .mp4 are tested where PyAV is installed")
+    frames = (torch.arange(6)[:, None, None, None] * 40).expand(6, 3, 17, 31).byte()
+    file = animation.save(frames, tmp_path / "film.mp4", fps=12.5)
+    with av.open(io.BytesIO(file.read_bytes())) as film:
+        read = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+    assert len(read) == 6
+    assert read[0].shape == (16, 30, 3)
+    assert abs(int(read[5].mean()) - 200) < 12
+
+
+def test_other_endings_leave_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(TeachlibError, match=r"ends in \.mp4, \.gif, \.webp"):
+        animation.save(torch.zeros(2, 3, 4, 4).byte(), tmp_path / "film.avi", 10)
+    assert not list(tmp_path.iterdir())
+
+
+def test_jitter_is_none_of_what_moves_as_asked_and_of_what_moves_evenly() -> None:
+    time = torch.arange(8.0)[:, None, None, None].expand(8, 3, 4, 4)
+    asked = 0.01 * time.square()
+    assert animation.jitter(asked, asked) == pytest.approx(1)
+    assert animation.jitter(0.05 * time, asked) == pytest.approx(0, abs=1e-5)
+    noise = 0.1 * torch.randn(8, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    assert animation.jitter(asked + noise, asked) > 5
+    with pytest.raises(TeachlibError, match="three or more"):
+        animation.jitter(asked[:2], asked[:2])

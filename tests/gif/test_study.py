@@ -1,0 +1,140 @@
+"""The perceptual study: intervals against their definition, the page, and answers that are none."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import binom
+
+from teachlib.errors import TeachlibError
+from teachlib.gif import study
+
+
+@pytest.mark.parametrize(("chosen", "of"), [(0, 7), (7, 7), (3, 10), (51, 100), (894, 1000)])
+def test_the_interval_holds_exactly_the_shares_that_would_not_be_rejected(chosen: int, of: int) -> None:
+    """Clopper and Pearson: at the lower end, so many or more have a chance of exactly 2.5 %; likewise at the upper."""
+    low, high = study.Share(chosen, of).interval()
+    if chosen:
+        assert 1 - binom.cdf(chosen - 1, of, low) == pytest.approx(0.025, abs=1e-6)
+    else:
+        assert low == 0
+    if chosen < of:
+        assert binom.cdf(chosen, of, high) == pytest.approx(0.025, abs=1e-6)
+    else:
+        assert high == 1
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.8])
+def test_the_interval_holds_the_truth_in_95_of_100_studies(share: float) -> None:
+    counts = np.arange(31)
+    inside = [low <= share <= high for low, high in (study.Share(int(k), 30).interval() for k in counts)]
+    assert binom.pmf(counts, 30, share)[inside].sum() >= 0.95
+
+
+def test_power_is_the_chance_of_a_small_p_value() -> None:
+    for share, of in ((0.5, 20), (0.75, 20), (0.9, 33)):
+        chance = sum(binom.pmf(k, of, share) for k in range(of + 1) if study.Share(k, of).p_value() <= 0.05)
+        assert study.power(share, of) == pytest.approx(chance, abs=1e-9)
+    assert study.power(0.5, 50) <= 0.05
+    assert study.power(0.9, 4) == 0  # four answers out of four are no surprise
+
+
+@pytest.mark.parametrize("share", [0.6, 0.894, 0.2])
+def test_so_many_answers_are_enough_and_fewer_are_not(share: float) -> None:
+    of = study.needed(share)
+    assert all(study.power(share, of + k) >= 0.8 for k in range(3))
+    assert study.power(share, of - 1) < 0.8
+    assert of == study.needed(1 - share)
+
+
+def test_each_side_is_as_often_right() -> None:
+    where = study.sides(20, torch.Generator().manual_seed(0))
+    assert sorted(where) == ["left"] * 10 + ["right"] * 10
+    assert where != sorted(where)
+
+
+def _page(count: int = 3) -> tuple[str, list[str]]:
+    pictures = [torch.full((count, 3, 4, 4), value) for value in (0.5, 0.0, 1.0)]
+    where = study.sides(count, torch.Generator().manual_seed(1))
+    return study.pairs_page(*pictures, where, title="Heads & <tails>"), where
+
+
+def test_a_page_needs_nothing_from_elsewhere_and_does_not_give_the_models_away() -> None:
+    page, where = _page()
+    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    assert "Heads &amp; &lt;tails&gt;" in page
+    assert page.count("<fieldset>") == 3
+    assert page.count("<img") == 9
+    assert all("alt=" in image for image in re.findall("<img[^>]*>", page))
+    # The black picture is the first model's: it stands where the key says.
+    data = re.findall(r'src="(data:[^"]+)"', page)
+    black = {data[0 if side == "left" else 2] if n == 0 else None for n, side in enumerate(where)} - {None}
+    for number, side in enumerate(where):
+        assert data[3 * number + (0 if side == "left" else 2)] in black
+        assert data[3 * number + (2 if side == "left" else 0)] not in black
+
+
+def test_ratings_are_asked_on_five_points() -> None:
+    pictures = torch.zeros(2, 3, 4, 4)
+    page = study.ratings_page(pictures, pictures, title="Ratings")
+    assert page.count('type="radio"') == 10
+    assert "Strongly disagree" in page
+
+
+def test_answers_are_counted_against_the_key(tmp_path: Path) -> None:
+    where = ["left", "right", "left"]
+    study.write_key(tmp_path / "key.json", ["gif", "gif-vector"], where)
+    (tmp_path / "a.csv").write_text("question,answer\n1,left\n2,left\n3,left\n")
+    (tmp_path / "b.csv").write_text("question,answer\n2,right\n")
+    name, share = study.tally([tmp_path / "a.csv", tmp_path / "b.csv"], tmp_path / "key.json")
+    assert (name, share) == ("gif", study.Share(3, 4))
+    assert str(share).startswith("75.0% of 4 (95 %: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected a first line"),
+        ("q,a\n1,left\n", "expected a first line"),
+        ("question,answer\n4,left\n", "line 2"),
+        ("question,answer\n0,left\n", "from 1 to 3"),
+        ("question,answer\n1,up\n", "one of left, right"),
+        ("question,answer\n1\n", "line 2"),
+        ("question,answer\n1,left\n1,right\n", "answered before"),
+        ("question,answer\n", "no answers"),
+        ("question,answer\n²,left\n", "line 2"),
+    ],
+)
+def test_answers_that_are_none_are_named(text: str, message: str, tmp_path: Path) -> None:
+    study.write_key(tmp_path / "key.json", ["gif", "gif-vector"], ["left", "right", "left"])
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(TeachlibError, match=message) as caught:
+        study.tally([tmp_path / "a.csv"], tmp_path / "key.json")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda folder: study.tally([], folder / "no.json"), "not the key of a study"),
+        (lambda folder: study.read_answers(folder / "none.csv", 3, study.SIDES), "cannot be read"),
+        (lambda folder: study.Share(3, 2), "no more chosen"),
+        (lambda folder: study.Share(0, 0), "at least one answer"),
+        (lambda folder: study.needed(0.5), "not one half"),
+        (lambda folder: study.power(1.5, 3), r"expected one in \[0, 1\]"),
+        (lambda folder: study.pairs_page(*torch.zeros(3, 2, 3, 4, 4), ["left"], title=""), "as many of each"),
+        (lambda folder: study.ratings_page(torch.zeros(1, 3, 4, 4), torch.zeros(2, 3, 4, 4), title=""), "as many"),
+        (lambda folder: study.independent(torch.zeros(3, 5)), "two or more rated styles"),
+    ],
+)
+def test_mistakes_are_answered_in_one_line(call, message: str, tmp_path: Path) -> None:
+    with pytest.raises(TeachlibError, match=message):
+        call(tmp_path)
+
+
+def test_style_plays_no_part_where_ratings_are_drawn_alike_and_does_where_they_are_not() -> None:
+    alike = torch.tensor([[5.0, 10, 20, 40, 25]]).repeat(4, 1)
+    assert study.independent(alike) == pytest.approx(1)
+    assert study.independent(torch.stack([alike[0], alike[0].flip(0)])) < 1e-5
