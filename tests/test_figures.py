@@ -453,3 +453,27 @@ def test_coloured_runs_from_dark_to_bright() -> None:
     brightness = found.sum(0)[0]
     assert (brightness.diff() > 0).all()
     assert torch.equal(figures.coloured(torch.tensor([[5.0]]), 2.0), figures.coloured(torch.tensor([[2.0]]), 2.0))
+
+
+def test_a_diagram_has_a_box_for_each_part_and_an_arrow_for_each_step() -> None:
+    figure = figures.diagram(
+        {"z": (0, 0), "G": (1, 0), "x": (2, 0.5)}, [("z", "G"), ("G", "x", "draws")], learned=["G"]
+    )
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.texts] == ["z", "G", "x", "draws"]
+    assert len(axes.patches) == 5
+    widths = {patch.get_linewidth() for patch in axes.patches[:3]}
+    assert len(widths) == 2  # what is learned is told by more than its colour
+
+
+@pytest.mark.parametrize(
+    ("boxes", "arrows", "learned", "message"),
+    [
+        ({}, [], [], "no boxes"),
+        ({"a": (0, 0)}, [("a", "b")], [], "'b': no such box"),
+        ({"a": (0, 0)}, [], ["c"], "'c': no such box"),
+    ],
+)
+def test_a_diagram_names_what_is_no_box(boxes, arrows, learned, message: str) -> None:
+    with pytest.raises(TeachlibError, match=message):
+        figures.diagram(boxes, arrows, learned=learned)

@@ -1,5 +1,6 @@
 """Figures with one look: readable in light and dark, colour-blind safe, never without a description."""
 
+from teachlib.figures.diagrams import diagram
 from teachlib.figures.images import image_grid, strips
 from teachlib.figures.plots import bars, coloured, curves, heatmaps, scatter
 from teachlib.figures.showing import figure_html, show
@@ -19,6 +20,7 @@ __all__ = [
     "bars",
     "coloured",
     "curves",
+    "diagram",
     "explorer",
     "figure_html",
     "heatmaps",

@@ -1,6 +1,22 @@
 """GIF: a StyleGAN2 that obeys renderings of a three-dimensional head (thesis chapter 5)."""
 
-from teachlib.gif import camera, flame, head, heads, light, obj, parameters, rotations, textures
+from teachlib.gif import (
+    animation,
+    appearance,
+    camera,
+    evaluation,
+    flame,
+    head,
+    heads,
+    light,
+    mesh,
+    obj,
+    parameters,
+    rotations,
+    study,
+    textures,
+    wardrobe,
+)
 from teachlib.gif.chapter import CHAPTER
 from teachlib.gif.evaluation import evaluate, group_drift, obedience
 from teachlib.gif.head import Head, expression_of
@@ -25,9 +41,12 @@ __all__ = [
     "Recipe",
     "Reinference",
     "StyleGAN2Config",
+    "animation",
+    "appearance",
     "camera",
     "condition",
     "evaluate",
+    "evaluation",
     "expression_of",
     "flame",
     "from_zoo",
@@ -36,6 +55,7 @@ __all__ = [
     "heads",
     "interpolate",
     "light",
+    "mesh",
     "obedience",
     "obj",
     "open_run",
@@ -45,6 +65,8 @@ __all__ = [
     "recipe",
     "render",
     "rotations",
+    "study",
     "textures",
     "train",
+    "wardrobe",
 ]

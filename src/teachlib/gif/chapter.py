@@ -8,7 +8,7 @@ from torch import nn
 from tqdm import tqdm
 
 from teachlib import zoo
-from teachlib.chapter import Chapter, Measured, OwnData, Run
+from teachlib.chapter import Chapter, Measured, OwnData, Run, Shipped
 from teachlib.errors import TeachlibError
 from teachlib.gif import heads
 from teachlib.gif.commands import animate, make_study, tally
@@ -31,6 +31,7 @@ class Faces(Chapter[Recipe, Face | Reinference, Heads]):
     key, title = "gif", "the GIF chapter"
     table, dataset = "5.1", "heads"
     extracts = averages = True
+    zoo = tuple(Shipped(name, "heads") for name in (REINFERENCE, "gif", "gif-vector-projection"))
     tables, page = TABLES, staticmethod(page)
     data = {"heads": OwnData("synthetic photographs of heads with exact parameters", SPLITS, "this course", _check)}
     commands = {"animate": animate, "study": make_study, "tally": tally}

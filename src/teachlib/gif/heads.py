@@ -62,6 +62,12 @@ class Heads:
         """Renderings of these pictures, in [-1, 1], (N, 6, size, size)."""
         return self.conditions[numbers].float() / 127.5 - 1
 
+    @property
+    def sha256(self) -> str:
+        """Hash of pictures and parameters."""
+        parts = (self.images, *(value.contiguous() for value in vars(self.parameters).values()))
+        return hashlib.sha256(b"".join(hashlib.sha256(part.numpy()).digest() for part in parts)).hexdigest()
+
     def first(self, count: int | None) -> "Heads":
         """The first ``count`` of them; all for ``None``."""
         rows = slice(count)

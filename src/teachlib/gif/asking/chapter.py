@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from teachlib.chapter import Chapter, Measured, Option, OwnData, Run
+from teachlib.chapter import Chapter, Measured, Option, OwnData, Run, Shipped
 from teachlib.gif.asking import zeros
 from teachlib.gif.asking.evaluation import evaluate
 from teachlib.gif.asking.models import Asked
@@ -28,6 +28,7 @@ class Asking(Chapter[AskRecipe, Asked, Zeros]):
     table, dataset = "cross-talk", "zeros"
     averages = True
     options = {"correlation": Option("of position and slant in the training set, in [-1, 1]", 0.0)}
+    zoo = tuple(Shipped(f"ask-{way}", "zeros", {"correlation": 0.9}) for way in ("pixels", "layer"))
     tables, page = TABLES, staticmethod(page)
     data = {"zeros": OwnData("zeros with a known position and slant", zeros.SPLITS, "this course", _check)}
     recipe = staticmethod(recipe)

@@ -4,6 +4,7 @@ Both can be read off any picture again without a network, from the moments of it
 it was asked is measured, not estimated by something that was trained.
 """
 
+import hashlib
 from dataclasses import dataclass
 
 import torch
@@ -46,6 +47,11 @@ class Zeros:
     def stored(self, index: slice | Tensor) -> tuple[Tensor, Tensor]:
         """Images as bytes, and their factors."""
         return self.images[index], self.factors[index]
+
+    @property
+    def sha256(self) -> str:
+        """Hash of pictures and factors."""
+        return hashlib.sha256(self.images.numpy().tobytes() + self.factors.numpy().tobytes()).hexdigest()
 
 
 def draw(count: int, correlation: float, generator: torch.Generator) -> Tensor:
