@@ -277,3 +277,15 @@ class _Breaking:
         if step == self.at:
             raise KeyboardInterrupt
         yield from self.inner.updates(batch, generator, step)
+
+
+@pytest.mark.parametrize("name", ["gif", "gif-vector-projection"])
+def test_a_still_head_gives_still_frames_however_they_are_batched(name: str) -> None:
+    face = models.Face(recipes.recipe(name, scale="ci"))
+    with torch.no_grad():
+        for weight in face.parameters():  # noise and injectors begin at zero
+            weight.add_(0.1 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(1)))
+        asked = parameters.randomly(1, torch.Generator().manual_seed(2))[torch.zeros(3, dtype=torch.long)]
+        frames = face(asked, face.styles(torch.zeros(3, dtype=torch.long)))
+        alone = face(asked[:1], face.styles(torch.zeros(1, dtype=torch.long)))
+    torch.testing.assert_close(frames, alone.expand_as(frames))

@@ -1,5 +1,6 @@
 """The perceptual study: intervals against their definition, the page, and answers that are none."""
 
+import html
 import re
 from pathlib import Path
 
@@ -138,3 +139,10 @@ def test_style_plays_no_part_where_ratings_are_drawn_alike_and_does_where_they_a
     alike = torch.tensor([[5.0, 10, 20, 40, 25]]).repeat(4, 1)
     assert study.independent(alike) == pytest.approx(1)
     assert study.independent(torch.stack([alike[0], alike[0].flip(0)])) < 1e-5
+
+
+def test_a_page_can_be_tried_within_another() -> None:
+    page, _ = _page()
+    shown = study.shown(page).data
+    assert html.unescape(re.search('srcdoc="([^"]*)"', shown).group(1)) == page  # type: ignore[union-attr]
+    assert 'title="' in shown

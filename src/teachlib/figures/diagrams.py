@@ -36,7 +36,8 @@ def diagram(
     columns, rows = zip(*boxes.values(), strict=True)
     low, high = min(columns) - 0.5, max(columns) + 0.5
     top, bottom = min(rows) - 0.5, max(rows) + 0.5
-    figure = Figure(figsize=(WIDTH, 0.54 * WIDTH * (bottom - top) / (high - low)), layout="none")
+    figure = Figure(figsize=(WIDTH, 0.54 * WIDTH * (bottom - top) / (high - low)))
+    figure.set_layout_engine("none")  # boxes stand where they are told to
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(low, high), ylim=(bottom, top))
     axes.set_axis_off()

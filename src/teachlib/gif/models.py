@@ -1,6 +1,7 @@
 """GIF and what it is compared with: a StyleGAN2 that is told what to show by renderings or by a vector (§ 5.3.4)."""
 
 import itertools
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -95,10 +96,18 @@ class VectorGenerator(nn.Module):
         joined = StyleGAN2Config(**{**vars(config), "z_dim": 2 * config.z_dim})
         self.mapping, self.synthesis = MappingNetwork(joined), Synthesis(config)
 
-    def forward(self, z: Tensor, condition: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Draw pictures, with noise where a generator is given."""
+    def forward(
+        self,
+        z: Tensor,
+        condition: Tensor,
+        generator: torch.Generator | None = None,
+        *,
+        noise: Sequence[Tensor] | None = None,
+    ) -> Tensor:
+        """Draw pictures, with the given noise, or with noise of their own where a generator is given."""
         w = self.mapping(torch.cat([z, self.embedding(condition)], 1))
-        noise = None if generator is None else self.synthesis.draw_noise(len(z), generator)
+        if generator is not None:
+            noise = self.synthesis.draw_noise(len(z), generator)
         return self.synthesis(w[:, None].expand(-1, self.synthesis.config.layers + 1, -1), noise=noise)
 
 
@@ -193,10 +202,18 @@ class Face(nn.Module):
         return torch.cat([made[:, _CHANNELS[kind]] for kind in self.recipe.renderings], 1)
 
     def forward(self, parameters: Parameters, styles: Tensor) -> Tensor:
-        """Pictures of parameters in given styles (N, width), (N, 3, size, size) in [0, 1]."""
+        """Pictures of parameters in given styles (N, width), (N, 3, size, size) in [0, 1].
+
+        What noise a model has is the same for all pictures: the frames of a film must not tremble with it.
+        """
         require_shape(styles, (self.recipe.width,))
-        noise = torch.Generator(styles.device).manual_seed(0)
-        return (self.generator(styles, self.condition(parameters), noise) / 2 + 0.5).clamp(0, 1)
+        condition = self.condition(parameters)
+        if isinstance(self.generator, VectorGenerator):
+            once = torch.Generator(styles.device).manual_seed(0)
+            pictures = self.generator(styles, condition, noise=self.generator.synthesis.draw_noise(1, once))
+        else:
+            pictures = self.generator(styles, condition)
+        return (pictures / 2 + 0.5).clamp(0, 1)
 
 
 class Standard(nn.Module):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from IPython.display import HTML
 from PIL import Image
 from scipy.stats import binom, binomtest, chi2_contingency
 from torch import Tensor
@@ -164,6 +165,17 @@ def ratings_page(references: Tensor, pictures: Tensor, *, title: str) -> str:
     return _page(
         title, "The picture shows a head of the same shape, pose and expression as the one asked for.", questions
     )
+
+
+def shown(page: str, *, height: int = 560) -> HTML:
+    """A page within a notebook or a book, to be tried: it works without a kernel.
+
+    Args:
+        page: as :func:`pairs_page` or :func:`ratings_page` made it.
+        height: of its window, in pixels.
+    """
+    style = f"width:100%;height:{height}px;border:1px solid;border-radius:.5rem"
+    return HTML(f'<iframe title="A perceptual study" style="{style}" srcdoc="{html.escape(page)}"></iframe>')
 
 
 def _figure(picture: Tensor, words: str) -> str:
