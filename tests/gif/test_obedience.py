@@ -7,6 +7,7 @@ from teachlib import gif
 from teachlib.errors import TeachlibError
 from teachlib.gif import evaluation, heads, models, parameters, recipes, rendering
 from teachlib.gif.chapter import CHAPTER
+from teachlib.gif.head import head
 
 
 def test_columns_name_the_numbers_of_a_vector() -> None:
@@ -89,3 +90,58 @@ def test_what_does_not_look_at_its_condition_drifts_nowhere() -> None:
 def test_measuring_asks_for_a_network_that_reads() -> None:
     with pytest.raises(TeachlibError, match=r"expected a run of reinference|teachlib train reinference"):
         CHAPTER._judge(None, 999)
+
+
+def test_fidelity_sees_what_the_judge_does_not() -> None:
+    """A head pasted into another photograph covers less than other photographs do."""
+    test, others = heads.load("test", 32, 100), heads.load("train", 32, 100)
+    pasted = evaluation.pasted(test, others)
+    inside = test.condition(torch.arange(100))[:, 3:].abs().sum(1, keepdim=True).expand_as(pasted) > 0.1
+    assert torch.equal(pasted[~inside], others[:][0][~inside])
+    torch.testing.assert_close(pasted[inside], (test.condition(torch.arange(100))[:, :3] / 2 + 0.5)[inside])
+    same, control = (evaluation.fidelity(test[:][0], pictures) for pictures in (others[:][0], pasted))
+    assert same.coverage > control.coverage + 0.3
+    assert same.density > 2 * control.density
+    assert same.frechet < control.frechet
+    assert evaluation.fidelity(test[:][0], test[:][0]).frechet == pytest.approx(0, abs=1e-6)
+    large = torch.nn.functional.interpolate(test[:][0], scale_factor=2)
+    torch.testing.assert_close(evaluation.looks(large), evaluation.looks(test[:][0]))
+
+
+@pytest.mark.parametrize("factor", evaluation.FACTORS)
+def test_the_distance_of_vertices_is_that_of_the_heads(factor: str) -> None:
+    """A judge that answers exactly, one that says the mean, and one that is a known step off in one number."""
+    asked = evaluation.one_factor(factor, 6, torch.Generator().manual_seed(0))
+    numbers = models.vector(asked)
+
+    class Says(torch.nn.Module):
+        def __init__(self, offset: torch.Tensor) -> None:
+            super().__init__()
+            self.standard, self.offset = models.Standard(numbers.shape[1]), offset
+            self.standard.mean.copy_(numbers.mean(0))
+
+        def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+            return numbers - self.standard.mean + self.offset  # deviations are one
+
+    exact = evaluation.vertex_error(torch.zeros(6, 1), asked, factor, Says(torch.zeros(())))  # type: ignore[arg-type]
+    assert exact.rmse < 1e-3
+    assert exact.floor > 0.3
+    columns = evaluation.vector_columns()[factor]
+    offset = torch.zeros(numbers.shape[1])
+    offset[columns.start] = 1.0
+    error = evaluation.vertex_error(torch.zeros(6, 1), asked, factor, Says(offset))  # type: ignore[arg-type]
+    assert error.rmse > error.mean > 0.01
+    if factor == "shape":  # linear: the first component itself
+        moved = head().shape[0].norm(dim=1) * 1000
+        assert error.mean == pytest.approx(moved.mean().item(), rel=1e-3)
+        assert error.rmse == pytest.approx(moved.square().mean().sqrt().item(), rel=1e-3)
+
+
+def test_one_factor_changes_and_eyes_stay_in_the_middle() -> None:
+    asked = evaluation.one_factor("pose", 5, torch.Generator().manual_seed(0))
+    assert asked.shape.count_nonzero() == 0
+    eyes = head().posed_joints(asked.shape, asked.expression, asked.pose)[:, 3:].mean(1)
+    seen = eyes[:, :2] + asked.camera[:, 1:]
+    torch.testing.assert_close(seen, torch.tensor([0.0, 0.02]).expand(5, 2), atol=1e-6, rtol=0)
+    with pytest.raises(TeachlibError, match="factor"):
+        evaluation.one_factor("hair", 1, torch.Generator())

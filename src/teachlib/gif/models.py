@@ -268,11 +268,6 @@ class Reinference(nn.Module):
         require_shape(pictures, (3, self.recipe.size, self.recipe.size))
         return self.network(2 * pictures - 1)
 
-    def features(self, pictures: Tensor) -> Tensor:
-        """What the last layer reads the parameters off, (N, 4·width)."""
-        require_shape(pictures, (3, self.recipe.size, self.recipe.size))
-        return self.network[:-1](2 * pictures - 1)
-
 
 def _block(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
     return [nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]

@@ -89,17 +89,27 @@ def randomly(count: int, generator: torch.Generator) -> Parameters:
     """People as photographs show them: mostly from the front, looking into the camera, now and then with a mood."""
     shape = torch.randn(count, len(head().shape), generator=generator)
     expression, pose = _expressions(count, generator), _poses(count, generator)
-    eyes = head().posed_joints(shape, expression, pose)[:, 3:].mean(1)
     scale = 6.6 * (1 + 0.05 * torch.randn(count, generator=generator))
-    jitter = 0.004 * torch.randn(count, 2, generator=generator) + torch.tensor([0.0, 0.02])
+    jitter = 0.004 * torch.randn(count, 2, generator=generator)
     return Parameters(
         shape=shape,
         expression=expression,
         pose=pose,
-        camera=torch.cat([scale[:, None], jitter - eyes[:, :2]], 1),
+        camera=torch.cat([scale[:, None], jitter + _between_the_eyes(shape, expression, pose)], 1),
         appearance=torch.randn(count, len(COMPONENTS), generator=generator),
         light=_lights(count, generator),
     )
+
+
+def centred(asked: Parameters) -> Parameters:
+    """The same heads, moved such that the middle of their eyes stands where photographs have it; scales stay."""
+    shift = _between_the_eyes(asked.shape, asked.expression, asked.pose)
+    return replace(asked, camera=torch.cat([asked.camera[:, :1], shift], 1))
+
+
+def _between_the_eyes(shape: Tensor, expression: Tensor, pose: Tensor) -> Tensor:
+    """The camera's shift that puts the middle of the eyes a little above the middle of the picture, (N, 2)."""
+    return torch.tensor([0.0, 0.02]) - head().posed_joints(shape, expression, pose)[:, 3:].mean(1)[:, :2]
 
 
 def _expressions(count: int, generator: torch.Generator) -> Tensor:
