@@ -70,6 +70,7 @@ CHAPTERS: dict[str, Line] = {
         ("5.1",),
         {
             "animate": "Move a face by curves or by speech: its rendering, and beside it several styles of it.",
+            "prepare": "Make conditions for your own portraits: a mesh on each face, its normals and its skin.",
             "study": "Write a page that asks people which of two models drew the head that was asked for.",
             "tally": "Count the answers of a study: how often the first model was chosen, with an exact interval.",
         },

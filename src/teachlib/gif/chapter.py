@@ -11,7 +11,7 @@ from teachlib import zoo
 from teachlib.chapter import Chapter, Measured, OwnData, Run, Shipped
 from teachlib.errors import TeachlibError
 from teachlib.gif import heads
-from teachlib.gif.commands import animate, make_study, tally
+from teachlib.gif.commands import animate, make_study, prepare, tally
 from teachlib.gif.evaluation import Evaluation, evaluate, inferred, obedience
 from teachlib.gif.heads import SPLITS, Heads
 from teachlib.gif.models import Face, Reinference, build, vector
@@ -34,7 +34,7 @@ class Faces(Chapter[Recipe, Face | Reinference, Heads]):
     zoo = tuple(Shipped(name, "heads") for name in (REINFERENCE, "gif", "gif-vector-projection"))
     tables, page = TABLES, staticmethod(page)
     data = {"heads": OwnData("synthetic photographs of heads with exact parameters", SPLITS, "this course", _check)}
-    commands = {"animate": animate, "study": make_study, "tally": tally}
+    commands = {"animate": animate, "prepare": prepare, "study": make_study, "tally": tally}
     recipe = staticmethod(recipe)
 
     def from_dict(self, values: dict[str, Any]) -> Recipe:

@@ -1,15 +1,18 @@
-"""``teachlib animate``, ``study`` and ``tally``: the commands that this chapter adds."""
+"""``teachlib animate``, ``prepare``, ``study`` and ``tally``: the commands that this chapter adds."""
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import torch
 import typer
+from PIL import Image
 
 from teachlib.checkpoints import write_atomically
 from teachlib.commands.runs import seeds_of_one_recipe
 from teachlib.errors import TeachlibError
-from teachlib.gif import animation, parameters, study
+from teachlib.gif import animation, parameters, portraits, study
 from teachlib.gif.evaluation import drawn
 from teachlib.gif.rendering import render
 
@@ -71,6 +74,30 @@ def tally(
     """Count the answers of a study: how often the first model was chosen, with an exact interval."""
     name, share = study.tally(answers, key)
     print(f"{name} was chosen in {share}; a coin does as much with probability {share.p_value():.3g}")
+
+
+def prepare(
+    pictures: Annotated[Path, typer.Argument(help="Folder or zip of portraits.")],
+    landmarks: Annotated[Path, typer.Option(help=".npz of 'names' and 'points', as MediaPipe's face mesh finds them.")],
+    out: Annotated[Path, typer.Option(help="Folder of what is made: conditions.npz, and sheet.png to look at.")],
+    size: Annotated[int, typer.Option(min=16, max=512, help="Pixels of pictures and conditions.")] = 64,
+    skins: Annotated[int, typer.Option(min=1, help="Components of the linear model of skins.")] = 10,
+) -> None:
+    """Make conditions for your own portraits: a mesh on each face, its normals and its skin."""
+    found = portraits.read(pictures, landmarks, size)
+    mesh = portraits.face_mesh(found.screen)
+    model = portraits.fit_skins(*portraits.steal(found, mesh), skins)
+    made = portraits.conditions(found, mesh, model, size)
+    stream = io.BytesIO()
+    stored = ((made + 1) * 127.5).round().byte().numpy()
+    np.savez_compressed(stream, names=np.array(found.names), images=found.images.numpy(), conditions=stored)
+    write_atomically(out / "conditions.npz", stream.getvalue())
+    rows = torch.cat([found.images.float() / 255, made[:, :3] / 2 + 0.5, made[:, 3:] / 2 + 0.5], 2)[:12]
+    sheet = io.BytesIO()
+    pixels = (torch.cat(list(rows), 2).clamp(0, 1) * 255).round().byte().movedim(0, -1).numpy()
+    Image.fromarray(pixels).save(sheet, "PNG")
+    write_atomically(out / "sheet.png", sheet.getvalue())
+    print(f"{out / 'conditions.npz'}: {len(found)} portraits of {size} pixels; look at {out / 'sheet.png'}")
 
 
 def _face(run: str) -> "Face":

@@ -175,7 +175,8 @@ def shown(page: str, *, height: int = 560) -> HTML:
         height: of its window, in pixels.
     """
     style = f"width:100%;height:{height}px;border:1px solid;border-radius:.5rem"
-    return HTML(f'<iframe title="A perceptual study" style="{style}" srcdoc="{html.escape(page)}"></iframe>')
+    frame = f'<iframe title="A perceptual study" style="{style}" srcdoc="{html.escape(page)}"></iframe>'
+    return HTML(f"<div>{frame}</div>")  # a frame alone draws a warning
 
 
 def _figure(picture: Tensor, words: str) -> str:
