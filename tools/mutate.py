@@ -70,8 +70,9 @@ TESTED = {
     **{
         f"gif/{name}.py": ("tests/gif",)
         for name in (
-            "camera", "consistency", "evaluation", "head", "layers", "light", "losses", "mesh", "objectives",
-            "rasterizer", "resampling", "rotations", "textures",
+            "animation", "asking/evaluation", "asking/models", "asking/objectives", "asking/zeros", "camera",
+            "consistency", "evaluation", "head", "layers", "light", "losses", "mesh", "objectives", "portraits",
+            "rasterizer", "resampling", "rotations", "study", "textures",
         )
     },
     **{f"training/{name}.py": TRAINING for name in ("loop", "machine", "schedule", "states", "watch")},

@@ -106,9 +106,9 @@ def test_the_control_is_asked_for_another_pictures_factors_and_infogan_for_none(
 class Pen(torch.nn.Module):
     """Draws real zeros, of factors that it takes from what it is asked by a matrix."""
 
-    def __init__(self, slopes: list[list[float]]) -> None:
+    def __init__(self, slopes: list[list[float]], name: str = "ask-layer") -> None:
         super().__init__()
-        self.recipe, self.slopes = asking.recipe("ask-layer", scale="ci"), torch.tensor(slopes)
+        self.recipe, self.slopes = asking.recipe(name, scale="ci"), torch.tensor(slopes)
 
     def forward(self, factors: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         return zeros.pictures(factors @ self.slopes.T, torch.Generator().manual_seed(0)).float() / 255
@@ -128,6 +128,17 @@ def test_an_evaluation_finds_the_slopes_of_a_pen_that_has_them(slopes: list[list
     wrong = (own - 1) ** 2 + heard**2
     assert row["position error, exchanged"] == pytest.approx(0.88 * wrong**0.5, abs=0.1)
     assert row["slant error of reading"] < 0.05
+
+
+def test_codes_are_asked_for_by_the_names_of_what_they_move_and_only_those_of_infogan() -> None:
+    swapped = [[0.0, -0.5], [0.5, 0.0]]
+    test = zeros.load("test", 0.9, 1000)
+    named = asking.evaluate(Pen(swapped, "ask-infogan"), test)  # type: ignore[arg-type]
+    assert named["obeyed"] == pytest.approx(0.5, abs=0.03)
+    assert named["heard"] == pytest.approx(0, abs=0.03)
+    told = asking.evaluate(Pen(swapped), test)  # type: ignore[arg-type]
+    assert told["obeyed"] == pytest.approx(0, abs=0.03)
+    assert told["heard"] == pytest.approx(0.5, abs=0.03)
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def looks(pictures: Tensor) -> Tensor:
     """What three convolutions with random weights, always the same, see in pictures, (N, 256)."""
     generator, x = torch.Generator().manual_seed(0), avg_pool2d(2 * pictures - 1, pictures.shape[-1] // 32)
     for inputs, outputs in ((3, 32), (32, 64), (64, 16)):
-        weight = torch.randn(outputs, inputs, 3, 3, generator=generator) * (2 / (9 * inputs)) ** 0.5
+        weight = torch.randn(outputs, inputs, 3, 3, generator=generator)  # of any size: what is measured is relative
         x = conv2d(x, weight.to(x), stride=2, padding=1).relu()
     return x.flatten(1)
 
