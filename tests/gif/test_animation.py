@@ -48,6 +48,10 @@ def test_what_a_curve_names_moves_and_nothing_else(tmp_path: Path) -> None:
         ("", "expected a first line 'time,…'"),
         ("yaw\n1\n", "expected a first line 'time,…'"),
         ("time,yaw,yaw\n0,0,0\n1,1,1\n", "names each curve once"),
+        ("time\n0\n1\n", "names each curve once"),
+        ("time,pitch\n0,0\n1,1.6\n", "pitch goes from 0 to 1.6"),
+        ("time,roll\n0,0\n1,-1.6\n", "roll goes from -1.6 to 0"),
+        ("time,jaw\n0,0\n1,0.6\n", "jaw goes from 0 to 0.6"),
         ("time,wink\n0,0\n1,1\n", "no curve is called 'wink'"),
         ("time,yaw\n0,0\n", "two or more"),
         ("time,yaw\n0,0\n1,left\n", "line 3"),
@@ -98,6 +102,14 @@ def test_low_sounds_round_the_lips_and_high_ones_spread_them(tmp_path: Path) -> 
     assert left[3:17].max() < 0.05
     assert left[24:37].min() > 0.5
     assert torch.equal(left, right)
+
+
+def test_a_sound_in_between_rounds_the_lips_in_between(tmp_path: Path) -> None:
+    """An eighth of the power above 1 kHz: 0.6 · (1 - 4/8) of the way, where the mouth is fully open."""
+    mixed = 7**0.5 * _tone(320) + _tone(2560)
+    curves = animation.from_audio(_sound(tmp_path, mixed.astype(np.float32)), fps=20)
+    pucker = curves.values[5:15, curves.names.index("mouthPucker")]
+    torch.testing.assert_close(pucker, torch.full((10,), 0.3), atol=0.02, rtol=0)
 
 
 def test_loudness_is_of_the_recording_and_both_channels_count(tmp_path: Path) -> None:

@@ -89,6 +89,16 @@ def test_what_a_model_is_asked_reaches_its_picture_and_its_judge(name: str) -> N
         assert torch.autograd.grad(told.sum(), factors)[0].abs().max() > 0
 
 
+def test_what_networks_draw_between_minus_one_and_one_is_shown_between_black_and_white() -> None:
+    model = asking.Asked(asking.recipe("ask-layer", scale="ci"))
+    with torch.no_grad():
+        model.generator.picture.weight.zero_()
+        for level, shown in ((-3.0, 0.0), (-1.0, 0.0), (0.0, 0.5), (0.5, 0.75), (2.0, 1.0)):
+            model.generator.picture.bias.fill_(level)
+            drawn = model(torch.zeros(2, 2), torch.zeros(2, 16))
+            torch.testing.assert_close(drawn, torch.full((2, 1, 16, 16), shown))
+
+
 def test_the_control_is_asked_for_another_pictures_factors_and_infogan_for_none() -> None:
     factors = torch.arange(40.0).view(20, 2)
     generator = torch.Generator().manual_seed(0)
