@@ -6,7 +6,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import attacks, frechet, likelihood, loading, plane, stylegan2, training
+from benchmarks import attacks, frechet, likelihood, loading, plane, renderer, stylegan2, training
 from benchmarks.table import Row, print_table
 from teachlib.scale import machine
 
@@ -18,6 +18,7 @@ BENCHES: dict[str, Callable[[], Row]] = {
     "training-rae-sn": partial(training.run, "rae-sn"),
     "penalties": training.penalties,
     "stylegan2": stylegan2.run,
+    "renderer": renderer.run,
     "loading-smallest": partial(loading.run, "primer-energy", (1, 8, 8), 1_200),
     "loading-large": partial(loading.run, "ae", (3, 64, 64), 50_000),
     "flows": likelihood.flows,
