@@ -61,6 +61,8 @@ def test_what_a_curve_names_moves_and_nothing_else(tmp_path: Path) -> None:
         ("time,yaw\n0,0\n1,30\n", r"expected -1.57 to 1.57 \(radians\)"),
         ("time,jawOpen\n0,0\n1,1.5\n", "expected 0 to 1"),
         ("time,yaw\n0,0\n100000,0\n", "at most 3,000"),
+        ("time,yaw\n-1e308,0\n1e308,0\n", "at most 3,000"),
+        ("time,yaw\n0,0\n1," + "9" * 200_000 + "\n", "cannot be read"),
     ],
 )
 def test_tables_that_are_none_are_named(text: str, message: str, tmp_path: Path) -> None:
@@ -190,3 +192,58 @@ def test_jitter_is_none_of_what_moves_as_asked_and_of_what_moves_evenly() -> Non
     assert animation.jitter(asked + noise, asked) > 5
     with pytest.raises(TeachlibError, match="three or more"):
         animation.jitter(asked[:2], asked[:2])
+
+
+def test_a_tone_after_a_long_silence_opens_the_jaw_then_and_only_then(tmp_path: Path) -> None:
+    samples = np.concatenate([0 * _tone(300, 9.0), _tone(300, 0.3)]).astype(np.float32)
+    curves = animation.from_audio(_sound(tmp_path, samples), fps=20)
+    jaw = curves.values[:, curves.names.index("jaw")]
+    assert jaw[:178].max() < 0.01
+    assert jaw[182:].max() > 0.9 * math.pi / 12
+
+
+def test_frames_hear_what_is_around_them_and_the_jaw_opens_with_the_square(tmp_path: Path) -> None:
+    """A click in the middle of frame 10 opens its mouth as wide as its neighbours' on either side."""
+    click = np.zeros(16_000)
+    click[8_000 - 4 : 8_000 + 4] = np.hanning(8)  # at 0.5 s, where frame 10 of 20 a second is centred
+    curves = animation.from_audio(_sound(tmp_path, click.astype(np.float32)), fps=20)
+    jaw = curves.values[:, curves.names.index("jaw")]
+    torch.testing.assert_close(jaw[9], jaw[11], atol=0.03, rtol=0)
+    assert jaw.argmax() == 10
+    half = np.concatenate([_tone(300), 0.1 * _tone(300)]).astype(np.float32)  # 20 dB less: half of the range
+    curves = animation.from_audio(_sound(tmp_path, half), fps=20)
+    jaw = curves.values[:, curves.names.index("jaw")]
+    torch.testing.assert_close(jaw[25:35], torch.full((10,), math.pi / 12 * 0.25), atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize(("rate", "samples"), [(10**9, np.ones(16_000)), (1, np.ones(900))])
+def test_rates_that_nobody_records_are_named(rate: int, samples: np.ndarray, tmp_path: Path) -> None:
+    samples[::2] = 0
+    with pytest.raises(TeachlibError, match="samples a second; expected 4,000"):
+        animation.from_audio(_sound(tmp_path, samples.astype(np.float32), rate))
+
+
+def test_the_largest_numbers_are_only_loud(tmp_path: Path) -> None:
+    curves = animation.from_audio(_sound(tmp_path, 1e308 * _tone(300)), fps=20)
+    assert curves.values.isfinite().all()
+
+
+def test_films_are_drawn_in_parts_and_none_is_too_large() -> None:
+    face = gif.Face(gif.recipe("gif", scale="ci"))
+    asked = gif.animation.at_rest()[torch.zeros(107, dtype=torch.long)]
+    asked.pose[:, 0, 1] = torch.linspace(-0.4, 0.4, 107)
+    style = face.styles(torch.tensor([3]))
+    frames = animation.film(face, asked, style, side=32)
+    assert len(frames) == 107
+    alone = animation.film(face, asked[60:61], style, side=32)
+    assert (frames[60].int() - alone[0].int()).abs().max() <= 1
+    for count, side in ((0, 32), (107, 4096)):
+        with pytest.raises(TeachlibError, match="expected at least one frame"):
+            animation.film(face, asked[:count], style, side=side)
+
+
+def test_the_head_at_rest_is_lit_from_the_front() -> None:
+    seen = gif.render(animation.at_rest(), 64)
+    nose, side = seen.colours[0, :, 28:36, 28:36].mean(), seen.colours[0][:, seen.fragments.covered[0]].min()
+    assert nose > 0.5
+    assert nose > 2 * side

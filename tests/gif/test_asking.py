@@ -1,5 +1,7 @@
 """Ways to ask, and cross-talk as a number: against constructions whose answer is known."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -165,3 +167,72 @@ def test_mistakes_are_answered_in_one_line(call, message: str) -> None:
     with pytest.raises(TeachlibError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_a_label_leads_back_to_its_recipe() -> None:
+    for name in asking.RECIPES:
+        for correlation in (-0.5, 0.0, 1e-05, 0.9):
+            chosen = asking.recipe(name, correlation=correlation)
+            assert asking.CHAPTER.named(asking.CHAPTER.label(chosen)) == (name, {"correlation": correlation})
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_factors_that_are_no_numbers_are_refused(wrong: float, asked: torch.Tensor) -> None:
+    damaged = asked.clone()
+    damaged[3, 1] = wrong
+    for pair in ((damaged, asked), (asked, damaged)):
+        with pytest.raises(TeachlibError, match="no numbers"):
+            asking.cross_talk(*pair)
+    with pytest.raises(TeachlibError, match="independently"):
+        asking.cross_talk(torch.ones(9, 2), asked[:9])
+    with pytest.raises(TeachlibError, match="at least 2"):
+        asking.cross_talk(asked[:, :1], asked[:, :1])
+
+
+def _losses(name: str, step: int = 0) -> tuple[AskedObjective, list[tuple[str, torch.Tensor]]]:
+    torch.manual_seed(0)
+    objective = AskedObjective(asking.Asked(asking.recipe(name, scale="ci")))
+    batch = zeros.load("test", 0.0, 16)[:]
+    return objective, list(objective.updates(batch, torch.Generator().manual_seed(0), step))
+
+
+def test_the_auxiliary_head_is_taught_on_real_pictures_and_teaches_the_generator() -> None:
+    """The discriminator's loss is the game's, which a plain one has, and the squared error of its guesses."""
+    objective, told = _losses("ask-auxiliary")
+    pictures, factors = zeros.load("test", 0.0, 16)[:]
+    _, guesses = objective.nets["discriminator"](2 * pictures - 1, factors)
+    error = (guesses - factors).square().mean()
+    objective.recipe = replace(objective.recipe, auxiliary_weight=0.0)
+    plain = list(objective.updates((pictures, factors), torch.Generator().manual_seed(0), 0))
+    assert [name for name, _ in told] == ["discriminator", "discriminator", "generator"]
+    torch.testing.assert_close(told[0][1] - plain[0][1], error)
+    assert told[2][1] > plain[2][1]
+
+
+def test_infogans_head_is_taught_on_what_its_codes_drew() -> None:
+    objective, told = _losses("ask-infogan")
+    assert [name for name, _ in told] == ["discriminator", "discriminator", "generator", "discriminator"]
+    head = objective.model.discriminator.guess.weight
+    (slope,) = torch.autograd.grad(told[3][1], head)
+    assert slope.abs().max() > 0
+    drawn = objective.model.generator.picture.weight
+    assert torch.autograd.grad(told[2][1], drawn)[0].abs().max() > 0
+    objective.recipe = replace(objective.recipe, auxiliary_weight=0.0)
+    plain = list(objective.updates(zeros.load("test", 0.0, 16)[:], torch.Generator().manual_seed(0), 0))
+    assert told[2][1] > plain[2][1]
+
+
+def test_r1_comes_at_every_eighth_step_eight_times_as_heavy() -> None:
+    objective, told = _losses("ask-layer", 8)
+    pictures, factors = zeros.load("test", 0.0, 16)[:]
+    x = (2 * pictures - 1).requires_grad_()
+    (slope,) = torch.autograd.grad(objective.nets["discriminator"](x, factors)[0].sum(), x)
+    expected = 8 * objective.recipe.gamma / 2 * slope.square().sum((1, 2, 3)).mean()
+    torch.testing.assert_close(told[1][1], expected)
+    assert len(_losses("ask-layer", 9)[1]) == 2
+
+
+def test_splits_share_no_picture() -> None:
+    first, second, third = (zeros.load(split, 0.0, 50).factors for split in zeros.SPLITS)
+    assert (torch.cdist(first, second).min() > 0) & (torch.cdist(second, third).min() > 0)
+    assert torch.cdist(first, third).min() > 0

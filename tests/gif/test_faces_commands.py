@@ -38,6 +38,25 @@ def test_a_study_is_written_answered_and_counted(run: str, tmp_path: Path, capsy
     assert "gif-no-texture-loss was chosen in 50.0% of 4" in capsys.readouterr().out  # sides are as often right
 
 
+def test_the_first_run_is_the_one_that_is_counted(run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, object] = {}
+
+    def page(references: torch.Tensor, first: torch.Tensor, second: torch.Tensor, where: list[str], title: str) -> str:
+        given.update(first=first, second=second)
+        return ""
+
+    monkeypatch.setattr(commands.study, "pairs_page", page)
+    other = tmp_path / "other"
+    CHAPTER.train(recipe("gif-normals", scale="ci", steps=1), seed=1, folder=other, limit=32, progress=False)
+    commands.make_study(run, str(other), tmp_path / "a.html", questions=2, seed=0)
+    both = given["first"], given["second"]
+    commands.make_study(str(other), run, tmp_path / "b.html", questions=2, seed=0)
+    assert torch.equal(both[0], given["second"])  # type: ignore[arg-type]
+    assert torch.equal(both[1], given["first"])  # type: ignore[arg-type]
+    assert '"gif-no-texture-loss"' in (tmp_path / "a.html.key.json").read_text().split(",")[0]
+    assert '"gif-normals"' in (tmp_path / "b.html.key.json").read_text().split(",")[0]
+
+
 def test_portraits_become_conditions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     generator = np.random.default_rng(0)
     flat = generator.uniform(0.2, 0.8, (468, 2))
@@ -65,6 +84,8 @@ def test_portraits_become_conditions(tmp_path: Path, capsys: pytest.CaptureFixtu
         (("animate", "zoo", "--out", "a.gif", "--audio", "none.wav"), "no such file"),
         (("study", "none", "zoo", "--out", "a.html"), "none"),
         (("tally", "a.csv", "--key", "none.json"), "not the key of a study"),
+        (("animate", "zoo", "--out", "a.gif", "--audio", "b.wav", "--seed", str(2**64)), "seed"),
+        (("study", "zoo", "zoo", "--out", "."), "a folder; expected the name of a file"),
         (("prepare", "none", "--landmarks", "none.npz", "--out", "made"), "none.npz: cannot be read"),
     ],
 )
@@ -76,8 +97,8 @@ def test_mistakes_are_answered_in_one_line(
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, list(words))
     assert result.exit_code
-    assert isinstance(result.exception, TeachlibError)
-    assert message in str(result.exception)
+    assert message in (str(result.exception) if isinstance(result.exception, TeachlibError) else result.output)
+    assert isinstance(result.exception, TeachlibError | SystemExit)
     assert not list(tmp_path.iterdir())
 
 
@@ -85,3 +106,13 @@ def test_a_network_that_reads_draws_no_faces(tmp_path: Path) -> None:
     CHAPTER.train(recipe("reinference", scale="ci", steps=1), folder=tmp_path / "r", limit=64, progress=False)
     with pytest.raises(TeachlibError, match="draws no faces"):
         commands.make_study(str(tmp_path / "r"), "zoo", tmp_path / "a.html", questions=1, seed=0)
+
+
+def test_nothing_is_written_where_a_folder_is_in_the_way(run: str, tmp_path: Path) -> None:
+    (tmp_path / "page.html").mkdir()
+    with pytest.raises(TeachlibError, match="a folder"):
+        commands.make_study(run, run, tmp_path / "page.html", questions=1, seed=0)
+    (tmp_path / "made" / "sheet.png").mkdir(parents=True)
+    with pytest.raises(TeachlibError, match="a folder"):
+        commands.prepare(tmp_path, tmp_path / "landmarks.npz", tmp_path / "made", size=32, skins=2)
+    assert sorted(file.name for file in tmp_path.rglob("*")) == ["made", "page.html", "sheet.png"]

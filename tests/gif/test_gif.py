@@ -289,3 +289,34 @@ def test_a_still_head_gives_still_frames_however_they_are_batched(name: str) -> 
         frames = face(asked, face.styles(torch.zeros(3, dtype=torch.long)))
         alone = face(asked[:1], face.styles(torch.zeros(1, dtype=torch.long)))
     torch.testing.assert_close(frames, alone.expand_as(frames))
+
+
+def test_a_projection_is_the_inner_product_over_the_root_of_its_length() -> None:
+    torch.manual_seed(0)
+    judge = models.Face(recipes.recipe("gif-vector-projection", scale="ci")).discriminator
+    pictures, told = torch.randn(4, 3, 32, 32), torch.randn(4, models.VECTOR)
+    h = judge.trunk(pictures)
+    expected = judge.logit(h)[:, 0] + torch.einsum("nd,nd->n", h, judge.embedding(told)) / h.shape[1] ** 0.5
+    torch.testing.assert_close(judge(pictures, told), expected)
+
+
+def test_each_picture_is_drawn_in_its_own_style_and_textures_are_compared_in_one(monkeypatch) -> None:
+    training = heads.load("train", 32, 20)
+    face = models.Face(recipes.recipe("gif", scale="ci", pictures=20))
+    objective = objectives.FaceObjective(face, training)
+    seen: list[Tensor] = []
+    generate = objective.nets["generator"]
+
+    class Watched(torch.nn.Module):
+        def forward(self, z: Tensor, *rest: object) -> Tensor:
+            seen.append(z)
+            return generate(z, *rest)
+
+    objective.nets["generator"] = Watched()
+    numbers = torch.tensor([7, 3, 11, 5])
+    batch = training[numbers]
+    list(objective.updates(batch, torch.Generator().manual_seed(0), 0))
+    every = face.styles(torch.arange(20))
+    assert torch.equal(seen[0], every[numbers])
+    assert torch.equal(seen[1], every[numbers])
+    assert torch.equal(seen[2], every[numbers[:1]].expand(4, -1))

@@ -145,3 +145,33 @@ def test_one_factor_changes_and_eyes_stay_in_the_middle() -> None:
     torch.testing.assert_close(seen, torch.tensor([0.0, 0.02]).expand(5, 2), atol=1e-6, rtol=0)
     with pytest.raises(TeachlibError, match="factor"):
         evaluation.one_factor("hair", 1, torch.Generator())
+
+
+def test_an_evaluation_is_of_the_pictures_of_two_styles_beside_the_photographs() -> None:
+    """Every number of it, computed again from the pictures."""
+    face, judge, test = _setting()
+    with torch.no_grad():
+        for weight in face.parameters():
+            weight.add_(0.2 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(1)))
+    result = gif.evaluate(face, judge, test, seed=5)
+    numbers = torch.randint(face.recipe.pictures, (2, len(test)), generator=torch.Generator().manual_seed(5))
+    first, second = (evaluation.drawn(face, test.parameters, face.styles(rows)) for rows in numbers)
+    moved = (first - second).abs().mean(1)
+    inside = test.condition(torch.arange(len(test)))[:, 3:].abs().sum(1) > 0.1
+    outside_inside = (moved[~inside].mean().item(), moved[inside].mean().item())
+    assert result.variety == pytest.approx(outside_inside)
+    assert outside_inside[0] != pytest.approx(outside_inside[1])
+    assert result.fidelity == evaluation.fidelity(test[:][0], first)
+    assert result.fidelity != evaluation.fidelity(first, test[:][0])
+    changes = judge.standard.deviation > 1e-6
+    read, other = evaluation.inferred(judge, first), evaluation.inferred(judge, second)
+    assert result.style_drift == pytest.approx((read - other)[:, changes].abs().mean().item())
+
+
+def test_a_judge_reads_one_picture_as_it_reads_it_among_others() -> None:
+    _, judge, test = _setting()
+    pictures = test[:][0]
+    judge.train()
+    alone = evaluation.inferred(judge, pictures[:1])
+    assert judge.training
+    torch.testing.assert_close(alone, evaluation.inferred(judge, pictures)[:1], atol=1e-5, rtol=0)

@@ -75,6 +75,13 @@ def test_a_folder_and_a_zip_are_read_alike(tmp_path: Path) -> None:
         (lambda f: _files(f, np.zeros((2, 68, 3))), "468 or more"),
         (lambda f: _files(f, np.zeros((3, 478, 3))), "no face was found"),
         (lambda f: _files(f, np.full((2, 478, 3), np.nan)), "no numbers"),
+        (lambda f: _files(f, np.full((2, 478, 3), 9.0)), "far outside"),
+        (lambda f: _files(f, np.full((2, 478, 3), 1 + 1j)), "no numbers"),
+        (lambda f: _files(f, np.full((2, 478, 3), "x")), "no numbers"),
+        (lambda f: np.savez(f / "landmarks.npz", names=np.array([]), points=np.zeros((0, 478, 3))), "one picture"),
+        (lambda f: np.save((f / "landmarks.npz").open("wb"), np.zeros(3)), "cannot be read"),
+        (lambda f: ((f / "b.png").unlink(), (f / "b.png").symlink_to("a.png")), "not a plain file"),
+        (lambda f: ((f / "b.png").unlink(), (f / "b.png").mkdir()), "not a plain file"),
         (lambda f: (f / "b.png").unlink(), "lacks a picture"),
         (lambda f: (f / "b.png").write_bytes(b"GIF89a"), r"b\.png: not a picture"),
         (lambda f: np.savez(f / "landmarks.npz", names=np.array([{}], object), points=np.zeros(1)), "cannot be read"),
@@ -142,3 +149,26 @@ def test_the_mesh_can_be_any_mesh_with_a_texture() -> None:
     across = textures[0, 0].where(visible[0], torch.nan).nanmean(0)
     steps = across[~across.isnan()].diff()
     assert (steps > 0).double().mean() > 0.9
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "/etc/passwd", "a\0.png"])
+def test_names_that_lead_out_of_the_folder_are_refused(name: str, tmp_path: Path) -> None:
+    folder, landmarks = _files(tmp_path)
+    np.savez(landmarks, names=np.array([name, "b.png"]), points=np.zeros((2, 478, 3)))
+    with pytest.raises(TeachlibError, match="outside of"):
+        portraits.read(folder, landmarks, 16)
+
+
+def test_the_texture_stands_upright() -> None:
+    """What is white in the upper half of the pictures is in the upper half of the texture: its first rows."""
+    generator = torch.Generator().manual_seed(0)
+    flat = torch.rand(80, 2, generator=generator) * 1.6 - 0.8
+    screen = torch.cat([flat, 0.2 * (1 - flat.square().sum(1, keepdim=True))], 1).repeat(3, 1, 1)
+    images = torch.zeros(3, 3, 32, 32, dtype=torch.uint8)
+    images[:, :, :16] = 255
+    textures, visible = portraits.steal(
+        portraits.Portraits(images, screen, ("a",) * 3), portraits.face_mesh(screen), 32
+    )
+    upper, lower = (textures[0, 0, rows][visible[0, rows]].mean() for rows in (slice(4, 12), slice(20, 28)))
+    assert upper > 0.9
+    assert lower < 0.1

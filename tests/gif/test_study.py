@@ -1,12 +1,15 @@
 """The perceptual study: intervals against their definition, the page, and answers that are none."""
 
+import base64
 import html
+import io
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy.stats import binom
 
 from teachlib.errors import TeachlibError
@@ -57,7 +60,8 @@ def test_each_side_is_as_often_right() -> None:
 
 
 def _page(count: int = 3) -> tuple[str, list[str]]:
-    pictures = [torch.full((count, 3, 4, 4), value) for value in (0.5, 0.0, 1.0)]
+    shades = torch.arange(count)[:, None, None, None] / 20  # every picture is another
+    pictures = [(value + shades).expand(count, 3, 4, 4) for value in (0.5, 0.0, 0.8)]
     where = study.sides(count, torch.Generator().manual_seed(1))
     return study.pairs_page(*pictures, where, title="Heads & <tails>"), where
 
@@ -69,12 +73,14 @@ def test_a_page_needs_nothing_from_elsewhere_and_does_not_give_the_models_away()
     assert page.count("<fieldset>") == 3
     assert page.count("<img") == 9
     assert all("alt=" in image for image in re.findall("<img[^>]*>", page))
-    # The black picture is the first model's: it stands where the key says.
-    data = re.findall(r'src="(data:[^"]+)"', page)
-    black = {data[0 if side == "left" else 2] if n == 0 else None for n, side in enumerate(where)} - {None}
+    # Every question shows its own pictures, the first model's where the key says.
+    data = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
+    shown = [round(np.asarray(Image.open(io.BytesIO(base64.b64decode(one)))).mean() / 255 * 20) for one in data]
     for number, side in enumerate(where):
-        assert data[3 * number + (0 if side == "left" else 2)] in black
-        assert data[3 * number + (2 if side == "left" else 0)] not in black
+        dark, light = (0 if side == "left" else 2), (2 if side == "left" else 0)
+        assert shown[3 * number + dark] == number
+        assert shown[3 * number + 1] == 10 + number
+        assert shown[3 * number + light] == 16 + number
 
 
 def test_ratings_are_asked_on_five_points() -> None:
@@ -106,6 +112,9 @@ def test_answers_are_counted_against_the_key(tmp_path: Path) -> None:
         ("question,answer\n1,left\n1,right\n", "answered before"),
         ("question,answer\n", "no answers"),
         ("question,answer\n²,left\n", "line 2"),
+        ("question,answer\n\n1,left\n\n9,left\n", "line 5"),
+        ("question,answer\n" + "9" * 5000 + ",left\n", "line 2"),
+        ("question,answer\n1," + "l" * 200_000 + "\n", "cannot be read"),
     ],
 )
 def test_answers_that_are_none_are_named(text: str, message: str, tmp_path: Path) -> None:
@@ -124,7 +133,7 @@ def test_answers_that_are_none_are_named(text: str, message: str, tmp_path: Path
         (lambda folder: study.Share(3, 2), "no more chosen"),
         (lambda folder: study.Share(0, 0), "at least one answer"),
         (lambda folder: study.needed(0.5), "not one half"),
-        (lambda folder: study.power(1.5, 3), r"expected one in \[0, 1\]"),
+        (lambda folder: study.power(1.5, 3), r"expected a share in \[0, 1\]"),
         (lambda folder: study.pairs_page(*torch.zeros(3, 2, 3, 4, 4), ["left"], title=""), "as many of each"),
         (lambda folder: study.ratings_page(torch.zeros(1, 3, 4, 4), torch.zeros(2, 3, 4, 4), title=""), "as many"),
         (lambda folder: study.independent(torch.zeros(3, 5)), "two or more rated styles"),
@@ -146,3 +155,40 @@ def test_a_page_can_be_tried_within_another() -> None:
     shown = study.shown(page).data
     assert html.unescape(re.search('srcdoc="([^"]*)"', shown).group(1)) == page  # type: ignore[union-attr]
     assert 'title="' in shown
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        '{"models": ["gif"], "first": ["up"]}',
+        '{"models": ["gif"], "first": "left"}',
+        '{"models": ["gif"], "first": []}',
+        '{"models": "gif", "first": ["left"]}',
+        '{"models": [null], "first": ["left"]}',
+        '{"models": ["a\\nb"], "first": ["left"]}',
+        "[" * 100_000,
+    ],
+)
+def test_keys_that_are_none_are_refused(kept: str, tmp_path: Path) -> None:
+    (tmp_path / "key.json").write_text(kept)
+    (tmp_path / "a.csv").write_text("question,answer\n1,left\n")
+    with pytest.raises(TeachlibError, match="not the key of a study"):
+        study.tally([tmp_path / "a.csv"], tmp_path / "key.json")
+
+
+def test_nobody_is_counted_twice_and_no_reckoning_is_endless(tmp_path: Path) -> None:
+    study.write_key(tmp_path / "key.json", ["gif", "other"], ["left"])
+    (tmp_path / "a.csv").write_text("question,answer\n1,left\n")
+    with pytest.raises(TeachlibError, match="given twice"):
+        study.tally([tmp_path / "a.csv", tmp_path / "." / "a.csv"], tmp_path / "key.json")
+    for answers, level in ((10**9, 0.05), (2.5, 0.05), (10, float("nan"))):
+        with pytest.raises(TeachlibError, match="whole number"):
+            study.power(0.6, answers, level)  # type: ignore[arg-type]
+
+
+def test_ratings_that_nobody_gave_change_nothing() -> None:
+    counts = torch.tensor([[3.0, 7.0], [6.0, 4.0]])
+    wide = torch.tensor([[0.0, 3, 0, 7, 0], [0, 6, 0, 4, 0]])
+    assert study.independent(wide) == pytest.approx(study.independent(counts))
+    with pytest.raises(TeachlibError, match="two or more"):
+        study.independent(wide * float("nan"))

@@ -31,6 +31,10 @@ _JAW_OPEN = math.pi / 12  # as wide as the thesis opens it
 _MOST = {"pitch": math.pi / 2, "yaw": math.pi / 2, "roll": math.pi / 2, "jaw": math.pi / 6}
 LONGEST = 3_000  # frames
 KINDS = (".mp4", ".gif", ".webp")
+_RANGE = 40.0  # decibels between a closed and an open mouth
+_TOGETHER = 50  # frames that are drawn at once
+_RATES = (4_000, 400_000)  # samples a second
+_LARGEST = 2 * 2**30  # bytes of a film before it is compressed
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def from_csv(file: Path, fps: float = 25.0) -> Curves:
     require_positive(fps=fps)
     try:
         lines = list(csv.reader(file.read_text(encoding="utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise TeachlibError(f"{file}: cannot be read ({type(error).__name__}); expected a table of curves") from None
     names = [name.strip() for name in lines[0]] if lines else []
     known = (*TURNS, *head().actions)
@@ -69,7 +73,7 @@ def from_csv(file: Path, fps: float = 25.0) -> Curves:
         raise TeachlibError(f"{file}: expected a first line 'time,…' that names each curve once")
     if strangers := [name for name in names if name != "time" and name not in known]:
         raise TeachlibError(
-            f"{file}: no curve is called {strangers[0]!r}; known: {', '.join(TURNS)}, and actions such as "
+            f"{file}: no curve is called {strangers[0][:40]!r}; known: {', '.join(TURNS)}, and actions such as "
             f"{', '.join(head().actions[:3])}"
         )
     table = np.array([_numbers(file, number, row, len(names)) for number, row in enumerate(lines[1:], 2) if row])
@@ -91,15 +95,16 @@ def _numbers(file: Path, number: int, row: Sequence[str], width: int) -> list[fl
     except ValueError:
         values = []
     if len(values) != width or not all(map(math.isfinite, values)):
-        raise TeachlibError(f"{file}, line {number}: {','.join(row)!r}; expected {width} numbers")
+        raise TeachlibError(f"{file}, line {number}: {','.join(row)[:60]!r}; expected {width} numbers")
     return values
 
 
 def _frames(seconds: float, fps: float, file: Path) -> int:
-    frames = int(seconds * fps) + 1
-    if frames > LONGEST:
-        raise TeachlibError(f"{file}: {frames:,} frames; expected at most {LONGEST:,}: cut it, or lower the frame rate")
-    return frames
+    if not seconds * fps < LONGEST:
+        raise TeachlibError(
+            f"{file}: {seconds:.4g} seconds; expected at most {LONGEST:,} frames: cut it, or lower --fps"
+        )
+    return int(seconds * fps) + 1
 
 
 def _checked(curves: Curves, source: object) -> Curves:
@@ -138,8 +143,8 @@ def from_audio(file: Path, fps: float = 25.0) -> Curves:
     pitch = np.fft.rfftfreq(window, 1 / rate)
     low, high = (spectrum[:, (pitch >= a) & (pitch < b)].sum(1) for a, b in ((80, 1000), (1000, 4000)))
     loud = 10 * np.log10(low + high + 1e-12)
-    quiet, most = np.percentile(loud, 95) - 40, np.percentile(loud, 95)
-    opened = np.clip((loud - quiet) / (most - quiet), 0, 1) ** 2
+    most = np.percentile(loud[loud > loud.max() - _RANGE], 95)  # of what can be heard, however long the silence
+    opened = np.clip(1 + (loud - most) / _RANGE, 0, 1) ** 2
     bright = high / np.maximum(low + high, 1e-12)
     columns = {
         "jaw": _JAW_OPEN * opened,
@@ -160,8 +165,11 @@ def _sound(file: Path) -> tuple[int, np.ndarray[Any, np.dtype[np.float64]]]:
         raise TeachlibError(f"{file}: {reason}; expected uncompressed WAV (ffmpeg -i FILE out.wav makes one)") from None
     if samples.ndim == 2:
         samples = samples.mean(1)
+    if not _RATES[0] <= rate <= _RATES[1]:
+        raise TeachlibError(f"{file}: {rate:,} samples a second; expected {_RATES[0]:,} to {_RATES[1]:,}")
     samples = np.nan_to_num(samples.astype(np.float64))
-    if samples.dtype.kind == "f" and len(samples) and np.ptp(samples) > 0 and rate > 0:
+    samples = samples / max(np.abs(samples).max(initial=0), 1e-300)  # before anything is added: it could overflow
+    if len(samples) and np.ptp(samples) > 1e-9:
         return int(rate), (samples - samples.mean()) / np.abs(samples - samples.mean()).max()
     raise TeachlibError(f"{file}: {len(samples):,} samples, all of them equal; expected a recording that can be heard")
 
@@ -203,16 +211,24 @@ def film(face: Face, asked: Parameters, styles: Tensor, *, side: int = 128) -> T
 
     Returns:
         Bytes, (T, 3, side, (S + 1)·side).
+
+    Raises:
+        TeachlibError: no frames, or more than fit into two GiB.
     """
-    rendered = torch.cat([render(asked[rows], side).colours for rows in _parts(len(asked))])
-    strips = [rendered] + [
-        interpolate(drawn(face, asked, style.expand(len(asked), -1)), size=side, mode="bicubic") for style in styles
-    ]
+    size = 3 * len(asked) * side**2 * (len(styles) + 1)
+    if not 0 < size <= _LARGEST:
+        raise TeachlibError(
+            f"{len(asked)} frames of {len(styles) + 1} pictures of {side} pixels; expected at least one frame, and "
+            f"less than {_LARGEST >> 30} GiB: fewer frames, styles or pixels"
+        )
+    starts = range(0, len(asked), _TOGETHER)
+    return torch.cat([_frames_of(face, asked[slice(start, start + _TOGETHER)], styles, side) for start in starts])
+
+
+def _frames_of(face: Face, asked: Parameters, styles: Tensor, side: int) -> Tensor:
+    pictures = [drawn(face, asked, style.expand(len(asked), -1)) for style in styles]
+    strips = [render(asked, side).colours, *(interpolate(some, size=side, mode="bicubic") for some in pictures)]
     return (torch.cat(strips, 3).clamp(0, 1) * 255).round().byte()
-
-
-def _parts(count: int) -> list[slice]:
-    return [slice(start, start + 100) for start in range(0, count, 100)]
 
 
 def jitter(pictures: Tensor, asked: Tensor) -> float:
@@ -241,8 +257,9 @@ def save(frames: Tensor, file: Path, fps: float) -> Path:
     """Write bytes (T, 3, H, W) as an animated ``.gif`` or ``.webp``, or as ``.mp4`` where PyAV is installed.
 
     Raises:
-        TeachlibError: another ending, or no PyAV for ``.mp4``.
+        TeachlibError: another ending, no PyAV for ``.mp4``, no frames a second, or a place that cannot be written.
     """
+    require_positive(fps=fps)
     kind, pixels = file.suffix.lower(), frames.movedim(1, -1).cpu().numpy()
     if kind not in KINDS:
         raise TeachlibError(f"{file}: expected a film that ends in {', '.join(KINDS)}")

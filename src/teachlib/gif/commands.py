@@ -30,13 +30,14 @@ def animate(
     styles: Annotated[int, typer.Option(min=1, max=8, help="How many styles, side by side.")] = 3,
     fps: Annotated[float, typer.Option(min=1, max=60, help="Frames a second.")] = 25.0,
     side: Annotated[int, typer.Option(min=16, max=512, help="Pixels of each picture, enlarged.")] = 128,
-    seed: Annotated[int, typer.Option(min=0, help="Of the styles.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of the styles.")] = 0,
 ) -> None:
     """Move a face by curves or by speech: its rendering, and beside it several styles of it."""
     if (curves is None) == (audio is None):
         raise TeachlibError("expected one of --curves FILE.csv and --audio FILE.wav")
     if out.suffix.lower() not in animation.KINDS:
         raise TeachlibError(f"--out {out}: expected a film that ends in {', '.join(animation.KINDS)}")
+    _refuse_folders(out)
     moved = animation.from_csv(curves, fps) if curves is not None else animation.from_audio(audio, fps)  # type: ignore[arg-type]
     face = _face(run)
     generator = torch.Generator().manual_seed(seed)
@@ -50,9 +51,10 @@ def make_study(
     second: Annotated[str, typer.Argument(help="Folder of the run that it is compared with.")],
     out: Annotated[Path, typer.Option(help="The page; the key goes beside it, to <out>.key.json.")],
     questions: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 20,
-    seed: Annotated[int, typer.Option(min=0, help="Of heads, styles and sides.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of heads, styles and sides.")] = 0,
 ) -> None:
     """Write a page that asks people which of two models drew the head that was asked for."""
+    _refuse_folders(out, key := out.with_name(out.name + ".key.json") if out.name else out)
     faces = _face(first), _face(second)
     generator = torch.Generator().manual_seed(seed)
     asked = parameters.randomly(questions, generator)
@@ -61,7 +63,6 @@ def make_study(
     where = study.sides(questions, generator)
     references = render(asked, max(face.recipe.size for face in faces)).colours
     page = study.pairs_page(references, ours, theirs, where, title="Which picture shows this head?")
-    key = out.with_name(out.name + ".key.json")
     study.write_key(key, [face.recipe.name for face in faces], where)
     write_atomically(out, page.encode())
     print(f"{out}: {questions} questions; keep {key} for 'teachlib tally'")
@@ -84,6 +85,7 @@ def prepare(
     skins: Annotated[int, typer.Option(min=1, help="Components of the linear model of skins.")] = 10,
 ) -> None:
     """Make conditions for your own portraits: a mesh on each face, its normals and its skin."""
+    _refuse_folders(out / "conditions.npz", out / "sheet.png")
     found = portraits.read(pictures, landmarks, size)
     mesh = portraits.face_mesh(found.screen)
     model = portraits.fit_skins(*portraits.steal(found, mesh), skins)
@@ -98,6 +100,13 @@ def prepare(
     Image.fromarray(pixels).save(sheet, "PNG")
     write_atomically(out / "sheet.png", sheet.getvalue())
     print(f"{out / 'conditions.npz'}: {len(found)} portraits of {size} pixels; look at {out / 'sheet.png'}")
+
+
+def _refuse_folders(*files: Path) -> None:
+    """Where a file is to be written, a folder is in the way: said before the minutes of drawing."""
+    for file in files:
+        if file.is_dir() or not file.name:
+            raise TeachlibError(f"{file}: a folder; expected the name of a file that can be written")
 
 
 def _face(run: str) -> "Face":

@@ -117,7 +117,7 @@ def fidelity(photographs: Tensor, pictures: Tensor) -> Fidelity:
 @torch.no_grad()
 def looks(pictures: Tensor) -> Tensor:
     """What three convolutions with random weights, always the same, see in pictures, (N, 256)."""
-    generator, x = torch.Generator().manual_seed(0), avg_pool2d(2 * pictures - 1, pictures.shape[-1] // 32)
+    generator, x = torch.Generator().manual_seed(0), avg_pool2d(2 * pictures - 1, max(1, pictures.shape[-1] // 32))
     for inputs, outputs in ((3, 32), (32, 64), (64, 16)):
         weight = torch.randn(outputs, inputs, 3, 3, generator=generator)  # of any size: what is measured is relative
         x = conv2d(x, weight.to(x), stride=2, padding=1).relu()
@@ -258,6 +258,8 @@ def vertex_error(pictures: Tensor, asked: Parameters, factor: str, judge: Reinfe
         factor: of :data:`FACTORS`.
         judge: that infers.
     """
+    if factor not in FACTORS:
+        raise unknown("factor", factor, FACTORS)
     columns = vector_columns()[factor]
     standard = inferred(judge, pictures)[:, columns]
     numbers = standard * judge.standard.deviation[columns] + judge.standard.mean[columns]

@@ -26,6 +26,8 @@ from teachlib.gif.textures import atlas, stolen, textured
 
 VERTICES = 468  # of the mesh; ten more landmarks are the irises
 _TEXELS = 64
+_FURTHEST = 3.0  # a landmark from the upper left corner, over the picture's width
+_LARGEST, _MOST_PIXELS = 64 * 2**20, 50 * 10**6  # bytes and pixels of a portrait
 _ROUNDS = 8  # of filling in what a photograph does not show
 
 
@@ -128,8 +130,8 @@ def read(pictures: Path, landmarks: Path, size: int, limit: int | None = None) -
     require_at_least(1, size=size, limit=limit)
     try:
         with np.load(landmarks, allow_pickle=False) as kept:
-            names, points = [str(name) for name in kept["names"]][:limit], kept["points"][:limit]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            names, points = [str(name) for name in kept["names"]][:limit], np.asarray(kept["points"])[:limit]
+    except Exception:  # a damaged file ends numpy's reader in whatever its bytes lead to
         raise TeachlibError(
             f"{landmarks}: cannot be read; expected arrays 'names' and 'points' in an .npz file"
         ) from None
@@ -138,27 +140,45 @@ def read(pictures: Path, landmarks: Path, size: int, limit: int | None = None) -
             f"{landmarks}: points {points.shape} of {len(names)} names; expected (N, {VERTICES} or more, 3): a picture "
             "in which no face was found has no row"
         )
-    if not np.isfinite(points).all():
-        raise TeachlibError(f"{landmarks}: points that are no numbers")
+    if not names or points.dtype.kind not in "fiu" or not (np.abs(points) < _FURTHEST).all():
+        raise TeachlibError(
+            f"{landmarks}: points that are no numbers, or far outside of the pictures; expected x, y and z over the "
+            "picture's width, of at least one picture"
+        )
     images = torch.stack([_pixels(contents, name, size) for name, contents in _files(pictures, names)])
     return Portraits(images, on_screen(torch.from_numpy(points).float()), tuple(names))
 
 
 def _files(pictures: Path, names: list[str]) -> list[tuple[str, bytes]]:
+    if outside := [name for name in names if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name]:
+        raise TeachlibError(f"{outside[0][:60]!r}: a picture outside of {pictures}; expected names within it")
     try:
         if pictures.is_dir():
-            return [(name, (pictures / name).read_bytes()) for name in names]
+            return [(name, _contents(pictures / name)) for name in names]
         with zipfile.ZipFile(pictures) as archive:
+            if large := [name for name in names if archive.getinfo(name).file_size > _LARGEST]:
+                raise TeachlibError(f"{large[0]}: more than {_LARGEST >> 20} MiB; no portrait is that large")
             return [(name, archive.read(name)) for name in names]
-    except (OSError, zipfile.BadZipFile, KeyError) as error:
+    except TeachlibError:
+        raise
+    except Exception as error:  # a damaged archive ends its reader in whatever its bytes lead to
         raise TeachlibError(
             f"{pictures}: lacks a picture that has landmarks, or is no folder or zip ({error})"
         ) from None
 
 
+def _contents(file: Path) -> bytes:
+    """Of a plain file that is no way out of the folder, and no device that never ends."""
+    if file.is_symlink() or (file.exists() and not file.is_file()) or file.stat().st_size > _LARGEST:
+        raise TeachlibError(f"{file}: not a plain file of at most {_LARGEST >> 20} MiB")
+    return file.read_bytes()
+
+
 def _pixels(contents: bytes, name: str, size: int) -> Tensor:
     try:
         with Image.open(io.BytesIO(contents)) as opened:
+            if opened.width * opened.height > _MOST_PIXELS:
+                raise ValueError(opened.size)
             pixels = np.array(opened.convert("RGB").resize((size, size), Image.Resampling.LANCZOS))
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         raise TeachlibError(f"{name}: not a picture that can be read") from None
@@ -192,6 +212,8 @@ def fit_skins(textures: Tensor, visible: Tensor, components: int = 10) -> Skins:
     Raises:
         TeachlibError: not fewer components than textures.
     """
+    if not textures.isfinite().all():
+        raise TeachlibError("textures that are no numbers")
     if not 1 <= components < len(textures):
         raise TeachlibError(f"{components} components of {len(textures)} textures; expected fewer, and at least one")
     seen = visible[:, None].expand_as(textures).flatten(1)

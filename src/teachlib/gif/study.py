@@ -9,6 +9,7 @@ import csv
 import html
 import io
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from teachlib.errors import TeachlibError, require_at_least, require_pixels
 SIDES = ("left", "right")
 LIKERT = ("strongly disagree", "disagree", "neither", "agree", "strongly agree")
 _HEADER = ("question", "answer")
+_MOST = 4 * 10**6  # answers that can be reckoned with
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,14 @@ def power(share: float, answers: int, level: float = 0.05) -> float:
     """How likely so many answers show a true preference, by the exact test of a coin at this level.
 
     Raises:
-        TeachlibError: a share outside [0, 1], or no answers.
+        TeachlibError: a share or a level outside [0, 1], no answers, or too many.
     """
     require_at_least(1, answers=answers)
-    if not 0 <= share <= 1:
-        raise TeachlibError(f"a true share of {share}; expected one in [0, 1]")
+    if not 0 <= share <= 1 or not 0 < level < 1 or answers > _MOST or answers != int(answers):
+        raise TeachlibError(
+            f"a true share of {share}, {answers} answers and a level of {level}; expected a share in [0, 1], a whole "
+            f"number of at most {_MOST:,} answers, and a level in (0, 1)"
+        )
     counts = np.arange(answers + 1)
     # The smallest k of the lower tail that is still no surprise; the test is symmetric.
     most = int(binom.ppf(level / 2, answers, 0.5))
@@ -93,7 +98,7 @@ def needed(share: float, wanted: float = 0.8, level: float = 0.05) -> int:
     low, high = 1, 8
     while min(power(share, high + k, level) for k in range(3)) < wanted:
         low, high = high, 2 * high
-        if high > 10**6:
+        if high > _MOST // 2:
             raise TeachlibError(f"a true share of {share} takes more than a million answers")
     while high - low > 1:
         middle = (low + high) // 2
@@ -239,19 +244,21 @@ def read_answers(file: Path, questions: int, choices: Sequence[str]) -> dict[int
     """
     try:
         lines = list(csv.reader(file.read_text(encoding="utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise TeachlibError(
             f"{file}: cannot be read ({type(error).__name__}); expected answers saved by a page"
         ) from None
     if not lines or tuple(name.strip() for name in lines[0]) != _HEADER:
         raise TeachlibError(f"{file}: expected a first line '{','.join(_HEADER)}', as the page writes it")
     answers: dict[int, str] = {}
-    for number, row in enumerate(filter(None, lines[1:]), 2):
+    for number, row in enumerate(lines[1:], 2):
+        if not row:
+            continue
         question, answer = ([*row, "", ""])[:2]
-        known = question.strip().isdecimal() and 1 <= int(question) <= questions
+        known = re.fullmatch(r"\s*[0-9]{1,6}\s*", question) and 1 <= int(question) <= questions
         if len(row) != 2 or not known or answer.strip() not in choices:
             raise TeachlibError(
-                f"{file}, line {number}: {','.join(row)!r}; expected a question from 1 to {questions} and one of "
+                f"{file}, line {number}: {','.join(row)[:60]!r}; expected a question from 1 to {questions} and one of "
                 f"{', '.join(choices)}"
             )
         if int(question) - 1 in answers:
@@ -268,11 +275,18 @@ def tally(files: Sequence[Path], key: Path) -> tuple[str, Share]:
     """
     try:
         kept = json.loads(key.read_text())
-        first, where = str(kept["models"][0]), [str(side) for side in kept["first"]]
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        models, where = kept["models"], kept["first"]
+        if not isinstance(models, list) or not isinstance(where, list) or not where or set(where) - set(SIDES):
+            raise ValueError(where)
+        first = models[0]
+        if not isinstance(first, str) or not first.isprintable():
+            raise ValueError(first)
+    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError):
         raise TeachlibError(
             f"{key}: not the key of a study; expected the file that was written beside its page"
         ) from None
+    if len({file.resolve() for file in files}) < len(files):
+        raise TeachlibError("one file of answers was given twice; it would count twice")
     chosen = [
         answer == where[question]
         for file in files
@@ -292,7 +306,7 @@ def independent(table: Tensor) -> float:
     Raises:
         TeachlibError: fewer than two styles, or one that was not rated.
     """
-    counts = table[:, table.sum(0) > 0]  # a rating that nobody gave tells nothing
-    if table.ndim != 2 or len(table) < 2 or (table.sum(1) == 0).any() or counts.shape[1] < 2:
+    counts = table[:, table.sum(0) != 0] if table.ndim == 2 else table  # a rating that nobody gave tells nothing
+    if table.ndim != 2 or len(table) < 2 or not (table >= 0).all() or (table.sum(1) == 0).any() or counts.shape[1] < 2:
         raise TeachlibError(f"ratings {tuple(table.shape)}; expected two or more rated styles, and two or more ratings")
     return float(chi2_contingency(counts.numpy()).pvalue)

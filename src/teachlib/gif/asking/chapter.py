@@ -12,7 +12,7 @@ from teachlib.gif.asking.evaluation import evaluate
 from teachlib.gif.asking.models import Asked
 from teachlib.gif.asking.objectives import AskedObjective
 from teachlib.gif.asking.recipes import AskRecipe, recipe
-from teachlib.gif.asking.tables import TABLES, label, page
+from teachlib.gif.asking.tables import TABLES, label, page, parts
 from teachlib.gif.asking.zeros import Zeros
 from teachlib.training import Objective, Schedule
 
@@ -55,8 +55,8 @@ class Asking(Chapter[AskRecipe, Asked, Zeros]):
         return label(recipe.name, recipe.correlation)
 
     def named(self, label: str) -> tuple[str, dict[str, Any]]:
-        name, _, correlation = label.rpartition("-")
-        return name, {"correlation": float(correlation)}
+        name, correlation = parts(label)
+        return name, {"correlation": correlation}
 
     def measure(self, runs: Sequence[Run[Asked]], samples: int, extractor: str | None) -> Measured:
         """How far each factor goes where it is asked to, and where the other one is."""

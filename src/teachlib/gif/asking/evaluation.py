@@ -48,13 +48,18 @@ def cross_talk(asked: Tensor, found: Tensor) -> CrossTalk:
         TeachlibError: fewer than K + 1 pictures, or factors that were not asked for independently, so that nobody can
             tell which of them was heard.
     """
-    if asked.shape != found.shape or asked.ndim != 2:
-        raise TeachlibError(f"asked {tuple(asked.shape)}, found {tuple(found.shape)}; expected two of the same (N, K)")
-    centred = (asked - asked.mean(0)).double()
-    if len(asked) <= asked.shape[1] or torch.linalg.cond(centred) > 1e3:
+    if asked.shape != found.shape or asked.ndim != 2 or asked.shape[1] < 2:
+        raise TeachlibError(
+            f"asked {tuple(asked.shape)}, found {tuple(found.shape)}; expected two of the same (N, K), K at least 2"
+        )
+    asked, found = asked.double(), found.double()
+    if not (asked.isfinite().all() and found.isfinite().all()):
+        raise TeachlibError("asked or found factors that are no numbers")
+    centred = asked - asked.mean(0)
+    if len(asked) <= asked.shape[1] or not torch.linalg.cond(centred) < 1e3:
         raise TeachlibError("the asked factors go together, or are too few: ask for them independently")
-    slopes = torch.linalg.lstsq(centred, (found - found.mean(0)).double()).solution.T
-    return CrossTalk(slopes.float(), (found - asked).square().mean(0).sqrt())
+    slopes = torch.linalg.lstsq(centred, found - found.mean(0)).solution.T
+    return CrossTalk(slopes.float(), (found - asked).square().mean(0).sqrt().float())
 
 
 def matched(asked: Tensor, found: Tensor) -> Tensor:

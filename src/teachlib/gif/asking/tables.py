@@ -12,6 +12,12 @@ def label(name: str, correlation: float) -> str:
     return f"{name}-{correlation:g}"
 
 
+def parts(text: str) -> tuple[str, float]:
+    """The recipe's name and the correlation of a row's label."""
+    name = next((name for name in RECIPES if text.startswith(f"{name}-")), "")
+    return name, float(text.removeprefix(f"{name}-"))
+
+
 TABLES = {
     "cross-talk": Table(
         title="Cross-talk between two conditions",
