@@ -2,6 +2,7 @@
 
 import io
 import math
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -169,8 +170,9 @@ def test_saved_films_hold_every_frame(kind: str, tmp_path: Path) -> None:
 def test_an_mp4_has_every_frame_of_any_size(tmp_path: Path) -> None:
     av = pytest.importorskip("av", reason="films as .mp4 are tested where PyAV is installed")
     frames = (torch.arange(6)[:, None, None, None] * 40).expand(6, 3, 17, 31).byte()
-    file = animation.save(frames, tmp_path / "film.mp4", fps=12.5)
+    file = animation.save(frames, tmp_path / "film.mp4", fps=30_000 / 1_001)
     with av.open(io.BytesIO(file.read_bytes())) as film:
+        assert film.streams.video[0].average_rate == Fraction(30_000, 1_001)  # as television has it
         read = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
     assert len(read) == 6
     assert read[0].shape == (16, 30, 3)
@@ -214,6 +216,13 @@ def test_frames_hear_what_is_around_them_and_the_jaw_opens_with_the_square(tmp_p
     curves = animation.from_audio(_sound(tmp_path, half), fps=20)
     jaw = curves.values[:, curves.names.index("jaw")]
     torch.testing.assert_close(jaw[25:35], torch.full((10,), math.pi / 12 * 0.25), atol=0.01, rtol=0)
+
+
+def test_a_hum_below_voices_opens_no_mouth(tmp_path: Path) -> None:
+    samples = np.concatenate([_tone(50), _tone(300)]).astype(np.float32)
+    curves = animation.from_audio(_sound(tmp_path, samples), fps=20)
+    jaw = curves.values[:, curves.names.index("jaw")]
+    assert jaw[3:17].max() < 0.15 * jaw[24:37].min()
 
 
 @pytest.mark.parametrize(("rate", "samples"), [(10**9, np.ones(16_000)), (1, np.ones(900))])

@@ -137,6 +137,8 @@ def test_an_evaluation_finds_the_slopes_of_a_pen_that_has_them(slopes: list[list
     assert row["obeyed"] == pytest.approx((own + lean) / 2, abs=0.03)
     assert row["heard"] == pytest.approx((abs(heard) + abs(other)) / 2, abs=0.03)
     # Asked as in training, who is deaf and guesses is hardly wrong; asked otherwise, that is seen.
+    left = torch.tensor([own - 1, heard]) @ torch.tensor([[1.0, 0.9], [0.9, 1.0]]) @ torch.tensor([own - 1, heard])
+    assert row["position error, as in training"] == pytest.approx(0.88 * left.item() ** 0.5, abs=0.06)
     wrong = (own - 1) ** 2 + heard**2
     assert row["position error, exchanged"] == pytest.approx(0.88 * wrong**0.5, abs=0.1)
     assert row["slant error of reading"] < 0.05
@@ -236,3 +238,22 @@ def test_splits_share_no_picture() -> None:
     first, second, third = (zeros.load(split, 0.0, 50).factors for split in zeros.SPLITS)
     assert (torch.cdist(first, second).min() > 0) & (torch.cdist(second, third).min() > 0)
     assert torch.cdist(first, third).min() > 0
+
+
+def test_every_way_has_the_same_networks_but_for_what_tells_them() -> None:
+    def weights(name: str, net: str) -> int:
+        told = getattr(asking.Asked(asking.recipe(name, scale="ci", width=8)), net)
+        return sum(
+            weight.numel() for key, weight in told.named_parameters() if not key.startswith(("told", "embedding"))
+        )
+
+    def convolution(inputs: int, outputs: int) -> int:
+        return 9 * inputs * outputs + outputs
+
+    drawing = convolution(32, 32) + convolution(32, 16) + convolution(16, 8) + 8 + 1
+    assert weights("ask-pixels", "generator") == 16 * 512 + 512 + drawing
+    assert weights("ask-projection", "generator") == 18 * 512 + 512 + drawing
+    judging = convolution(1, 8) + convolution(8, 16) + convolution(16, 32) + 512 * 32 + 32 + 32 * 32 + 32 + 33
+    assert weights("ask-projection", "discriminator") == judging
+    assert weights("ask-input", "discriminator") == judging + 2 * 9 * 8
+    assert weights("ask-layer", "discriminator") == judging + 2 * 32

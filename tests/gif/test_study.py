@@ -192,3 +192,7 @@ def test_ratings_that_nobody_gave_change_nothing() -> None:
     assert study.independent(wide) == pytest.approx(study.independent(counts))
     with pytest.raises(TeachlibError, match="two or more"):
         study.independent(wide * float("nan"))
+
+
+def test_a_style_that_was_rated_once_counts() -> None:
+    assert 0 < study.independent(torch.tensor([[1.0, 0, 0, 0, 0], [3, 4, 0, 0, 0]])) <= 1
