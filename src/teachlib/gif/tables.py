@@ -63,7 +63,7 @@ def page() -> str:
 
 _MEASURED = (
     "Measured, on synthetic heads: the correlation of parameters that were asked for with those that a network reads "
-    "off the pictures again. The first row is that network on photographs, the most that any model can reach. Beside "
+    "off the pictures again. The first row is that network on photographs, a reference for all others. Beside "
     "it the Fréchet distance, relative to the photographs' variance, and coverage, in features of three random "
     "convolutions."
 )
