@@ -3,11 +3,12 @@
 import pytest
 import torch
 
-from teachlib.gif import camera
+from teachlib.gif import camera, heads, objectives
 from teachlib.gif.evaluation import COLUMNS, vector_columns
-from teachlib.gif.models import VECTOR, vector
+from teachlib.gif.models import VECTOR, Reinference, vector
 from teachlib.gif.objectives import group_weights, shifted, shifted_camera
 from teachlib.gif.parameters import randomly
+from teachlib.gif.recipes import recipe
 
 
 def test_every_group_counts_as_much_as_every_other_and_what_never_changes_not_at_all() -> None:
@@ -44,3 +45,19 @@ def test_the_camera_of_a_moved_picture_shows_the_head_where_the_picture_has_it()
     others = torch.ones(VECTOR, dtype=torch.bool)
     others[vector_columns()["camera"]] = False
     assert torch.equal(moved[:, others], vector(asked)[:, others])
+
+
+def test_the_loss_is_the_weighted_error_of_what_the_network_says_of_the_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(objectives, "_FURTHEST", 0)
+    monkeypatch.setattr(objectives, "_NOISE", 0.0)
+    training = heads.load("train", 32, 12)
+    model = Reinference(recipe("reinference", scale="ci"))
+    objective = objectives.ReinferenceObjective(model, training)
+    batch = training[torch.tensor([3, 1, 7])]
+    ((name, loss),) = objective.updates(batch, torch.Generator().manual_seed(0), 0)
+    asked = model.standard(vector(training.parameters[batch[1]]))
+    error = (model.network(2 * batch[0] - 1) - asked).square()
+    assert name == "reinference"
+    torch.testing.assert_close(loss, (error * group_weights(model.standard.deviation > 1e-6)).sum(1).mean())
