@@ -80,10 +80,10 @@ def from_csv(file: Path, fps: float = 25.0) -> Curves:
     if len(table) < 2:
         raise TeachlibError(f"{file}: {len(table)} rows of numbers; expected two or more")
     times = table[:, names.index("time")]
-    if not (np.diff(times) > 0).all():
+    if not (times[1:] > times[:-1]).all():
         raise TeachlibError(f"{file}: times do not grow from row to row")
     columns = [name for name in names if name != "time"]
-    frames = _frames(times[-1] - times[0], fps, file)
+    frames = _frames(float(times[-1]) - float(times[0]), fps, file)
     at = times[0] + np.arange(frames) / fps
     values = np.stack([np.interp(at, times, table[:, names.index(name)]) for name in columns], 1)
     return _checked(Curves(tuple(columns), torch.from_numpy(values).float(), fps), file)
