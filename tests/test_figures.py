@@ -456,11 +456,9 @@ def test_coloured_runs_from_dark_to_bright() -> None:
 
 
 def test_a_diagram_has_a_box_for_each_part_and_an_arrow_for_each_step() -> None:
-    figure = figures.diagram(
-        {"z": (0, 0), "G": (1, 0), "x": (2, 0.5)}, [("z", "G"), ("G", "x", "draws")], learned=["G"]
-    )
+    figure = figures.diagram({"z": (0, 0), "G": (1, 0), "x": (2, 0.5)}, [("z", "G"), ("G", "x")], learned=["G"])
     (axes,) = figure.axes
-    assert [text.get_text() for text in axes.texts] == ["z", "G", "x", "draws"]
+    assert [text.get_text() for text in axes.texts] == ["z", "G", "x"]
     assert len(axes.patches) == 5
     widths = {patch.get_linewidth() for patch in axes.patches[:3]}
     assert len(widths) == 2  # what is learned is told by more than its colour

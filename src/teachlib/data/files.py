@@ -1,5 +1,6 @@
 """Data files: found, read whole, and compared with the catalogue's hash before anyone believes them."""
 
+import csv
 import gzip
 import hashlib
 import zlib
@@ -31,6 +32,22 @@ def read_bytes(file: Path) -> bytes:
         raise TeachlibError(f"{file}: not a sound gzip file; delete it and get it again") from None
     except OSError as error:
         raise TeachlibError(f"{file}: cannot be read ({error.strerror}); check its permissions") from None
+
+
+def read_rows(file: Path, expected: str) -> list[list[str]]:
+    """The rows of comma-separated values; an empty list for each blank line.
+
+    Args:
+        file: UTF-8, with a byte order mark or without.
+        expected: what the file should be, for the message.
+
+    Raises:
+        TeachlibError: it cannot be read, or is no such text.
+    """
+    try:
+        return list(csv.reader(file.read_text(encoding="utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise TeachlibError(f"{file}: cannot be read ({type(error).__name__}); expected {expected}") from None
 
 
 def check_hash(contents: bytes, file: Path, hashes: Mapping[str, str]) -> None:

@@ -14,7 +14,7 @@ _MARGIN = 0.04
 
 def diagram(
     boxes: Mapping[str, tuple[float, float]],
-    arrows: Sequence[tuple[str, str] | tuple[str, str, str]],
+    arrows: Sequence[tuple[str, str]],
     *,
     learned: Sequence[str] = (),
 ) -> Figure:
@@ -22,7 +22,7 @@ def diagram(
 
     Args:
         boxes: text → (column, row) of its middle; rows go down.
-        arrows: (from, to) or (from, to, what goes along it), by the texts of the boxes.
+        arrows: (from, to), by the texts of the boxes.
         learned: boxes with parameters, which are framed in colour and thicker.
 
     Raises:
@@ -30,7 +30,7 @@ def diagram(
     """
     if not boxes:
         raise TeachlibError("no boxes to draw")
-    if strangers := ({end for arrow in arrows for end in arrow[:2]} | set(learned)) - set(boxes):
+    if strangers := ({end for arrow in arrows for end in arrow} | set(learned)) - set(boxes):
         raise TeachlibError(f"{', '.join(map(repr, sorted(strangers)))}: no such box")
     use_style()
     columns, rows = zip(*boxes.values(), strict=True)
@@ -56,13 +56,10 @@ def diagram(
             )
         )
         axes.text(x, y, text, ha="center", va="center", fontsize=size)
-    for start, end, *words in arrows:
+    for start, end in arrows:
         (x, y), (to_x, to_y) = boxes[start], boxes[end]
         places = _edge(x, y, to_x, to_y), _edge(to_x, to_y, x, y)
         axes.add_patch(FancyArrowPatch(*places, arrowstyle="-|>", mutation_scale=12, color=INK, linewidth=1.2))
-        for label in words:
-            (a, b), (c, d) = places
-            axes.text((a + c) / 2 + 0.03, (b + d) / 2 - 0.06, label, fontsize=size * 0.85, ha="left", va="bottom")
     return figure
 
 

@@ -1,6 +1,5 @@
 """Faces that move: curves over time, from a table or from speech, drawn frame by frame (thesis § 5.3.5, Figure 5.6)."""
 
-import csv
 import io
 import math
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from teachlib.checkpoints import write_atomically
+from teachlib.data.files import read_rows
 from teachlib.errors import TeachlibError, require_positive
 from teachlib.gif import light
 from teachlib.gif.evaluation import drawn
@@ -63,10 +63,7 @@ def from_csv(file: Path, fps: float = 25.0) -> Curves:
             grow, or too long a film.
     """
     require_positive(fps=fps)
-    try:
-        lines = list(csv.reader(file.read_text(encoding="utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TeachlibError(f"{file}: cannot be read ({type(error).__name__}); expected a table of curves") from None
+    lines = read_rows(file, "a table of curves")
     names = [name.strip() for name in lines[0]] if lines else []
     known = (*TURNS, *head().actions)
     if "time" not in names or len(names) < 2 or len(set(names)) < len(names):

@@ -5,7 +5,6 @@ of comma-separated values. Which model drew which side is not in the page, but i
 """
 
 import base64
-import csv
 import html
 import io
 import json
@@ -22,6 +21,7 @@ from scipy.stats import binom, binomtest, chi2_contingency
 from torch import Tensor
 
 from teachlib.checkpoints import write_atomically
+from teachlib.data.files import read_rows
 from teachlib.errors import TeachlibError, require_at_least, require_pixels
 
 SIDES = ("left", "right")
@@ -242,12 +242,7 @@ def read_answers(file: Path, questions: int, choices: Sequence[str]) -> dict[int
         TeachlibError: no such file, another header, a question that does not exist or comes twice, or an answer that is
             none.
     """
-    try:
-        lines = list(csv.reader(file.read_text(encoding="utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TeachlibError(
-            f"{file}: cannot be read ({type(error).__name__}); expected answers saved by a page"
-        ) from None
+    lines = read_rows(file, "answers saved by a page")
     if not lines or tuple(name.strip() for name in lines[0]) != _HEADER:
         raise TeachlibError(f"{file}: expected a first line '{','.join(_HEADER)}', as the page writes it")
     answers: dict[int, str] = {}

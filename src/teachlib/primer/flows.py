@@ -4,6 +4,7 @@ Every step maps data towards noise: ``forward`` returns z and log|det ∂z/∂x|
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Literal
 
@@ -16,19 +17,19 @@ from teachlib.nets import mlp
 from teachlib.primer import noise
 
 
-class Step(nn.Module):
+class Step(nn.Module, ABC):
     """One invertible map.
 
     ``context``, (N, c) or ``None``, conditions it.
     """
 
+    @abstractmethod
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """z and log|det ∂z/∂x|: (N, …) → (N, …), (N,)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """The x that :meth:`forward` maps to z."""
-        raise NotImplementedError
 
 
 # ---------------------------------------------------------------------------------------------------- vectors
