@@ -7,7 +7,6 @@ from typing import Any
 from torch import nn
 from tqdm import tqdm
 
-from teachlib import zoo
 from teachlib.chapter import Chapter, Measured, OwnData, Run, Shipped
 from teachlib.errors import TeachlibError
 from teachlib.gif import heads
@@ -72,15 +71,11 @@ class Faces(Chapter[Recipe, Face | Reinference, Heads]):
         return Measured(rows, read, len(test), {"judge": extractor or f"zoo: {REINFERENCE}-heads"})
 
     def _judge(self, extractor: str | None, size: int) -> Reinference:
-        if extractor is None and f"{REINFERENCE}-heads" not in zoo.names():
-            raise TeachlibError(
-                f"no network that reads parameters off pictures; train one (teachlib train {REINFERENCE}) "
-                "and name its run by --extractor"
-            )
         judge = self.from_zoo(REINFERENCE, "heads") if extractor is None else self.open_run(extractor)[0]
         if not isinstance(judge, Reinference) or judge.recipe.size != size:
             raise TeachlibError(
-                f"--extractor {extractor}: expected a run of {REINFERENCE} on pictures of {size} pixels"
+                f"{extractor or 'the zoo'}: no network that reads parameters off pictures of {size} pixels; train one "
+                f"(teachlib train {REINFERENCE}) and name its run by --extractor"
             )
         return judge
 
