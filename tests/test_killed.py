@@ -229,6 +229,15 @@ def test_the_second_of_two_in_one_folder_gets_one_line(tmp_path: Path, monkeypat
         book.main()
 
 
+def test_what_one_that_was_killed_at_its_very_end_fetched_is_kept_and_its_lock_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".mnist.lock").touch()
+    monkeypatch.setattr(data, "_sound", lambda *_: True)
+    assert data.get("mnist", root=tmp_path) == tmp_path / "MNIST" / "raw"
+    assert not list(tmp_path.iterdir())
+
+
 # ------------------------------------------------------------------------------------------------------ zoo and book
 
 

@@ -119,7 +119,7 @@ def test_vectors_hold_every_number_and_are_standardized_but_for_what_never_chang
     ("words", "said"),
     [
         ({"name": "gif-vectro"}, "did you mean 'gif-vector'"),
-        ({"name": "gif", "dataset": "glyphs"}, "only heads has them"),
+        ({"name": "gif", "dataset": "glyphs"}, "only heads, faces, ffhq can"),
         ({"name": "gif", "width": 0}, "width is 0"),
         ({"name": "gif", "pictures": 0}, "pictures is 0"),
     ],
@@ -308,9 +308,9 @@ def test_each_picture_is_drawn_in_its_own_style_and_textures_are_compared_in_one
     generate = objective.nets["generator"]
 
     class Watched(torch.nn.Module):
-        def forward(self, z: Tensor, *rest: object) -> Tensor:
+        def forward(self, z: Tensor, *rest: object, **named: object) -> Tensor:
             seen.append(z)
-            return generate(z, *rest)
+            return generate(z, *rest, **named)
 
     objective.nets["generator"] = Watched()
     numbers = torch.tensor([7, 3, 11, 5])

@@ -405,12 +405,14 @@ def get(name: str, *, root: str | Path | None = None) -> Path:
     dataset, target = entry(name), data_root(root)
     if dataset.folder is None:
         return target  # embedded: nothing to fetch
-    folder = target / dataset.folder
-    if _sound(name, target):
+    folder, lock = target / dataset.folder, target / f".{name}.lock"
+    if not lock.exists() and _sound(name, target):
         return folder
     staging = target / f".{name}.partial"
-    with alone(target / f".{name}.lock", f"fetches {name}"):
+    with alone(lock, f"fetches {name}"):
         try:
+            if _sound(name, target):
+                return folder  # put there meanwhile, or by one that was killed at its very end
             shutil.rmtree(staging, ignore_errors=True)  # of a process that was killed
             staging.mkdir(parents=True)
             _fetch(name, staging, folder)

@@ -14,6 +14,7 @@ import numpy as np
 
 from teachlib.errors import TeachlibError
 
+_OBJECTS = "O8"  # arrays of anything, of which numpy.save makes one, without axes, for a dict
 _NUMBERS = ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
 
 
@@ -22,7 +23,7 @@ class _Type:
 
     def __init__(self, name: Any, *_: Any) -> None:
         name = name.decode() if isinstance(name, bytes) else name
-        if name not in _NUMBERS:
+        if name not in (*_NUMBERS, _OBJECTS):
             raise pickle.UnpicklingError(f"an array of type {name!r}, which is not one of numbers")
         self.name, self.order = name, "|"
 
@@ -39,10 +40,15 @@ class _Type:
 class _Array:
     """Stands for ``numpy.ndarray``: shape, type and bytes, which must fit each other."""
 
-    value: np.ndarray[Any, Any]
+    value: Any
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, kind, is_fortran, content = state
+        if kind.name == _OBJECTS:
+            if shape != () or not isinstance(content, list) or len(content) != 1:
+                raise pickle.UnpicklingError("an array of objects; expected arrays of numbers, or one dict")
+            self.value = content[0]
+            return
         dtype = kind.dtype()
         content = content.encode("latin-1") if isinstance(content, str) else content
         if not all(isinstance(side, int) and side >= 0 for side in shape) or not isinstance(content, bytes):
@@ -151,7 +157,31 @@ def read(contents: bytes, source: object) -> Any:
         raise TeachlibError(f"{source}: damaged or no pickle ({type(error).__name__}: {error}); get it again") from None
 
 
+def read_npy(contents: bytes, source: object) -> Any:
+    """What ``numpy.save`` stored of a dict: the pickle behind a header.
+
+    Args:
+        contents: of the ``.npy`` file.
+        source: names it in an error.
+
+    Raises:
+        TeachlibError: not such a file, or as :func:`read`.
+    """
+    stream = io.BytesIO(contents)
+    try:
+        version = np.lib.format.read_magic(stream)
+        reads = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = reads(stream)
+    except Exception as error:  # damaged headers end numpy's reader in whatever their bytes lead to
+        raise TeachlibError(f"{source}: no .npy file of a dict ({type(error).__name__}); get it again") from None
+    if shape != () or not dtype.hasobject:
+        raise TeachlibError(f"{source}: an array {shape} of {dtype}; expected a dict, as numpy.save stores it")
+    return read(stream.read(), source)
+
+
 def _plain(value: Any) -> Any:
+    if isinstance(value, _Array) and not isinstance(value.value, np.ndarray):
+        return _plain(value.value)
     if isinstance(value, _Array | _Sparse | _Chumpy):
         return value.value
     if isinstance(value, dict):

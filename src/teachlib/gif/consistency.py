@@ -8,9 +8,9 @@ from torch import Tensor
 
 from teachlib.gif import rotations
 from teachlib.gif.appearance import head_atlas
-from teachlib.gif.parameters import Parameters
-from teachlib.gif.rendering import render
-from teachlib.gif.textures import stolen
+from teachlib.gif.parameters import Parameters, vector
+from teachlib.gif.rendering import Render, render
+from teachlib.gif.textures import Atlas, stolen
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,12 @@ class Views:
     """Renderings of one skin in several shapes and poses, ready to be stolen from.
 
     Attributes:
-        parameters: of the views.
+        vectors: what is known of the views as numbers, (N, P).
         renderings: what the generator is shown, (N, 6, size, size).
         steal: pictures of the views → textures and which texels are visible.
     """
 
-    parameters: Parameters
+    vectors: Tensor
     renderings: Tensor
     steal: Callable[[Tensor], tuple[Tensor, Tensor]]
 
@@ -64,11 +64,21 @@ def views(parameters: Parameters, size: int, texels: int) -> Views:
     """
     with torch.no_grad():
         found, where = render(parameters, size), head_atlas(texels)
-    renderings = torch.cat([2 * found.colours - 1, found.normals], 1)
-    return Views(parameters, renderings, lambda pictures: stolen(pictures, found.screen, where, found.fragments))
+    return seen(found, where, vector(parameters))
 
 
-def texture_consistency(textures: Tensor, visible: Tensor) -> Tensor:
+def seen(found: Render, where: Atlas, vectors: Tensor) -> Views:
+    """Renderings as views.
+
+    Args:
+        found: of N heads.
+        where: their texels.
+        vectors: what is known of them as numbers, (N, P).
+    """
+    return Views(vectors, found.channels, lambda pictures: stolen(pictures, found.screen, where, found.fragments))
+
+
+def texture_consistency(textures: Tensor, visible: Tensor, *, released: bool = False) -> Tensor:
     """Mean squared difference of stolen textures, over all pairs and the texels that both show; scalar.
 
     The thesis asks for an L² loss on such texels. The released code takes the sigmoid of the square, which is one half
@@ -77,8 +87,11 @@ def texture_consistency(textures: Tensor, visible: Tensor) -> Tensor:
     Args:
         textures: (N, C, T, T).
         visible: (N, T, T).
+        released: as the released code has it; its gradient is a quarter of the square's, over all texels.
     """
     first, second = torch.triu_indices(len(textures), len(textures), 1)
     both = (visible[first] & visible[second])[:, None]
-    squares = (textures[first] - textures[second]).square() * both
-    return squares.sum() / (both.sum() * textures.shape[1]).clamp_min(1)
+    squares = (textures[first] - textures[second]).square()
+    if released:
+        return (squares.sigmoid() * both).mean()
+    return (squares * both).sum() / (both.sum() * textures.shape[1]).clamp_min(1)

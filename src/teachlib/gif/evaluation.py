@@ -11,24 +11,17 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d
 
 from teachlib.errors import unknown
+from teachlib.gif.cross_talk import CrossTalk, cross_talk
 from teachlib.gif.head import head
-from teachlib.gif.heads import Heads
-from teachlib.gif.models import Face, Reinference, vector
-from teachlib.gif.parameters import Parameters, centred, neutral, randomly
+from teachlib.gif.heads import Heads, factors
+from teachlib.gif.models import Face, Reinference
+from teachlib.gif.parameters import Parameters, centred, neutral, randomly, vector, vector_columns
+from teachlib.gif.told import Told
 from teachlib.metrics import density_coverage, frechet_between, statistics_of
 from teachlib.modes import evaluating
 
 _BATCH = 100
 _INSIDE = 0.1  # sum of a normal's absolute components, where there is a head: 1 or more, but for mixed pixels
-
-
-def vector_columns() -> dict[str, slice]:
-    """Where each group of parameters stands in a vector."""
-    columns, start = {}, 0
-    for group, value in vars(neutral()).items():
-        stop = start + value.flatten(1).shape[1]
-        columns[group], start = slice(start, stop), stop
-    return columns
 
 
 def _columns() -> dict[str, slice]:
@@ -147,6 +140,19 @@ def drawn(face: Face, asked: Parameters, styles: Tensor) -> Tensor:
         return torch.cat([face(asked[rows], styles[rows]) for rows in parts])
 
 
+@torch.no_grad()
+def told(face: Face, test: Told, *, seed: int = 0) -> Tensor:
+    """Pictures of what held-out photographs show, in styles of the training set, (N, 3, size, size) in [0, 1]."""
+    generator = torch.Generator().manual_seed(seed)
+    styles = face.styles(torch.randint(face.recipe.pictures, (len(test),), generator=generator))
+    drawn = []
+    with evaluating(face):
+        for rows in torch.arange(len(test)).split(_BATCH):
+            renderings = test.condition(rows) if face.recipe.renderings else None
+            drawn.append(face.draw(face.told(test.vectors[rows], renderings), styles[rows]))
+    return torch.cat(drawn)
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """What was found of one model.
@@ -158,6 +164,9 @@ class Evaluation:
             photographs, averaged.
         variety: mean difference of pixels between two styles of one head, outside the rendering and inside it.
         fidelity: of the pictures beside the test photographs.
+        talk: between where a head looks and the side that its light comes from (:func:`teachlib.gif.heads.factors`),
+            each in deviations; test pictures ask for them independently.
+        ceiling_talk: the same, of the test photographs.
     """
 
     obeyed: Obedience
@@ -165,13 +174,29 @@ class Evaluation:
     style_drift: float
     variety: tuple[float, float]
     fidelity: Fidelity
+    talk: CrossTalk
+    ceiling_talk: CrossTalk
 
     def row(self) -> dict[str, float]:
         """As it is recorded."""
         outside, inside = self.variety
         own = {"style drift": self.style_drift, "variety outside": outside, "variety inside": inside}
-        own |= vars(self.fidelity)
+        own |= vars(self.fidelity) | _talked(self.talk) | _talked(self.ceiling_talk, "ceiling ")
         return {**self.obeyed.row(), **self.ceiling.row("ceiling "), **own}
+
+
+def _talked(talk: CrossTalk, prefix: str = "") -> dict[str, float]:
+    """Slopes of looks on looks and light on light, and of each on the other."""
+    (looks, looks_by_light), (light_by_looks, light) = talk.slopes.tolist()
+    own = {"looks obeyed": looks, "light obeyed": light}
+    own |= {"light heard in looks": looks_by_light, "looks heard in light": light_by_looks}
+    return {f"{prefix}{name}": value for name, value in own.items()}
+
+
+def _talk(asked: Tensor, found: Tensor) -> CrossTalk:
+    """Of looks and light, in deviations of what was asked; both (N, 157), standardized."""
+    asked, found = factors(asked), factors(found)
+    return cross_talk(asked / asked.std(0), found / asked.std(0))
 
 
 def evaluate(face: Face, judge: Reinference, test: Heads, *, seed: int = 0) -> Evaluation:
@@ -191,12 +216,15 @@ def evaluate(face: Face, judge: Reinference, test: Heads, *, seed: int = 0) -> E
     changes = judge.standard.deviation > 1e-6
     inside = test.condition(torch.arange(len(test)))[:, 3:].abs().sum(1, keepdim=True) > _INSIDE
     moved = (first - second).abs().mean(1, keepdim=True)
+    read = inferred(judge, photographs)
     return Evaluation(
         obeyed=obedience(asked, found),
-        ceiling=obedience(asked, inferred(judge, photographs)),
+        ceiling=obedience(asked, read),
         style_drift=(found - other)[:, changes].abs().mean().item(),
         variety=(moved[~inside].mean().item(), moved[inside].mean().item()),
         fidelity=fidelity(photographs, first),
+        talk=_talk(asked, found),
+        ceiling_talk=_talk(asked, read),
     )
 
 

@@ -1,15 +1,18 @@
 """GIF and what it is compared with: a StyleGAN2 that is told what to show by renderings or by a vector (§ 5.3.4)."""
 
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, relu
 
 from teachlib.errors import require_shape
+from teachlib.gif import flame
 from teachlib.gif.layers import EqualizedConv2d, EqualizedLinear, leaky_relu
-from teachlib.gif.parameters import Parameters, neutral
+from teachlib.gif.parameters import Parameters, neutral, vector
 from teachlib.gif.recipes import REINFERENCE, VECTORS, Recipe
 from teachlib.gif.rendering import condition
 from teachlib.gif.stylegan2 import (
@@ -19,15 +22,12 @@ from teachlib.gif.stylegan2 import (
     MappingNetwork,
     StyleGAN2Config,
     Synthesis,
+    mix_styles,
 )
 
 _CHANNELS = {"colours": slice(0, 3), "normals": slice(3, 6)}
-VECTOR = sum(getattr(neutral(), group).flatten(1).shape[1] for group in vars(neutral()))
-
-
-def vector(parameters: Parameters) -> Tensor:
-    """All parameters of N pictures in a row, (N, 157): shape, expression, pose, camera, appearance, light."""
-    return torch.cat([value.flatten(1) for value in vars(parameters).values()], 1)
+VECTOR = vector(neutral()).shape[1]
+_LENGTHS = {"heads": VECTOR, "faces": 0, "ffhq": sum(flame.VECTOR.values())}  # of what is known of each picture
 
 
 class Injector(nn.Module):
@@ -58,7 +58,66 @@ class Injector(nn.Module):
         return self.layers[-1](x)
 
 
-class RenderedGenerator(nn.Module):
+class ToldGenerator(nn.Module, ABC):
+    """A StyleGAN2 that is told what to show; derived classes say how it hears it.
+
+    Shapes: z (N, z_dim), a condition of N → (N, 3, size, size).
+    """
+
+    @abstractmethod
+    def networks(self) -> tuple[MappingNetwork, Synthesis]:
+        """Of the StyleGAN2."""
+
+    @abstractmethod
+    def codes(self, z: Tensor, condition: Tensor) -> Tensor:
+        """w of each picture, (N, w_dim)."""
+
+    @abstractmethod
+    def synthesize(
+        self, w: Tensor, condition: Tensor, generator: torch.Generator | None, noise: Sequence[Tensor] | None
+    ) -> Tensor:
+        """Pictures of a code for each layer, (N, layers + 1, w_dim)."""
+
+    def forward(
+        self,
+        z: Tensor,
+        condition: Tensor,
+        generator: torch.Generator | None = None,
+        *,
+        noise: Sequence[Tensor] | None = None,
+        mixed: tuple[Tensor, float] | None = None,
+        psi: float = 1.0,
+        training: bool = False,
+    ) -> tuple[Tensor, Tensor] | Tensor:
+        """Draw pictures.
+
+        Args:
+            z: styles.
+            condition: what is to be shown.
+            generator: draws noise, where layers have any and none is given, and how styles are mixed.
+            noise: for each layer, instead.
+            mixed: other styles, and with which probability a picture's are those from some layer on.
+            psi: share of each code's distance to the codes' average that is kept (truncation).
+            training: keep the average of codes, and give the codes as well, (N, layers + 1, w_dim).
+        """
+        mapping, synthesis = self.networks()
+        layers = synthesis.config.layers + 1
+        w = self.codes(z, condition)
+        if training:
+            mapping.track(w)
+        every = w[:, None].expand(-1, layers, -1)
+        if mixed is not None:
+            assert generator is not None
+            others, probability = mixed
+            other = self.codes(others, condition)[:, None].expand(-1, layers, -1)
+            every = mix_styles(every, other, generator, probability)
+        if psi != 1:
+            every = mapping.truncated(every, psi)
+        pictures = self.synthesize(every, condition, generator, noise)
+        return (pictures, every) if training else pictures
+
+
+class RenderedGenerator(ToldGenerator):
     """A StyleGAN2 whose layers are given renderings where they had noise.
 
     Args:
@@ -74,13 +133,23 @@ class RenderedGenerator(nn.Module):
         shapes = [self.generator.synthesis.feature_shape(layer) for layer in range(config.layers)]
         self.injectors = nn.ModuleList(Injector(inputs, channels, side) for channels, side, _ in shapes)
 
-    def forward(self, z: Tensor, rendering: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Draw pictures; nothing is random but z."""
-        added = {layer: injector(rendering) for layer, injector in enumerate(self.injectors)}
-        return self.generator(z, condition=added)
+    def networks(self) -> tuple[MappingNetwork, Synthesis]:
+        """Of the StyleGAN2."""
+        return self.generator.mapping, self.generator.synthesis
+
+    def codes(self, z: Tensor, condition: Tensor) -> Tensor:
+        """The style alone decides."""
+        return self.generator.mapping(z)
+
+    def synthesize(
+        self, w: Tensor, condition: Tensor, generator: torch.Generator | None, noise: Sequence[Tensor] | None
+    ) -> Tensor:
+        """Add features of the renderings; nothing is random but the style."""
+        added = {layer: injector(condition) for layer, injector in enumerate(self.injectors)}
+        return self.generator.synthesis(w, condition=added)
 
 
-class VectorGenerator(nn.Module):
+class VectorGenerator(ToldGenerator):
     """A StyleGAN2 that maps a vector together with z (App. B.1.1).
 
     Args:
@@ -96,19 +165,21 @@ class VectorGenerator(nn.Module):
         joined = StyleGAN2Config(**{**vars(config), "z_dim": 2 * config.z_dim})
         self.mapping, self.synthesis = MappingNetwork(joined), Synthesis(config)
 
-    def forward(
-        self,
-        z: Tensor,
-        condition: Tensor,
-        generator: torch.Generator | None = None,
-        *,
-        noise: Sequence[Tensor] | None = None,
+    def networks(self) -> tuple[MappingNetwork, Synthesis]:
+        """Of the StyleGAN2."""
+        return self.mapping, self.synthesis
+
+    def codes(self, z: Tensor, condition: Tensor) -> Tensor:
+        """Style and vector decide together."""
+        return self.mapping(torch.cat([z, self.embedding(condition)], 1))
+
+    def synthesize(
+        self, w: Tensor, condition: Tensor, generator: torch.Generator | None, noise: Sequence[Tensor] | None
     ) -> Tensor:
-        """Draw pictures, with the given noise, or with noise of their own where a generator is given."""
-        w = self.mapping(torch.cat([z, self.embedding(condition)], 1))
-        if generator is not None:
-            noise = self.synthesis.draw_noise(len(z), generator)
-        return self.synthesis(w[:, None].expand(-1, self.synthesis.config.layers + 1, -1), noise=noise)
+        """With the given noise, with noise of a generator, or without."""
+        if noise is None and generator is not None:
+            noise = self.synthesis.draw_noise(len(w), generator)
+        return self.synthesis(w, noise=noise)
 
 
 class RenderedDiscriminator(nn.Module):
@@ -173,46 +244,74 @@ class Face(nn.Module):
         config = StyleGAN2Config.for_size(
             recipe.size, width=recipe.width, mapping_layers=recipe.mapping_layers, noise=told
         )
-        self.generator: nn.Module
+        if recipe.channel_base:
+            config = replace(config, channel_base=recipe.channel_base)
+        length = _LENGTHS[recipe.dataset]
+        self.generator: ToldGenerator
         self.discriminator: nn.Module
         if told:
-            self.generator = VectorGenerator(config, VECTOR)
-            self.discriminator = VectorDiscriminator(config, VECTOR, VECTORS[recipe.name])
+            self.generator = VectorGenerator(config, length)
+            self.discriminator = VectorDiscriminator(config, length, VECTORS[recipe.name])
         else:
             inputs = 3 * len(recipe.renderings)
             self.generator = RenderedGenerator(config, inputs)
             self.discriminator = RenderedDiscriminator(config, inputs)
-        self.standard = Standard(VECTOR)
+        self.standard = Standard(length)
+        self.learned = nn.Embedding(recipe.pictures, recipe.width) if recipe.styles == "learned" else None
 
     def styles(self, numbers: Tensor) -> Tensor:
-        """The vector of each training picture, (N, width): drawn once, and never learned (thesis § 5.3.4)."""
+        """The vector of each training picture, (N, width): drawn once, and never learned (thesis § 5.3.4).
+
+        Where they are learned, as the recipe has it, they are what they have become.
+        """
+        if self.learned is not None:
+            return self.learned(numbers.to(self.learned.weight.device))
         every = torch.randn(self.recipe.pictures, self.recipe.width, generator=torch.Generator().manual_seed(7))
         return every.to(numbers.device)[numbers]
 
     def condition(self, parameters: Parameters, renderings: Tensor | None = None) -> Tensor:
-        """What the networks are told of N pictures: renderings, or standardized vectors.
+        """What the networks are told of N heads: renderings, or standardized vectors.
 
         Args:
-            parameters: of the pictures.
+            parameters: of the heads.
             renderings: of these parameters, (N, 6, size, size), where they are at hand; otherwise they are made.
         """
-        if not self.recipe.renderings:
-            return self.standard(vector(parameters))
-        made = condition(parameters, self.recipe.size) if renderings is None else renderings
-        return torch.cat([made[:, _CHANNELS[kind]] for kind in self.recipe.renderings], 1)
+        if self.recipe.renderings and renderings is None:
+            renderings = condition(parameters, self.recipe.size)
+        return self.told(vector(parameters), renderings)
 
-    def forward(self, parameters: Parameters, styles: Tensor) -> Tensor:
+    def told(self, vectors: Tensor, renderings: Tensor | None) -> Tensor:
+        """What the networks are told of N pictures, of whatever data set.
+
+        Args:
+            vectors: (N, P).
+            renderings: colours and normals, (N, 6, size, size); vector models need none.
+        """
+        if not self.recipe.renderings:
+            return self.standard(vectors)
+        assert renderings is not None
+        return torch.cat([renderings[:, _CHANNELS[kind]] for kind in self.recipe.renderings], 1)
+
+    def forward(self, parameters: Parameters, styles: Tensor, *, psi: float = 1.0) -> Tensor:
         """Pictures of parameters in given styles (N, width), (N, 3, size, size) in [0, 1].
 
         What noise a model has is the same for all pictures: the frames of a film must not tremble with it.
+
+        Args:
+            parameters: of N heads.
+            styles: (N, width).
+            psi: share of each code's distance to the codes' average that is kept: less is less various and better.
         """
+        return self.draw(self.condition(parameters), styles, psi=psi)
+
+    def draw(self, told: Tensor, styles: Tensor, *, psi: float = 1.0) -> Tensor:
+        """As calling the model does, for what :meth:`told` gave."""
         require_shape(styles, (self.recipe.width,))
-        condition = self.condition(parameters)
-        if isinstance(self.generator, VectorGenerator):
-            once = torch.Generator(styles.device).manual_seed(0)
-            pictures = self.generator(styles, condition, noise=self.generator.synthesis.draw_noise(1, once))
-        else:
-            pictures = self.generator(styles, condition)
+        _, synthesis = self.generator.networks()
+        noise = None
+        if synthesis.config.noise:
+            noise = synthesis.draw_noise(1, torch.Generator(styles.device).manual_seed(0))
+        pictures = self.generator(styles, told, noise=noise, psi=psi)
         return (pictures / 2 + 0.5).clamp(0, 1)
 
 
@@ -233,7 +332,7 @@ class Standard(nn.Module):
     def set(self, rows: Tensor) -> None:
         """Take mean and deviation of rows (N, length)."""
         self.mean.copy_(rows.mean(0))
-        self.deviation.copy_(rows.std(0))
+        self.deviation.copy_(rows.std(0, unbiased=len(rows) > 1))
 
     def forward(self, rows: Tensor) -> Tensor:
         """Standardize."""

@@ -1,20 +1,25 @@
 """What the models of the GIF chapter descend."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from teachlib.checkpoints import part
 from teachlib.gif import consistency
-from teachlib.gif.evaluation import COLUMNS, vector_columns
+from teachlib.gif.augmentation import AdaptiveAugmentation
+from teachlib.gif.evaluation import COLUMNS
 from teachlib.gif.heads import Heads
-from teachlib.gif.losses import lazy_adam, r1_penalty
-from teachlib.gif.models import Face, Reinference, vector
+from teachlib.gif.losses import PATH_EVERY, PathLength, lazy_adam, r1_penalty
+from teachlib.gif.models import Face, Reinference
+from teachlib.gif.parameters import vector, vector_columns
+from teachlib.gif.told import Told
 from teachlib.primer.gan import discriminator_loss, generator_loss
 from teachlib.training import Batch
 
 _VIEWS = 4  # of one skin, whose textures are compared
+PATH_SHRINK = 2  # share of a batch whose path lengths are taken: one in two (Karras et al., 2020, App. B)
 _FURTHEST, _NOISE = 1, 0.03  # pixels that pictures are shifted, and deviation of the noise that they get, at most
 
 
@@ -23,60 +28,135 @@ class FaceObjective:
 
     Args:
         model: to train.
-        data: photographs and their parameters.
+        data: photographs and what is known of them.
     """
 
-    differentiated_twice = ("discriminator",)
-
-    def __init__(self, model: Face, data: Heads) -> None:
+    def __init__(self, model: Face, data: Told) -> None:
         self.model, self.data, self.recipe = model, data, model.recipe
-        model.standard.set(vector(data.parameters))
+        model.standard.set(data.vectors)
         self.nets: dict[str, nn.Module] = {
             "generator": model.generator,
             "discriminator": model.discriminator,
             "standard": model.standard,
         }
+        if model.learned is not None:
+            self.nets["styles"] = model.learned
+        self.differentiated_twice = ("discriminator", "generator") if self.recipe.path_weight else ("discriminator",)
+        self.belongs = associations(len(data), self.recipe.wrong)
+        self.path = PathLength()
+        until = self.recipe.augmentation
+        self.augmentation = AdaptiveAugmentation(images=until) if until else None
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Adam for both; the discriminator's rate makes up for R1's own steps."""
+        """Adam for both; a network that has a penalty with steps of its own makes up for them by its rate."""
         rate, betas = lazy_adam(self.recipe.learning_rate, (0.0, 0.99), self.recipe.r1_every)
-        generator, discriminator = self.model.generator.parameters(), self.model.discriminator.parameters()
+        drawing = [*self.model.generator.parameters()]
+        if self.model.learned is not None:
+            drawing += self.model.learned.parameters()
+        own: tuple[float, tuple[float, float]] = (self.recipe.learning_rate, (0.0, 0.99))
+        if self.recipe.path_weight:
+            own = lazy_adam(*own, PATH_EVERY)
         return {
-            "generator": torch.optim.Adam(generator, self.recipe.learning_rate, (0.0, 0.99)),
-            "discriminator": torch.optim.Adam(discriminator, rate, betas),
+            "generator": torch.optim.Adam(drawing, *own),
+            "discriminator": torch.optim.Adam(self.model.discriminator.parameters(), rate, betas),
         }
 
     def updates(self, batch: Batch, generator: torch.Generator, step: int) -> Iterator[tuple[str, Tensor]]:
-        """The discriminator's step, now and then R1's, then the generator's."""
+        """The discriminator's step, now and then R1's, then the generator's, now and then that of path lengths."""
         pictures, numbers = 2 * batch[0] - 1, batch[1].cpu()
-        conditions = self._conditions(numbers).to(pictures.device)
-        styles = self.model.styles(batch[1])
-        generate, judge = self.nets["generator"], self.nets["discriminator"]
+        told = self._told(self.belongs[numbers]).to(pictures.device)
+        styles = self._styles(batch[1], generator)
+        judge = self._judge(told, generator)
         with torch.no_grad():
-            generated = generate(styles, conditions, generator)
-        yield "discriminator", discriminator_loss(judge(pictures, conditions), judge(generated, conditions))
+            generated, _ = self._generated(styles, told, generator)
+        real = judge(pictures)
+        if self.augmentation is not None:
+            self.augmentation.update(real)
+        yield "discriminator", discriminator_loss(real, judge(generated))
         if step % self.recipe.r1_every == 0:
-            penalty = r1_penalty(lambda x: judge(x, conditions), pictures, self.recipe.gamma)
-            yield "discriminator", self.recipe.r1_every * penalty
-        loss = generator_loss(judge(generate(styles, conditions, generator), conditions))
+            yield "discriminator", self.recipe.r1_every * r1_penalty(judge, pictures, self.recipe.gamma)
+        styles = self._styles(batch[1], generator)
+        loss = generator_loss(judge(self._generated(styles, told, generator)[0]))
         if self.recipe.texture_weight and step % self.recipe.texture_every == 0:
             weight = self.recipe.texture_weight * self.recipe.texture_every
             loss = loss + weight * self.texture_loss(numbers[:_VIEWS], generator)
         yield "generator", loss
+        if self.recipe.path_weight and step % PATH_EVERY == 0:
+            few = slice(max(1, len(numbers) // PATH_SHRINK))
+            styles = self._styles(batch[1][few], generator)
+            penalty = self.path.penalty(*self._generated(styles, told[few], generator), generator)
+            yield "generator", PATH_EVERY * self.recipe.path_weight * penalty
 
-    def _conditions(self, numbers: Tensor) -> Tensor:
+    def _judge(self, told: Tensor, generator: torch.Generator) -> Callable[[Tensor], Tensor]:
+        """The discriminator on pictures of what these were told; both are transformed where the recipe augments."""
+        judge, augment = self.nets["discriminator"], self.augmentation
+        if augment is None:
+            return lambda pictures: judge(pictures, told)
+        if not self.recipe.renderings:
+            return lambda pictures: judge(augment(pictures, generator), told)
+
+        def seen(pictures: Tensor) -> Tensor:
+            moved = augment(torch.cat([pictures, told], 1), generator)
+            return judge(moved[:, :3], moved[:, 3:])
+
+        return seen
+
+    def _generated(self, styles: Tensor, told: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Pictures, and the codes of each layer that they were drawn of."""
+        mixed = (styles.roll(1, 0), self.recipe.mixing) if self.recipe.mixing else None
+        return self.nets["generator"](styles, told, generator, mixed=mixed, training=True)
+
+    def _styles(self, numbers: Tensor, generator: torch.Generator) -> Tensor:
+        """Of these pictures; or of nobody, where the recipe has noise."""
+        if self.recipe.styles == "noise":
+            shape = (len(numbers), self.recipe.width)
+            return torch.randn(shape, generator=generator, device=generator.device).to(numbers.device)
+        return self.nets["styles"](numbers) if "styles" in self.nets else self.model.styles(numbers)
+
+    def _told(self, numbers: Tensor) -> Tensor:
         renderings = self.data.condition(numbers) if self.recipe.renderings else None
-        return self.model.condition(self.data.parameters[numbers], renderings)
+        return self.model.told(self.data.vectors[numbers].to(self.model.standard.mean.device), renderings)
 
     def texture_loss(self, numbers: Tensor, generator: torch.Generator) -> Tensor:
         """Texture consistency of one style and skin between the shapes and poses of these pictures; scalar."""
         share = torch.rand(len(numbers), generator=generator, device=generator.device).cpu()
-        moved = consistency.interpolated(self.data.parameters[numbers], share)
-        seen = consistency.views(moved, self.recipe.size, 2 * self.recipe.size)
-        styles = self.model.styles(numbers[:1].expand(len(numbers))).to(generator.device)
-        conditions = self.model.condition(moved, seen.renderings).to(generator.device)
-        drawn = self.nets["generator"](styles, conditions, generator)
-        return consistency.texture_consistency(*seen.steal(drawn.cpu() if drawn.is_cuda else drawn)).to(drawn.device)
+        seen = self.data.views(self.belongs[numbers], share, self.recipe.size)
+        styles = self._styles(numbers[:1].to(generator.device), generator).expand(len(numbers), -1)
+        told = self.model.told(seen.vectors, seen.renderings).to(generator.device)
+        drawn, _ = self.nets["generator"](styles, told, generator, training=True)
+        textures = seen.steal(drawn.cpu() if drawn.is_cuda else drawn)
+        released = self.recipe.texture_form == "sigmoid"
+        return consistency.texture_consistency(*textures, released=released).to(drawn.device)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What penalties and augmentation remember, for checkpoints."""
+        state = {f"path.{key}": value for key, value in self.path.state_dict().items()}
+        if self.augmentation is not None:
+            state |= {f"augmentation.{key}": value for key, value in self.augmentation.state_dict().items()}
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take up what :meth:`state_dict` gave."""
+        self.path.load_state_dict(part(state, "path"))
+        if self.augmentation is not None:
+            self.augmentation.load_state_dict(part(state, "augmentation"))
+
+
+def associations(count: int, wrong: float) -> Tensor:
+    """Whose parameters each picture is told to show: its own, but for a share that exchange them (thesis § 5.3.6).
+
+    Args:
+        count: of the pictures.
+        wrong: share of them, in [0, 1].
+
+    Returns:
+        (count,), each picture once.
+    """
+    generator = torch.Generator().manual_seed(0)
+    belongs = torch.arange(count)
+    chosen = torch.randperm(count, generator=generator)[: round(wrong * count)]
+    belongs[chosen] = chosen.roll(1)
+    return belongs
 
 
 class ReinferenceObjective:

@@ -73,6 +73,20 @@ class Parameters:
         return replace(self, **{group: getattr(other, group) for group in groups})
 
 
+def vector(parameters: Parameters) -> Tensor:
+    """All parameters of N pictures in a row, (N, 157): shape, expression, pose, camera, appearance, light."""
+    return torch.cat([value.flatten(1) for value in vars(parameters).values()], 1)
+
+
+def vector_columns() -> dict[str, slice]:
+    """Where each group of parameters stands in a :func:`vector`."""
+    columns, start = {}, 0
+    for group, value in vars(neutral()).items():
+        stop = start + value.flatten(1).shape[1]
+        columns[group], start = slice(start, stop), stop
+    return columns
+
+
 def neutral(count: int = 1) -> Parameters:
     """Mean heads at rest, seen from the front in even light."""
     return Parameters(

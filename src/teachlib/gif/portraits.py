@@ -24,6 +24,7 @@ from teachlib.gif.obj import Mesh
 from teachlib.gif.rasterizer import interpolate, rasterize
 from teachlib.gif.textures import atlas, stolen, textured
 
+FOLDER, PICTURES, LANDMARKS = "faces", "sfhq_faces_128.zip", "landmarks.npz"  # below the folder of data
 VERTICES = 468  # of the mesh; ten more landmarks are the irises
 _TEXELS = 64
 _FURTHEST = 3.0  # a landmark from the upper left corner, over the picture's width
@@ -48,6 +49,9 @@ class Portraits:
     def __len__(self) -> int:
         return len(self.images)
 
+    def __getitem__(self, rows: slice) -> "Portraits":
+        return Portraits(self.images[rows], self.screen[rows], self.names[rows])
+
 
 @dataclass(frozen=True)
 class Skins:
@@ -62,6 +66,9 @@ class Skins:
     mean: Tensor
     components: Tensor
     coordinates: Tensor
+
+    def __getitem__(self, rows: slice) -> "Skins":
+        return Skins(self.mean, self.components, self.coordinates[rows])
 
     def textures(self) -> Tensor:
         """Of the photographs, as the model has them, (N, 3, T, T)."""
@@ -110,8 +117,8 @@ def load(size: int = 64, limit: int | None = None, *, folder: Path | None = None
     Raises:
         TeachlibError: files that are missing or damaged, or landmarks that do not belong to the pictures.
     """
-    place = (folder or data_root()) / "faces"
-    return read(place / "sfhq_faces_128.zip", place / "landmarks.npz", size, limit)
+    place = (folder or data_root()) / FOLDER
+    return read(place / PICTURES, place / LANDMARKS, size, limit)
 
 
 def read(pictures: Path, landmarks: Path, size: int, limit: int | None = None) -> Portraits:

@@ -26,11 +26,19 @@ def published() -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=["GIF preferred", "FID"])
 
 
+# GIF and the best vector model at 64², and all that were trained on heads whose looks and light go together.
+LARGER = {f"{name}+resolution=64": f"{name}, 64²" for name in ("gif", "gif-vector-projection")}
+_TOGETHER = {
+    f"{name}+correlation={rho}": (name, rho)
+    for name in ("gif", "gif-texture", "gif-vector-projection", "gif-vector-concatenation")
+    for rho in (0.5, 0.9)
+}
+_WRONG = {f"gif+wrong={share}": share for share in (0.25, 0.5)}
 TABLES = {
     "5.1": Table(
         title="Obedience of GIF and its variants",
         folder="5.1",
-        rows={name: name for name in (*RENDERED, *VECTORS)},
+        rows={name: name for name in (*RENDERED, *VECTORS)} | LARGER,
         columns=(
             "yaw correlation",
             "pitch correlation",
