@@ -133,19 +133,23 @@ def thesis_map() -> str:
     return "\n\n".join(lines)
 
 
-def exports(init: Path) -> bool:
-    """Whether a package's ``__init__.py`` says by ``__all__`` what it offers."""
-    targets = [
-        node.targets for node in ast.parse(init.read_text(encoding="utf-8")).body if isinstance(node, ast.Assign)
-    ]
-    return any(isinstance(target, ast.Name) and target.id == "__all__" for names in targets for target in names)
+def exports(init: Path) -> list[str]:
+    """What a package's ``__init__.py`` offers by ``__all__``; nothing where it has none."""
+    for node in ast.parse(init.read_text(encoding="utf-8")).body:
+        names = node.targets if isinstance(node, ast.Assign) else []
+        if any(isinstance(name, ast.Name) and name.id == "__all__" for name in names):
+            return list(ast.literal_eval(node.value))  # type: ignore[attr-defined]
+    return []
 
 
 def public_modules(folder: Path, name: str) -> list[str]:
-    """The modules of a package that a reader imports from: itself where it has ``__all__``, else each one in it."""
+    """The modules of a package that a reader imports from.
+
+    Itself and the modules among its ``__all__`` where it has one; else each module in it.
+    """
     init = folder / "__init__.py"
-    if exports(init):
-        return [name]
+    if offered := exports(init):
+        return [name, *(f"{name}.{module}" for module in offered if (folder / f"{module}.py").is_file())]
     own = [name] if ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))) else []
     return own + [f"{name}.{path.stem}" for path in sorted(folder.glob("*.py")) if not path.stem.startswith("_")]
 

@@ -332,12 +332,14 @@ class OwnData:
         splits: split → number of samples.
         source: where it comes from.
         check: read a split, refuse what is missing or altered, and say in a line what is there.
+        get: fetch it, and give its folder; ``None`` where nothing can be fetched.
     """
 
     title: str
     splits: Mapping[str, int]
     source: str
     check: Callable[[str], str]
+    get: Callable[[], Path] | None = None
 
 
 def checkpoint_file(path: str | Path) -> Path:

@@ -74,7 +74,7 @@ CHAPTERS: dict[str, Line] = {
             "study": "Write a page that asks people which of two models drew the head that was asked for.",
             "tally": "Count the answers of a study: how often the first model was chosen, with an exact interval.",
         },
-        data=("heads",),
+        data=("heads", "faces", "ffhq"),
     ),
     "gif.asking": Line(
         "teachlib.gif.asking",

@@ -175,3 +175,43 @@ def test_a_judge_reads_one_picture_as_it_reads_it_among_others() -> None:
     alone = evaluation.inferred(judge, pictures[:1])
     assert judge.training
     torch.testing.assert_close(alone, evaluation.inferred(judge, pictures)[:1], atol=1e-5, rtol=0)
+
+
+class _Turning(torch.nn.Module):
+    """Pictures as bright as a head is turned, with so much noise in every frame."""
+
+    def __init__(self, noise: float) -> None:
+        super().__init__()
+        self.noise = noise
+
+    def styles(self, numbers: Tensor) -> Tensor:
+        return torch.zeros(len(numbers), 4)
+
+    def forward(self, asked: parameters.Parameters, styles: Tensor) -> Tensor:
+        noise = torch.randn(len(asked), 3, 8, 8, generator=torch.Generator().manual_seed(0))
+        return 0.5 + asked.pose[:, 0, 1].view(-1, 1, 1, 1) + self.noise * noise
+
+
+def test_what_changes_evenly_does_not_tremble_and_noise_does_whatever_its_strength() -> None:
+    even, weak, strong = (evaluation.trembling(_Turning(noise)) for noise in (0.0, 1.0, 2.0))  # type: ignore[arg-type]
+    assert even < 1e-4
+    # Second differences of white noise have the deviation √6, first ones √2.
+    assert weak == pytest.approx(3**0.5, rel=0.03)
+    assert strong == pytest.approx(weak, rel=0.01)
+
+
+def test_looks_and_light_are_told_apart() -> None:
+    """A generator that is deaf to light and guesses it from looks hears one in the other, and only there."""
+    asked = torch.randn(4000, 157, generator=torch.Generator().manual_seed(0))
+    found = asked.clone()
+    columns = parameters.vector_columns()
+    light = found[:, columns["light"]].unflatten(1, (9, 3))
+    yaw = asked[:, columns["pose"]][:, 1:2]
+    guessed = light.clone()
+    guessed[:, 3] = 0.9 * yaw / 3**0.5  # as far as the mean of three colours varies
+    found[:, columns["light"]] = guessed.flatten(1)
+    row = evaluation._talked(evaluation._talk(asked, found))
+    assert row["looks obeyed"] == pytest.approx(1, abs=0.01)
+    assert row["looks heard in light"] == pytest.approx(0.9, abs=0.03)
+    assert abs(row["light heard in looks"]) < 0.01
+    assert abs(row["light obeyed"]) < 0.05

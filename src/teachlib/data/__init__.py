@@ -432,7 +432,16 @@ def get(name: str, *, root: str | Path | None = None) -> Path:
 
 
 def _fetch(name: str, staging: Path, folder: Path) -> None:
-    """Download into ``staging``.
+    patiently(name, folder, lambda: _download(name, str(staging)))
+
+
+def patiently(name: str, folder: Path, fetch: Callable[[], None]) -> None:
+    """Download by ``fetch``, which nobody waits for when its server falls silent.
+
+    Args:
+        name: of the data set.
+        folder: that its files go to.
+        fetch: writes somewhere else.
 
     Raises:
         TeachlibError: the server, or the way to it, fails.
@@ -441,7 +450,7 @@ def _fetch(name: str, staging: Path, folder: Path) -> None:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(PATIENCE)  # torchvision sets none: it would wait for a silent server for ever
     try:
-        _download(name, str(staging))
+        fetch()
     except Exception as error:  # those who fetch raise whatever the server makes them meet
         if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
             raise

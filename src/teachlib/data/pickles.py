@@ -46,7 +46,7 @@ class _Array:
         _, shape, kind, is_fortran, content = state
         if kind.name == _OBJECTS:
             if shape != () or not isinstance(content, list) or len(content) != 1:
-                raise pickle.UnpicklingError("an array of objects; expected arrays of numbers, or one dict")
+                raise pickle.UnpicklingError(f"an array of type {kind.name!r}, which is not one of numbers")
             self.value = content[0]
             return
         dtype = kind.dtype()

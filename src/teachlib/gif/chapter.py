@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from teachlib.chapter import Chapter, Measured, Option, OwnData, Run, Shipped
 from teachlib.errors import TeachlibError
-from teachlib.gif import faces, ffhq, heads
+from teachlib.gif import faces, fetching, ffhq, heads
 from teachlib.gif.commands import animate, make_study, prepare, tally
 from teachlib.gif.evaluation import evaluate, fidelity, inferred, obedience, told
 from teachlib.gif.models import Face, Reinference, build
@@ -56,7 +56,7 @@ class Faces(Chapter[Recipe, Face | Reinference, Told]):
     tables, page = TABLES, staticmethod(page)
     data = {
         "heads": OwnData("synthetic photographs of heads with exact parameters", heads.SPLITS, "this course", _check),
-        "faces": OwnData("portraits with landmarks", faces.SPLITS, "SFHQ (MIT)", _check_faces),
+        "faces": OwnData("portraits with landmarks", faces.SPLITS, "SFHQ (MIT)", _check_faces, fetching.get),
         "ffhq": OwnData("FFHQ with DECA's parameters", ffhq.SPLITS, "their authors, by licence", _check_ffhq),
     }
     commands = {"animate": animate, "prepare": prepare, "study": make_study, "tally": tally}

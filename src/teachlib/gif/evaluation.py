@@ -167,6 +167,7 @@ class Evaluation:
         talk: between where a head looks and the side that its light comes from (:func:`teachlib.gif.heads.factors`),
             each in deviations; test pictures ask for them independently.
         ceiling_talk: the same, of the test photographs.
+        trembling: of films of a turning head (:func:`trembling`).
     """
 
     obeyed: Obedience
@@ -176,12 +177,14 @@ class Evaluation:
     fidelity: Fidelity
     talk: CrossTalk
     ceiling_talk: CrossTalk
+    trembling: float
 
     def row(self) -> dict[str, float]:
         """As it is recorded."""
         outside, inside = self.variety
         own = {"style drift": self.style_drift, "variety outside": outside, "variety inside": inside}
-        own |= vars(self.fidelity) | _talked(self.talk) | _talked(self.ceiling_talk, "ceiling ")
+        own |= {"trembling": self.trembling, **vars(self.fidelity)}
+        own |= _talked(self.talk) | _talked(self.ceiling_talk, "ceiling ")
         return {**self.obeyed.row(), **self.ceiling.row("ceiling "), **own}
 
 
@@ -225,6 +228,7 @@ def evaluate(face: Face, judge: Reinference, test: Heads, *, seed: int = 0) -> E
         fidelity=fidelity(photographs, first),
         talk=_talk(asked, found),
         ceiling_talk=_talk(asked, read),
+        trembling=trembling(face),
     )
 
 
@@ -245,6 +249,26 @@ def group_drift(face: Face, judge: Reinference, test: Heads, group: str, *, seed
     moved = (then - before).abs().mean(0)
     own = {"pose": ("yaw", "pitch", "jaw")}.get(group, (group,))
     return {name: moved[columns].mean().item() for name, columns in COLUMNS.items() if name not in own}
+
+
+@torch.no_grad()
+def trembling(face: Face, *, styles: int = 4, frames: int = 31) -> float:
+    """How unevenly pictures of an evenly turning head change, in each style, averaged.
+
+    The mean absolute second difference over time over the first one: a model that glides has little of it, and one that
+    hardly moves is not rewarded, as it would be for small second differences alone.
+
+    Args:
+        face: to be judged.
+        styles: how many, the first ones of its training pictures.
+        frames: of a turn from 0.4 rad on one side to as much on the other.
+    """
+    asked = neutral(frames)
+    asked.pose[:, 0, 1] = torch.linspace(-0.4, 0.4, frames)
+    asked = centred(asked)
+    films = [drawn(face, asked, face.styles(torch.full((frames,), number))) for number in range(styles)]
+    uneven = [film.diff(n=2, dim=0).abs().mean() / film.diff(dim=0).abs().mean().clamp_min(1e-12) for film in films]
+    return torch.stack(uneven).mean().item()
 
 
 FACTORS = ("shape", "expression", "pose")

@@ -70,8 +70,8 @@ def _contents(folder: Path | None) -> str:
         parts = [(place / name).read_bytes() for name in (portraits.PICTURES, portraits.LANDMARKS)]
     except OSError as error:
         raise TeachlibError(
-            f"{error.filename}: cannot be read ({error.strerror}); expected the 531 portraits and their landmarks: "
-            "'teachlib data get faces' says where they come from"
+            f"{error.filename}: cannot be read ({error.strerror}); expected the 531 portraits and their landmarks, "
+            "which 'teachlib data get faces' fetches"
         ) from None
     return hashlib.sha256(json.dumps([hashlib.sha256(part).hexdigest() for part in parts]).encode()).hexdigest()[:16]
 
