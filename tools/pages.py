@@ -133,13 +133,13 @@ def thesis_map() -> str:
     return "\n\n".join(lines)
 
 
-def exports(init: Path) -> list[str]:
-    """What a package's ``__init__.py`` offers by ``__all__``; nothing where it has none."""
+def exports(init: Path) -> list[str] | None:
+    """The names that a package's ``__init__.py`` writes out in ``__all__``; ``None`` where it has none."""
     for node in ast.parse(init.read_text(encoding="utf-8")).body:
-        names = node.targets if isinstance(node, ast.Assign) else []
-        if any(isinstance(name, ast.Name) and name.id == "__all__" for name in names):
-            return list(ast.literal_eval(node.value))  # type: ignore[attr-defined]
-    return []
+        if isinstance(node, ast.Assign) and any(isinstance(n, ast.Name) and n.id == "__all__" for n in node.targets):
+            values = (part.value for part in ast.walk(node.value) if isinstance(part, ast.Constant))
+            return [value for value in values if isinstance(value, str)]
+    return None
 
 
 def public_modules(folder: Path, name: str) -> list[str]:
@@ -148,7 +148,7 @@ def public_modules(folder: Path, name: str) -> list[str]:
     Itself and the modules among its ``__all__`` where it has one; else each module in it.
     """
     init = folder / "__init__.py"
-    if offered := exports(init):
+    if (offered := exports(init)) is not None:
         return [name, *(f"{name}.{module}" for module in offered if (folder / f"{module}.py").is_file())]
     own = [name] if ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))) else []
     return own + [f"{name}.{path.stem}" for path in sorted(folder.glob("*.py")) if not path.stem.startswith("_")]

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import Tensor
 
 from teachlib import gif
 from teachlib.errors import TeachlibError
