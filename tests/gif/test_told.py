@@ -295,6 +295,18 @@ def test_at_paper_scale_the_networks_have_as_many_weights_as_the_released_ones()
     assert count(face.discriminator) == 28_864_897
 
 
+def test_at_paper_scale_a_step_goes_through() -> None:
+    recipe = replace(recipes.recipe("gif-no-texture-loss", "ffhq", scale="paper"), pictures=4)
+    luck = _generator()
+    images, conditions = (
+        torch.randint(0, 255, (4, channels, 256, 256), generator=luck, dtype=torch.uint8) for channels in (3, 6)
+    )
+    training = ffhq.Ffhq(images, conditions, torch.randn(4, 236, generator=luck), scene=None)  # type: ignore[arg-type]
+    face = models.Face(recipe)
+    history = fit(objectives.FaceObjective(face, training), training, Schedule(steps=1, batch_size=2), progress=False)
+    assert all(math.isfinite(value) for value in history.lines[-1].values())
+
+
 @pytest.mark.parametrize(("name", "dataset", "size"), [("gif", "heads", 128), ("gif-no-texture-loss", "faces", 128)])
 def test_recipes_of_the_papers_scale_are_built(name: str, dataset: str, size: int) -> None:
     with torch.device("meta"):

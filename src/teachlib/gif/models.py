@@ -331,8 +331,9 @@ class Standard(nn.Module):
 
     def set(self, rows: Tensor) -> None:
         """Take mean and deviation of rows (N, length)."""
-        self.mean.copy_(rows.mean(0))
-        self.deviation.copy_(rows.std(0, unbiased=len(rows) > 1))
+        if rows.numel():
+            self.mean.copy_(rows.mean(0))
+            self.deviation.copy_(rows.std(0, unbiased=len(rows) > 1))
 
     def forward(self, rows: Tensor) -> Tensor:
         """Standardize."""
