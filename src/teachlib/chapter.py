@@ -342,6 +342,30 @@ class OwnData:
     get: Callable[[], Path] | None = None
 
 
+def label_with(recipe: Recipe, usual: Recipe, options: Mapping[str, Option], fields: Mapping[str, str]) -> str:
+    """A recipe's name and what of its options is unusual, e.g. ``gif+resolution=64``.
+
+    Args:
+        recipe: to be called.
+        usual: the same, with all options left out.
+        options: of the chapter.
+        fields: option → field of the recipe, where they are called differently.
+    """
+    changed = []
+    for option in options:
+        field_ = fields.get(option, option)
+        if (value := getattr(recipe, field_)) != getattr(usual, field_):
+            changed.append(f"{option}={value}")
+    return "+".join([recipe.name, *changed])
+
+
+def options_in(label: str, options: Mapping[str, Option]) -> tuple[str, dict[str, Any]]:
+    """The name and the options of a label that :func:`label_with` made."""
+    name, *changed = label.split("+")
+    pairs = [part.partition("=") for part in changed]
+    return name, {option: type(options[option].default)(value) for option, _, value in pairs}
+
+
 def checkpoint_file(path: str | Path) -> Path:
     """The checkpoint of a run's folder; a file is taken as it is."""
     return Path(path) / "checkpoint.safetensors" if Path(path).is_dir() else Path(path)

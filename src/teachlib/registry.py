@@ -85,6 +85,7 @@ CHAPTERS: dict[str, Line] = {
         ("cross-talk",),
         data=("zeros",),
     ),
+    "invgan": Line("teachlib.invgan", ("gan", "invgan-naive", "invgan-augmented", "invgan"), ("6.1",)),
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 from tqdm import tqdm
 
-from teachlib.chapter import Chapter, Measured, Option, OwnData, Run, Shipped
+from teachlib.chapter import Chapter, Measured, Option, OwnData, Run, Shipped, label_with, options_in
 from teachlib.errors import TeachlibError
 from teachlib.gif import faces, fetching, ffhq, heads
 from teachlib.gif.commands import animate, make_study, prepare, tally
@@ -93,21 +93,12 @@ class Faces(Chapter[Recipe, Face | Reinference, Told]):
 
     def label(self, recipe: Recipe) -> str:
         """The name, and what is not as scale and data set have it, e.g. ``gif+resolution=64``."""
-        usual, fitting = (
-            self.recipe(recipe.name, recipe.dataset, scale=recipe.scale, resolution=size) for size in (0, recipe.size)
-        )
-        changed = []
-        for option in self.options:
-            field = _FIELDS.get(option, option)
-            value = getattr(recipe, field)
-            if value != getattr(usual if option == "resolution" else fitting, field):
-                changed.append(f"{option}={value}")
-        return "+".join([recipe.name, *changed])
+        usual = self.recipe(recipe.name, recipe.dataset, scale=recipe.scale)
+        fitting = self.recipe(recipe.name, recipe.dataset, scale=recipe.scale, resolution=recipe.size)
+        return label_with(recipe, replace(fitting, size=usual.size), self.options, _FIELDS)
 
     def named(self, label: str) -> tuple[str, dict[str, Any]]:
-        name, *changed = label.split("+")
-        pairs = [part.partition("=") for part in changed]
-        return name, {option: type(self.options[option].default)(value) for option, _, value in pairs}
+        return options_in(label, self.options)
 
     def measure(self, runs: Sequence[Run[Face | Reinference]], samples: int, extractor: str | None) -> Measured:
         """How well what was asked for is read off again; ``extractor`` is a run of the network that reads.

@@ -1,0 +1,76 @@
+"""The chapter of invertible GANs, to everything that chapters share."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+from tqdm import tqdm
+
+from teachlib.chapter import Chapter, Measured, Option, Run, Shipped, label_with, options_in
+from teachlib.data import ImageData
+from teachlib.invgan.evaluation import evaluate
+from teachlib.invgan.networks import BACKBONES, InvGAN
+from teachlib.invgan.objective import InvGANObjective
+from teachlib.invgan.recipes import Recipe, load, recipe
+from teachlib.invgan.tables import TABLES, page
+from teachlib.metrics import extractor as find_extractor
+from teachlib.training import Objective, Schedule
+
+
+class InvertibleGANs(Chapter[Recipe, InvGAN, ImageData]):
+    """GANs that infer the codes of pictures, and what each part of their objective is good for."""
+
+    key, title = "invgan", "the InvGAN chapter"
+    table, dataset = "6.1", "mnist"
+    extracts = averages = True
+    options = {
+        "backbone": Option(" or ".join(BACKBONES), BACKBONES[0]),
+        "pixels": Option("weight of the error of reconstructions in pixels", 10.0),
+        "features": Option("weight of feature matching", 1.0),
+        "reinference": Option("weight of the error of codes that are inferred twice", 1.0),
+        "discrepancy": Option("weight of the MMD between inferred codes and the prior", 1.0),
+    }
+    zoo = (Shipped("invgan", "mnist"), Shipped("invgan-naive", "mnist"))
+    tables, page = TABLES, staticmethod(page)
+    recipe = staticmethod(recipe)
+
+    def from_dict(self, values: dict[str, Any]) -> Recipe:
+        return Recipe(**{**values, "shape": tuple(values["shape"])})
+
+    def load(self, recipe: Recipe, split: str, limit: int | None) -> ImageData:
+        return load(recipe.dataset, split, limit)
+
+    def build(self, recipe: Recipe, training: ImageData | None) -> InvGAN:
+        return InvGAN(recipe.backbone, recipe.shape, width=recipe.width, w_dim=recipe.w_dim)
+
+    def parts(self, model: InvGAN) -> dict[str, nn.Module]:
+        return {"mapping": model.mapping, "generator": model.generator, "discriminator": model.discriminator}
+
+    def objective(self, recipe: Recipe, model: InvGAN, training: ImageData, seed: int) -> Objective:
+        return InvGANObjective(model, recipe)
+
+    def schedule(self, recipe: Recipe, seed: int, log_every: int) -> Schedule:
+        return replace(super().schedule(recipe, seed, log_every), ema_half_life=recipe.ema_half_life)
+
+    def label(self, recipe: Recipe) -> str:
+        """The name, and what is not as usual, e.g. ``invgan+discrepancy=0.0``."""
+        return label_with(recipe, self.recipe(recipe.name, recipe.dataset, scale=recipe.scale), self.options, {})
+
+    def named(self, label: str) -> tuple[str, dict[str, Any]]:
+        return options_in(label, self.options)
+
+    def measure(self, runs: Sequence[Run[InvGAN]], samples: int, extractor: str | None) -> Measured:
+        """Table 6.1's columns."""
+        recipe = self.recipe_of(runs[0].recipe, "the run")
+        chosen = find_extractor(extractor, recipe.dataset)
+        train, test = self.load(recipe, "train", None), self.load(recipe, "test", None)
+        rows = [
+            evaluate(run.model, train, test, chosen, seed=run.seed, count=samples).row()
+            for run in tqdm(runs, unit="run", desc="measuring", leave=False)
+        ]
+        facts = {"extractor": chosen.name, "data_sha256": {"train": train.sha256, "test": test.sha256}}
+        return Measured(rows, f"{chosen.says}, to the training set", min(samples, len(test)), facts)
+
+
+CHAPTER = InvertibleGANs()

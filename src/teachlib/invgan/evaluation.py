@@ -1,0 +1,137 @@
+"""The columns of Table 6.1, each defined once, and what stands beside them (thesis § 6.4)."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from teachlib.data import ImageData
+from teachlib.invgan.losses import pixel_error
+from teachlib.invgan.networks import InvGAN
+from teachlib.metrics import Extractor, statistics_of
+from teachlib.modes import in_evaluation_mode
+
+CHUNK = 500
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was found of one model.
+
+    Attributes:
+        distances: Fréchet, to the training set: ``random`` samples, ``random rebuilt``, ``test rebuilt``, ``midpoint``
+            between two test images; and ``floor``, of the test images themselves.
+        error: mean absolute error of rebuilt test images, on a scale of -1 … 1.
+        references: the same error of what needs no GAN (:func:`references`).
+        spread: deviation of the codes of test images, over that of the prior's.
+        seconds: to rebuild one image, on this machine.
+    """
+
+    distances: dict[str, float]
+    error: float
+    references: dict[str, float]
+    spread: float
+    seconds: float
+
+    def row(self) -> dict[str, float]:
+        """As it is recorded."""
+        return {
+            **self.distances,
+            "error": self.error,
+            **{f"error of {name}": value for name, value in self.references.items()},
+            "spread of codes": self.spread,
+            "seconds an image": self.seconds,
+        }
+
+
+@torch.no_grad()
+@in_evaluation_mode
+def infer_all(model: InvGAN, images: Tensor) -> Tensor:
+    """Codes of images (N, C, H, W) in [0, 1], (N, w_dim)."""
+    return torch.cat([model.infer(part) for part in images.split(CHUNK)])
+
+
+@torch.no_grad()
+@in_evaluation_mode
+def generate_all(model: InvGAN, codes: Tensor) -> Tensor:
+    """Images of codes (N, w_dim), in [0, 1]."""
+    return torch.cat([model.generate(part) for part in codes.split(CHUNK)])
+
+
+def midpoints(codes: Tensor, generator: torch.Generator) -> Tensor:
+    """Half the way from each code to another one's, (N, d)."""
+    return (codes + codes[torch.randperm(len(codes), generator=generator)]) / 2
+
+
+def evaluate(
+    model: InvGAN, train: ImageData, test: ImageData, extractor: Extractor, *, seed: int = 0, count: int = 10_000
+) -> Evaluation:
+    """Measure one model.
+
+    Args:
+        model: to be measured.
+        train: that distances are taken to, as in the thesis.
+        test: images that it was not trained on.
+        extractor: of features.
+        seed: of samples and pairs.
+        count: of samples, and at most so many test images.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    real = statistics_of(torch.cat([extractor.features(train[rows][0]) for rows in _parts(len(train))]))
+    images = test.first(count)[:][0]
+    with torch.no_grad():
+        prior = torch.cat([_prior(model, len(rows), generator) for rows in torch.arange(count).split(CHUNK)])
+    begun = time.perf_counter()
+    codes = infer_all(model, images)
+    rebuilt = generate_all(model, codes)
+    seconds = (time.perf_counter() - begun) / len(images)
+    random = generate_all(model, prior)
+    sets = {
+        "floor": images,
+        "random": random,
+        "random rebuilt": generate_all(model, infer_all(model, random)),
+        "test rebuilt": rebuilt,
+        "midpoint": generate_all(model, midpoints(codes, generator)),
+    }
+    return Evaluation(
+        distances={name: extractor.between(extractor.features(some), real) for name, some in sets.items()},
+        error=pixel_error(images, rebuilt).item(),
+        references=references(train[:][0], images, model.w_dim),
+        spread=(codes.std(0).mean() / prior.std(0).mean()).item(),
+        seconds=seconds,
+    )
+
+
+@in_evaluation_mode
+def _prior(model: InvGAN, count: int, generator: torch.Generator) -> Tensor:
+    return model.codes(count, generator)
+
+
+def _parts(count: int) -> list[slice]:
+    return [slice(start, start + CHUNK) for start in range(0, count, CHUNK)]
+
+
+def references(train: Tensor, images: Tensor, components: int) -> dict[str, float]:
+    """Mean absolute errors, on a scale of -1 … 1, of what needs no GAN.
+
+    Args:
+        train: (N, C, H, W) in [0, 1].
+        images: (M, C, H, W).
+        components: as many numbers an image as the model has.
+
+    Returns:
+        ``median``: one image for all, pixel by pixel; ``nearest``: the training image with the smallest error, of
+        10,000; ``PCA``: as many principal components, of 10,000 training images.
+    """
+    some = train[:10_000].flatten(1)
+    flat = images.flatten(1)
+    mean = some.mean(0)
+    directions = torch.pca_lowrank(some - mean, components, niter=4)[2]
+    linear = (mean + (flat - mean) @ directions @ directions.T).clamp(0, 1)
+    nearest = torch.cat([torch.cdist(part, some, p=1).amin(1) for part in flat.split(CHUNK)])
+    return {
+        "median": 2 * (flat - some.median(0).values).abs().mean().item(),
+        "nearest": 2 * (nearest / flat.shape[1]).mean().item(),
+        "PCA": 2 * (flat - linear).abs().mean().item(),
+    }

@@ -1,0 +1,53 @@
+"""What InvGAN descends beside the adversarial game (thesis § 6.3.2)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from teachlib.errors import TeachlibError
+
+
+def code_error(wanted: Tensor, inferred: Tensor) -> Tensor:
+    """‖w − w̃‖² over the number of its entries, averaged over the batch, both (N, d); scalar."""
+    _refuse_unlike(wanted, inferred)
+    return (wanted - inferred).square().mean()
+
+
+def pixel_error(images: Tensor, rebuilt: Tensor) -> Tensor:
+    """Mean absolute error on a scale of -1 … 1, as the thesis reports it, of images in [0, 1]; scalar."""
+    _refuse_unlike(images, rebuilt)
+    return 2 * (images - rebuilt).abs().mean()
+
+
+def feature_matching(real: Sequence[Tensor], rebuilt: Sequence[Tensor]) -> Tensor:
+    """How far features of each image are from those of its own reconstruction; scalar.
+
+    The mean absolute difference, layer by layer over the mean size of the real features, so that no layer counts more
+    for its scale; averaged over the layers. The real features are goals, and get no gradient.
+
+    Eq 6.2 as printed has the norm outside of the expectation. It then sees only the *means* of both batches, and is
+    zero for reconstructions in another order, which :func:`printed_feature_matching` shows.
+
+    Args:
+        real: features of images, layer by layer, each (N, …).
+        rebuilt: of their reconstructions, in the same order.
+    """
+    errors = []
+    for goal, own in zip(real, rebuilt, strict=True):
+        _refuse_unlike(goal, own)
+        goal = goal.detach()
+        errors.append((own - goal).abs().mean() / goal.abs().mean().clamp_min(1e-12))
+    return torch.stack(errors).mean()
+
+
+def printed_feature_matching(real: Tensor, rebuilt: Tensor) -> Tensor:
+    """Eq 6.2 as printed, p = 2: the norm of the mean difference of features (N, d); scalar."""
+    _refuse_unlike(real, rebuilt)
+    return (real - rebuilt).mean(0).norm()
+
+
+def _refuse_unlike(a: Tensor, b: Tensor) -> None:
+    """Shapes that would be broadcast to something that nobody meant."""
+    if a.shape != b.shape or len(a) == 0:
+        raise TeachlibError(f"shapes {tuple(a.shape)} and {tuple(b.shape)}; expected the same, and one sample or more")

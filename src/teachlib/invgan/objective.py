@@ -1,0 +1,126 @@
+"""Algorithm 1: the game, and everything that makes its generator invertible, in one step (thesis § 6.3.2)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from teachlib.gif.losses import r1_gamma, r1_penalty
+from teachlib.invgan.losses import code_error, feature_matching, pixel_error
+from teachlib.invgan.networks import InvGAN, Seen
+from teachlib.invgan.recipes import Recipe
+from teachlib.primer.gan import discriminator_loss, generator_loss
+from teachlib.rae.losses import mmd
+from teachlib.training import Batch
+
+# Which loss moves which network; tests hold it against the gradients. "discriminator" has both heads.
+MOVES = {
+    "game": {"discriminator"},
+    "fool": {"mapping", "generator"},
+    "codes": {"discriminator"},
+    "reachable": {"mapping", "generator"},
+    "pixels": {"generator", "discriminator"},
+    "features": {"generator", "discriminator"},
+    "reinference": {"generator", "discriminator"},
+    "discrepancy": {"mapping", "discriminator"},
+}
+R1_EVERY = 16  # steps, where the backbone is StyleGAN2
+
+
+class InvGANObjective:
+    """One step of all networks at once, of the losses that the recipe has.
+
+    Half of the codes come from the prior, the other half, where the recipe reinjects, from the images of the batch
+    before. A second pass of the discriminator judges generated images for the generator's sake; its weights are held
+    still there, and what flows through it reaches the generator, and through codes inferred from images the
+    discriminator's first pass.
+
+    Args:
+        model: to train.
+        recipe: its weights.
+    """
+
+    def __init__(self, model: InvGAN, recipe: Recipe) -> None:
+        self.model, self.recipe = model, recipe
+        self.nets: dict[str, nn.Module] = {
+            "mapping": model.mapping,
+            "generator": model.generator,
+            "discriminator": model.discriminator,
+        }
+        self.styled = recipe.backbone == "stylegan2"
+        self.differentiated_twice = ("discriminator",) if self.styled else ()
+        self.before = torch.zeros(0, model.w_dim)  # codes inferred from the images of the batch before
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """One Adam for everything: all networks take their step together."""
+        weights = [weight for net in self.nets.values() for weight in net.parameters()]
+        return {"step": torch.optim.Adam(weights, self.recipe.learning_rate, (0.0 if self.styled else 0.5, 0.99))}
+
+    def updates(self, batch: Batch, generator: torch.Generator, step: int) -> Iterator[tuple[str, Tensor]]:
+        """The weighted sum of all losses."""
+        images = batch[0]
+        losses = self.losses(images, generator)
+        weights = {"codes": self.recipe.codes, "reachable": self.recipe.codes} | {
+            name: getattr(self.recipe, name) for name in ("pixels", "features", "reinference", "discrepancy")
+        }
+        total = torch.stack([weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
+        if self.styled and step % R1_EVERY == 0:
+            gamma = r1_gamma(images.shape[-1], len(images))
+            judge = self.nets["discriminator"]
+            total = total + R1_EVERY * r1_penalty(lambda x: judge(x).logits, images, gamma)
+        yield "step", total
+
+    def losses(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """Every loss that the recipe has, unweighted, as scalars by the names of :data:`MOVES`."""
+        recipe, judge, generate = self.recipe, self.nets["discriminator"], self.nets["generator"]
+        real: Seen = judge(images)
+        prior = self._prior(len(images), generator)
+        old = self.before[: len(images) // 2].to(images) if recipe.reinjects else self.before[:0].to(images)
+        codes = torch.cat([prior[: len(images) - len(old)], old])
+        rebuilds = recipe.pixels + recipe.features + recipe.reinference > 0
+        # In passes of their own: batch norm would let the game among samples reach the codes of images.
+        made = generate(codes)
+        with frozen(judge):
+            seen: Seen = judge(made)
+        judged: Seen = judge(made.detach())
+        losses = {"game": discriminator_loss(real.logits, judged.logits), "fool": generator_loss(seen.logits)}
+        if recipe.codes:
+            losses["codes"] = code_error(codes.detach(), judged.codes)
+            losses["reachable"] = code_error(codes.detach(), seen.codes)
+        if rebuilds:
+            rebuilt = generate(real.codes)
+            with frozen(judge):
+                again: Seen = judge(rebuilt)
+            losses["pixels"] = pixel_error(images, rebuilt)
+            losses["features"] = feature_matching(real.features, again.features)
+            losses["reinference"] = code_error(real.codes, again.codes)
+        if recipe.discrepancy:
+            losses["discrepancy"] = mmd(prior, real.codes, kernel="rbf")
+        self.before = real.codes.detach()
+        return losses
+
+    def _prior(self, count: int, generator: torch.Generator) -> Tensor:
+        z = torch.randn(count, self.model.w_dim, generator=generator, device=generator.device)
+        return self.nets["mapping"](z.to(next(self.model.mapping.parameters()).device))
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The codes that the next batch starts with, for checkpoints."""
+        return {"before": self.before}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take up what :meth:`state_dict` gave."""
+        self.before = state["before"].clone()
+
+
+@contextmanager
+def frozen(net: nn.Module) -> Iterator[None]:
+    """Within it, a network's weights take no part in what is computed: gradients flow through, not into it."""
+    learning = [weight for weight in net.parameters() if weight.requires_grad]
+    for weight in learning:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in learning:
+            weight.requires_grad_(True)

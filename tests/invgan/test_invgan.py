@@ -1,0 +1,320 @@
+"""InvGAN: what each loss sees and moves, and what its evaluation says of models whose answers are known."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from teachlib.data import ImageData
+from teachlib.errors import TeachlibError
+from teachlib.invgan import evaluation, losses, networks, objective, recipes
+from teachlib.invgan.chapter import CHAPTER
+from teachlib.metrics import extractor
+from teachlib.rae.losses import mmd
+from teachlib.training import Schedule, Watch, fit
+
+FEATURES = ("codes", "pixels", "features", "reinference", "discrepancy")
+
+
+def _generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _objective(name: str, backbone: str = "dcgan", **options: float) -> objective.InvGANObjective:
+    recipe = recipes.recipe(name, "glyphs", scale="ci", backbone=backbone, **options)
+    torch.manual_seed(0)
+    return objective.InvGANObjective(CHAPTER.build(recipe, None), recipe)
+
+
+@pytest.fixture
+def images() -> Tensor:
+    return torch.rand(8, 1, 32, 32, generator=_generator())
+
+
+def _moved(game: objective.InvGANObjective, loss: Tensor) -> set[str]:
+    """Networks that a loss has a gradient for."""
+    moved = set()
+    for name, net in game.nets.items():
+        slopes = torch.autograd.grad(loss, list(net.parameters()), retain_graph=True, allow_unused=True)
+        if any(slope is not None and slope.abs().sum() > 0 for slope in slopes):
+            moved.add(name)
+    return moved
+
+
+# ------------------------------------------------------------------------------------------------------------- losses
+
+
+@pytest.mark.parametrize("backbone", networks.BACKBONES)
+def test_each_loss_moves_the_networks_of_the_table_and_no_others(backbone: str, images: Tensor) -> None:
+    game = _objective("invgan", backbone)
+    game.losses(images, _generator())  # the first batch has no codes from before
+    found = game.losses(images, _generator())
+    assert found.keys() == objective.MOVES.keys()
+    for name, loss in found.items():
+        assert _moved(game, loss) == objective.MOVES[name], name
+
+
+def test_reconstructions_move_the_inference_head_and_the_layers_below_it_but_not_the_judgement(images: Tensor) -> None:
+    game = _objective("invgan")
+    found = game.losses(images, _generator())
+    judge = game.model.discriminator
+    head, logit = judge.code.weight, judge.logit.parametrizations.weight.original
+    for name in ("pixels", "features", "reinference"):
+        slopes = torch.autograd.grad(found[name], [head, logit], retain_graph=True, allow_unused=True)
+        assert slopes[0] is not None, name
+        assert slopes[0].abs().sum() > 0, name
+        assert slopes[1] is None, name
+
+
+def test_features_of_reconstructions_teach_the_discriminator_only_through_the_codes(images: Tensor) -> None:
+    """A discriminator that could blind itself would make every reconstruction alike: its second pass is frozen."""
+    game = _objective("invgan")
+    judge = game.model.discriminator
+    codes = judge(images).codes.detach()
+
+    class Deaf(nn.Module):
+        def forward(self, x: Tensor) -> networks.Seen:
+            seen = judge(x)
+            return seen._replace(codes=codes if len(x) == len(codes) else seen.codes)
+
+        def parameters(self, recurse: bool = True):  # type: ignore[no-untyped-def]
+            return judge.parameters(recurse)
+
+    game.nets["discriminator"] = Deaf()
+    found = game.losses(images, _generator())
+    assert not any(
+        slope is not None
+        for slope in torch.autograd.grad(
+            found["features"], list(judge.parameters()), retain_graph=True, allow_unused=True
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("gan", {"game", "fool"}),
+        ("invgan-naive", {"game", "fool", "codes", "reachable"}),
+        ("invgan-augmented", {"game", "fool", "codes", "reachable"}),
+        ("invgan", set(objective.MOVES)),
+    ],
+)
+def test_each_model_has_its_losses_and_the_sum_is_weighted(name: str, parts: set[str], images: Tensor) -> None:
+    game, again = _objective(name), _objective(name)
+    found = game.losses(images, _generator())
+    assert found.keys() == parts
+    ((update, total),) = again.updates((images, torch.zeros(8)), _generator(), 1)
+    weights = {"pixels": 10.0}
+    expected = sum(weights.get(loss, 1.0) * value for loss, value in found.items())
+    assert update == "step"
+    assert torch.allclose(total, expected)
+
+
+def test_half_of_the_codes_are_those_of_the_batch_before(images: Tensor) -> None:
+    game, naive = _objective("invgan-augmented"), _objective("invgan-naive")
+    drawn = list[Tensor]()
+
+    class Watched(nn.Module):
+        def __init__(self, inner: nn.Module) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, w: Tensor) -> Tensor:
+            drawn.append(w)
+            return self.inner(w)
+
+    for one in (game, naive):
+        one.nets["generator"] = Watched(one.nets["generator"])
+        for _ in range(2):
+            one.losses(images, _generator())
+    first, second, *never = drawn
+    assert [len(w) for w in drawn] == [8] * 4
+    with torch.no_grad():
+        codes = game.model.discriminator.train()(images).codes
+    assert torch.allclose(second[4:], codes[:4], atol=0.05)  # but for another step of the power iteration
+    assert not torch.allclose(second[:4], first[4:])
+    assert torch.allclose(*never)
+
+
+def test_errors_are_on_the_thesis_scale_and_of_each_sample() -> None:
+    black, white = torch.zeros(2, 1, 4, 4), torch.ones(2, 1, 4, 4)
+    assert losses.pixel_error(black, white) == 2
+    assert losses.code_error(torch.zeros(3, 2), torch.full((3, 2), 2.0)) == 4
+    with pytest.raises(TeachlibError, match="expected the same"):
+        losses.pixel_error(black, white[:1])
+
+
+def test_feature_matching_sees_each_sample_and_the_printed_one_only_means() -> None:
+    """Erratum candidate: Eq 6.2 has the norm outside of the expectation."""
+    real = [torch.randn(6, 5, generator=_generator()), torch.randn(6, 2, 3, 3, generator=_generator(1))]
+    shuffled = [layer.roll(1, 0) for layer in real]
+    assert losses.feature_matching(real, real) == 0
+    assert losses.feature_matching(real, shuffled) > 0.5
+    assert losses.printed_feature_matching(real[0], shuffled[0]) < 1e-6
+    larger = [100 * layer for layer in real]
+    assert torch.allclose(
+        losses.feature_matching(larger, [100 * layer for layer in shuffled]), losses.feature_matching(real, shuffled)
+    )
+
+
+def test_real_features_are_goals_without_gradient() -> None:
+    real, own = torch.randn(4, 3, requires_grad=True), torch.randn(4, 3, requires_grad=True)
+    losses.feature_matching([real], [own]).backward()
+    assert real.grad is None
+    assert own.grad is not None
+
+
+def test_the_discrepancy_is_that_of_two_gaussians_and_knows_no_order() -> None:
+    """E exp(-‖a - b‖²/C), a of N(0, I) and b of N(m, I), is (C/(C+4))^(d/2) · e^(-‖m‖²/(C+4))."""
+    d, shift, count = 4, 0.8, 6000
+    a = torch.randn(count, d, generator=_generator(), dtype=torch.float64)
+    b = torch.randn(count, d, generator=_generator(1), dtype=torch.float64) + shift / math.sqrt(d)
+
+    def kernel(squared: float) -> float:
+        widths = [2 * d * factor for factor in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)]
+        return sum((c / (c + 4)) ** (d / 2) * math.exp(-squared / (c + 4)) for c in widths)
+
+    found = mmd(a, b, kernel="rbf")
+    assert found.item() == pytest.approx(2 * kernel(0) - 2 * kernel(shift**2), abs=0.02)
+    assert torch.allclose(found, mmd(a[torch.randperm(count)], b, kernel="rbf"))
+
+
+# ----------------------------------------------------------------------------------------------------------- networks
+
+
+@pytest.mark.parametrize("backbone", networks.BACKBONES)
+@pytest.mark.parametrize("shape", [(1, 32, 32), (3, 64, 64)])
+def test_images_become_codes_and_codes_images(backbone: str, shape: tuple[int, int, int]) -> None:
+    model = networks.InvGAN(backbone, shape, width=8, w_dim=6).eval()
+    x = torch.rand(5, *shape)
+    seen = model.discriminator(x)
+    assert seen.logits.shape == (5,)
+    assert seen.codes.shape == (5, 6)
+    assert all(len(layer) == 5 for layer in seen.features)
+    assert len(seen.features) >= 3
+    rebuilt = model(x)
+    assert rebuilt.shape == x.shape
+    assert 0 <= rebuilt.min() <= rebuilt.max() <= 1
+    with pytest.raises(TeachlibError, match=r"\(N, 1|\(N, 3"):
+        model.infer(x[..., :-1])
+    with pytest.raises(TeachlibError, match=r"\(N, 6\)|expected"):
+        model.generate(torch.zeros(2, 7))
+
+
+@pytest.mark.parametrize("backbone", networks.BACKBONES)
+def test_what_is_inferred_of_an_image_does_not_depend_on_its_neighbours(backbone: str) -> None:
+    model = networks.InvGAN(backbone, (1, 32, 32), width=8, w_dim=6).eval()
+    x = torch.rand(6, 1, 32, 32)
+    assert torch.allclose(model.infer(x)[:2], model.infer(x[:2]), atol=1e-5)
+
+
+def test_codes_have_mean_zero_and_variance_one() -> None:
+    mapping = networks.Mapping(6, 24)
+    w = mapping(torch.randn(500, 6))
+    assert w.mean(0).abs().max() < 1e-5
+    assert (w.var(0, unbiased=False) - 1).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("name", ["invgan", "invgan-augmented"])
+def test_an_interrupted_run_ends_as_an_unbroken_one(name: str, tmp_path: Path) -> None:
+    data = ImageData("glyphs", "train", torch.randint(0, 255, (40, 1, 32, 32)).byte(), torch.zeros(40).long())
+    schedule = Schedule(steps=6, batch_size=8, checkpoint_every=3, ema_half_life=0.1)
+
+    def run(folder: str, watch: Watch | None = None) -> dict[str, Tensor]:
+        game = _objective(name)
+        fit(game, data, schedule, folder=tmp_path / folder, resume=True, watch=watch, progress=False)
+        return game.model.state_dict()
+
+    def pull(step: int, nets: object) -> dict[str, float]:
+        raise KeyboardInterrupt
+
+    whole = run("whole")
+    with pytest.raises(KeyboardInterrupt):
+        run("broken", Watch(5, pull))
+    again = run("broken")
+    assert all(torch.equal(whole[key], again[key]) for key in whole)
+
+
+# --------------------------------------------------------------------------------------------------------- evaluation
+
+
+class _Linear(networks.InvGAN):
+    """A generator whose inverse is known: codes are the first pixels of an image that repeats them."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.w_dim = 8
+        self.mapping = nn.Linear(8, 8)
+
+    def codes(self, count: int, generator: torch.Generator) -> Tensor:
+        return torch.rand(count, 8, generator=generator)
+
+    def infer(self, x: Tensor) -> Tensor:
+        return x[:, 0, 0, :8]
+
+    def generate(self, w: Tensor) -> Tensor:
+        return w.repeat(1, 128).view(-1, 1, 32, 32)
+
+
+def test_a_model_that_returns_its_input_has_no_error_and_the_floors_distance() -> None:
+    model = _Linear()
+    codes = torch.rand(300, 8, generator=_generator())
+    stored = (model.generate(codes) * 255).round().byte()
+    train, test = (
+        ImageData("glyphs", split, part, torch.zeros(150).long())
+        for split, part in zip(("train", "test"), stored.split(150), strict=True)
+    )
+    found = evaluation.evaluate(model, train, test, extractor("untrained", "glyphs"), count=150)
+    assert found.error < 1e-6
+    assert found.distances["test rebuilt"] == pytest.approx(found.distances["floor"], rel=1e-4)
+    assert found.distances["random rebuilt"] == pytest.approx(found.distances["random"], rel=1e-4)
+    assert found.distances["midpoint"] > 2 * found.distances["floor"]  # means of two have half the variance
+    assert found.references["PCA"] < 0.01  # eight numbers are enough
+    assert found.spread == pytest.approx(1, abs=0.15)
+
+
+def test_references_are_the_best_of_their_kind() -> None:
+    train, images = torch.rand(50, 1, 8, 8, generator=_generator()), torch.rand(20, 1, 8, 8, generator=_generator(1))
+    found = evaluation.references(train, images, 5)
+    apart = (images.flatten(1)[:, None] - train.flatten(1)[None]).abs().mean(2)
+    assert found["nearest"] == pytest.approx(2 * apart.min(1).values.mean().item(), rel=1e-5)
+    median = train.flatten(1).median(0).values
+    assert found["median"] == pytest.approx(2 * (images.flatten(1) - median).abs().mean().item(), rel=1e-5)
+    assert evaluation.references(train, train, 49)["PCA"] < 1e-3
+
+
+def test_midpoints_lie_between_two() -> None:
+    codes = torch.arange(12.0).view(6, 2)
+    found = evaluation.midpoints(codes, _generator())
+    assert torch.allclose(found.mean(0), codes.mean(0))
+    assert (
+        all(((2 * one - codes) == other).all(1).any() for one, other in zip(found, codes, strict=True))
+        or len(found) == 6
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------ recipes
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"name": "invgna"}, "did you mean 'invgan'"),
+        ({"name": "invgan", "backbone": "stylegan"}, "did you mean 'stylegan2'"),
+        ({"name": "invgan", "pixels": -1.0}, "pixels is -1"),
+        ({"name": "invgan", "dataset": "mnits"}, "mnist"),
+    ],
+)
+def test_other_recipes_are_refused(words: dict[str, object], said: str) -> None:
+    with pytest.raises(TeachlibError, match=said):
+        recipes.recipe(**{"dataset": "glyphs", "scale": "ci", **words})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("options", [{}, {"backbone": "stylegan2"}, {"discrepancy": 0.0, "features": 2.0}])
+def test_a_label_leads_back_to_its_recipe(options: dict[str, object]) -> None:
+    made = recipes.recipe("invgan", scale="laptop", **options)  # type: ignore[arg-type]
+    name, own = CHAPTER.named(CHAPTER.label(made))
+    assert own == options
+    assert recipes.recipe(name, scale="laptop", **own) == made
