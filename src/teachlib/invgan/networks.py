@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
-from teachlib.errors import require_shape
+from teachlib.errors import TeachlibError, require_shape
 from teachlib.gif.layers import EqualizedLinear
 from teachlib.gif.stylegan2 import DiscriminatorTrunk, StyleGAN2Config, Synthesis
 from teachlib.nets import DCGANGenerator, normalize_layers
@@ -143,6 +143,16 @@ class StyleGAN2Inference(nn.Module):
         return Seen(self.logit(h).flatten(), self.code(h), features)
 
 
+def require_codes(w: Tensor, w_dim: int) -> None:
+    """Refuse what no generator takes.
+
+    Raises:
+        TeachlibError: codes of another shape than (N, w_dim): of another model, perhaps.
+    """
+    if w.ndim != 2 or w.shape[1] != w_dim:
+        raise TeachlibError(f"codes of shape {tuple(w.shape)}; expected (N, {w_dim}): are they of another model?")
+
+
 class InvGAN(nn.Module):
     """Mapping, generator and discriminator of a GAN that infers its own codes.
 
@@ -179,7 +189,7 @@ class InvGAN(nn.Module):
 
     def generate(self, w: Tensor) -> Tensor:
         """Images of codes (N, w_dim), in [0, 1]."""
-        require_shape(w, (self.w_dim,))
+        require_codes(w, self.w_dim)
         return self.generator(w).clamp(0, 1)
 
     def forward(self, x: Tensor) -> Tensor:
