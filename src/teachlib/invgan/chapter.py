@@ -12,7 +12,7 @@ from teachlib.data import ImageData
 from teachlib.invgan.evaluation import evaluate
 from teachlib.invgan.networks import BACKBONES, InvGAN
 from teachlib.invgan.objective import InvGANObjective
-from teachlib.invgan.recipes import Recipe, load, recipe
+from teachlib.invgan.recipes import RECIPES, Recipe, load, recipe
 from teachlib.invgan.tables import TABLES, page
 from teachlib.metrics import extractor as find_extractor
 from teachlib.training import Objective, Schedule
@@ -31,7 +31,7 @@ class InvertibleGANs(Chapter[Recipe, InvGAN, ImageData]):
         "reinference": Option("weight of the error of codes that are inferred twice", 1.0),
         "discrepancy": Option("weight of the MMD between inferred codes and the prior", 1.0),
     }
-    zoo = (Shipped("invgan", "mnist"), Shipped("invgan-naive", "mnist"))
+    zoo = (*(Shipped(name, "glyphs") for name in RECIPES), Shipped("invgan", "mnist"))
     tables, page = TABLES, staticmethod(page)
     recipe = staticmethod(recipe)
 

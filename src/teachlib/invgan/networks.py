@@ -1,8 +1,8 @@
 """Networks of InvGAN: a mapping, a generator, and a discriminator that also infers the code (thesis § 6.3.1).
 
 Two backbones, one interface: DCGAN, and the StyleGAN2 of :mod:`teachlib.gif`. Both take codes w of one length, whose
-numbers have mean 0 and variance 1 over a batch: without a bound, a generator may ask for ever larger codes, and whoever
-infers them never arrives.
+numbers have mean 0 and variance 1 over a batch, and both infer codes within ±4: without bounds a generator may ask for
+ever larger codes, and codes that are decoded again may grow from batch to batch.
 """
 
 import itertools
@@ -18,6 +18,7 @@ from teachlib.gif.stylegan2 import DiscriminatorTrunk, StyleGAN2Config, Synthesi
 from teachlib.nets import DCGANGenerator, normalize_layers
 
 BACKBONES = ("dcgan", "stylegan2")
+_FURTHEST = 4.0  # that an inferred code lies from zero, in deviations of the prior
 
 
 class Seen(NamedTuple):
@@ -32,6 +33,11 @@ class Seen(NamedTuple):
     logits: Tensor
     codes: Tensor
     features: list[Tensor]
+
+
+def bounded(codes: Tensor) -> Tensor:
+    """Codes within ±4, those near zero nearly unchanged."""
+    return _FURTHEST * (codes / _FURTHEST).tanh()
 
 
 class Mapping(nn.Module):
@@ -89,7 +95,7 @@ class DCGANInference(nn.Module):
             x = leaky_relu(layer(x), 0.2)
             features.append(x)
         flat = x.flatten(1)
-        return Seen(self.logit(flat).flatten(), self.code(flat), features)
+        return Seen(self.logit(flat).flatten(), bounded(self.code(flat)), features)
 
 
 class StyleGAN2Generator(nn.Module):
@@ -140,7 +146,7 @@ class StyleGAN2Inference(nn.Module):
         finally:
             for hook in hooks:
                 hook.remove()
-        return Seen(self.logit(h).flatten(), self.code(h), features)
+        return Seen(self.logit(h).flatten(), bounded(self.code(h)), features)
 
 
 def require_codes(w: Tensor, w_dim: int) -> None:
