@@ -256,3 +256,9 @@ def test_the_head_at_rest_is_lit_from_the_front() -> None:
     nose, side = seen.colours[0, :, 28:36, 28:36].mean(), seen.colours[0][:, seen.fragments.covered[0]].min()
     assert nose > 0.5
     assert nose > 2 * side
+
+
+def test_jitter_of_bytes_is_refused() -> None:
+    frames = torch.rand(4, 3, 5, 5)
+    with pytest.raises(TeachlibError, match="not bytes"):
+        animation.jitter((frames * 255).byte(), frames)

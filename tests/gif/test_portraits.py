@@ -172,3 +172,9 @@ def test_the_texture_stands_upright() -> None:
     upper, lower = (textures[0, 0, rows][visible[0, rows]].mean() for rows in (slice(4, 12), slice(20, 28)))
     assert upper > 0.9
     assert lower < 0.1
+
+
+@pytest.mark.parametrize("screen", [torch.full((2, 9, 3), torch.nan), torch.zeros(0, 9, 3), torch.zeros(9, 3)])
+def test_landmarks_that_are_none_make_no_mesh(screen: torch.Tensor) -> None:
+    with pytest.raises(TeachlibError, match="expected numbers"):
+        portraits.face_mesh(screen)

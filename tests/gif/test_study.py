@@ -196,3 +196,10 @@ def test_ratings_that_nobody_gave_change_nothing() -> None:
 
 def test_a_style_that_was_rated_once_counts() -> None:
     assert 0 < study.independent(torch.tensor([[1.0, 0, 0, 0, 0], [3, 4, 0, 0, 0]])) <= 1
+
+
+def test_grey_pictures_are_shown_and_others_refused() -> None:
+    grey, colour = torch.rand(1, 1, 4, 4), torch.rand(1, 3, 4, 4)
+    assert study.pairs_page(colour, grey, grey, ["left"], title="t").count("<img") == 3
+    with pytest.raises(TeachlibError, match=r"a picture of shape \(2, 4, 4\)"):
+        study.pairs_page(colour, torch.rand(1, 2, 4, 4), grey, ["left"], title="t")

@@ -246,6 +246,8 @@ def jitter(pictures: Tensor, asked: Tensor) -> float:
         raise TeachlibError(
             f"pictures {tuple(pictures.shape)} and renderings {tuple(asked.shape)}; expected three or more, alike"
         )
+    if not (pictures.is_floating_point() and asked.is_floating_point()):
+        raise TeachlibError(f"frames of {pictures.dtype} and {asked.dtype}; expected pixels in [0, 1], not bytes")
     ours, theirs = (frames.diff(n=2, dim=0).abs().mean().item() for frames in (pictures, asked))
     return ours / max(theirs, 1e-12)
 

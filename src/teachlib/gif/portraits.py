@@ -87,6 +87,8 @@ def face_mesh(screen: Tensor) -> Mesh:
     Raises:
         TeachlibError: fewer than three landmarks, or all of them on a line.
     """
+    if screen.ndim != 3 or screen.shape[2] != 3 or not len(screen) or not screen.isfinite().all():
+        raise TeachlibError(f"landmarks {tuple(screen.shape)}; expected numbers (N, V, 3) of one face or more")
     faces = screen.double() - screen.double().mean(1, keepdim=True)
     faces = faces / faces.square().mean((1, 2), keepdim=True).sqrt().clamp_min(1e-12)
     mean = faces[faces[:, :, 2].std(1).argsort()[len(faces) // 2]]  # begun with a face of usual depth

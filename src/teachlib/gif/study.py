@@ -186,6 +186,9 @@ def shown(page: str, *, height: int = 560) -> HTML:
 
 def _figure(picture: Tensor, words: str) -> str:
     require_pixels(picture[None])
+    if picture.ndim != 3 or len(picture) not in (1, 3):
+        raise TeachlibError(f"a picture of shape {tuple(picture.shape)}; expected (3, H, W), or (1, H, W) in grey")
+    picture = picture.expand(3, -1, -1)
     pixels = (picture.clamp(0, 1) * 255).round().byte().movedim(0, -1).cpu().numpy()
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")
