@@ -52,7 +52,10 @@ class Faces(Chapter[Recipe, Face | Reinference, Told]):
         "augmentation": Option("pictures in which its probability may go from 0 to 1; ADA's are 500000, 0: none", 0),
         "texture_form": Option(f"{TEXTURE_FORMS[0]} (the thesis) or {TEXTURE_FORMS[1]} (the code)", TEXTURE_FORMS[0]),
     }
-    zoo = tuple(Shipped(name, "heads") for name in (REINFERENCE, "gif", "gif-vector-projection"))
+    zoo = (
+        *(Shipped(name, "heads") for name in (REINFERENCE, "gif", "gif-vector-projection")),
+        Shipped("gif-no-texture-loss", "faces", {"resolution": 32}),
+    )
     tables, page = TABLES, staticmethod(page)
     data = {
         "heads": OwnData("synthetic photographs of heads with exact parameters", heads.SPLITS, "this course", _check),
