@@ -71,8 +71,14 @@ def page() -> str:
     measured = read_results("5.1", "heads")
     if measured:
         usual = {name: row for name, row in measured.items() if name in RENDERED or name in VECTORS}
-        parts += [_MEASURED, _obedience(usual), _LARGER, _obedience(_some(measured, LARGER))]
-        parts += [_WRONG, _obedience(_some(measured, WRONG)), _TALK, _talk(measured), _origins(measured)]
+        tables = (
+            (_MEASURED, _obedience(usual)),
+            (_LARGER, _obedience(_some(measured, LARGER))),
+            (_WRONG, _obedience(_some(measured, WRONG))),
+            (_TALK, _talk(measured)),
+        )
+        parts += [text for words, table in tables if table for text in (words, table)]
+        parts.append(_origins(measured))
     return "\n\n".join(parts)
 
 
