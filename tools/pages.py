@@ -142,6 +142,13 @@ def exports(init: Path) -> list[str] | None:
     return None
 
 
+def _imported_modules(init: Path, name: str) -> set[str]:
+    """What a package imports from itself: its modules, and not functions that are called as their modules are."""
+    nodes = ast.parse(init.read_text(encoding="utf-8")).body
+    own = (node for node in nodes if isinstance(node, ast.ImportFrom) and node.module == name)
+    return {alias.name for node in own for alias in node.names if (init.parent / f"{alias.name}.py").is_file()}
+
+
 def public_modules(folder: Path, name: str) -> list[str]:
     """The modules of a package that a reader imports from.
 
@@ -149,7 +156,7 @@ def public_modules(folder: Path, name: str) -> list[str]:
     """
     init = folder / "__init__.py"
     if (offered := exports(init)) is not None:
-        return [name, *(f"{name}.{module}" for module in offered if (folder / f"{module}.py").is_file())]
+        return [name, *(f"{name}.{module}" for module in offered if module in _imported_modules(init, name))]
     own = [name] if ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))) else []
     return own + [f"{name}.{path.stem}" for path in sorted(folder.glob("*.py")) if not path.stem.startswith("_")]
 

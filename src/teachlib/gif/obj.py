@@ -1,7 +1,7 @@
 """Meshes in Wavefront's OBJ format: vertices, triangles and coordinates in a texture."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -9,7 +9,8 @@ from torch import Tensor
 from teachlib.errors import TeachlibError
 
 
-class Mesh(NamedTuple):
+@dataclass(frozen=True)
+class Mesh:
     """A mesh that can carry a texture.
 
     Attributes:

@@ -42,7 +42,8 @@ class InvertibleGANs(Chapter[Recipe, InvGAN, ImageData]):
         return load(recipe.dataset, split, limit)
 
     def build(self, recipe: Recipe, training: ImageData | None) -> InvGAN:
-        return InvGAN(recipe.backbone, recipe.shape, width=recipe.width, w_dim=recipe.w_dim)
+        infers = recipe.codes > 0
+        return InvGAN(recipe.backbone, recipe.shape, width=recipe.width, w_dim=recipe.w_dim, infers=infers)
 
     def parts(self, model: InvGAN) -> dict[str, nn.Module]:
         return {"mapping": model.mapping, "generator": model.generator, "discriminator": model.discriminator}

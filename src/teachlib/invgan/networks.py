@@ -24,10 +24,8 @@ _FURTHEST = 4.0  # that an inferred code lies from zero, in deviations of the pr
 class Seen(NamedTuple):
     """What a discriminator makes of N images.
 
-    Attributes:
-        logits: of "real", (N,).
-        codes: inferred, (N, w_dim).
-        features: of every layer, from the first on, each (N, C, H, W).
+    The logits of "real", (N,); the codes that it infers, (N, w_dim), zero where it was built without that head; and the
+    features of every layer, from the first on, each (N, C, H, W).
     """
 
     logits: Tensor
@@ -38,6 +36,10 @@ class Seen(NamedTuple):
 def bounded(codes: Tensor) -> Tensor:
     """Codes within ±4, those near zero nearly unchanged."""
     return _FURTHEST * (codes / _FURTHEST).tanh()
+
+
+def _codes(head: nn.Module | None, features: Tensor, w_dim: int) -> Tensor:
+    return features.new_zeros(len(features), w_dim) if head is None else bounded(head(features))
 
 
 class Mapping(nn.Module):
@@ -72,20 +74,21 @@ class DCGANInference(nn.Module):
         channels: of the images, 1 or 3.
         size: side of the images in pixels, 32 or 64.
         width: channels after the first layer; each later layer has twice as many.
+        infers: whether it has the head for codes.
 
     Shapes: (N, channels, size, size) in [0, 1] → :class:`Seen`.
     """
 
-    def __init__(self, w_dim: int, *, channels: int, size: int, width: int) -> None:
+    def __init__(self, w_dim: int, *, channels: int, size: int, width: int, infers: bool = True) -> None:
         super().__init__()
-        self.image = channels, size, size
+        self.image, self.w_dim = (channels, size, size), w_dim
         widths = [channels, *(width << step for step in range((size // 4).bit_length() - 1))]
         self.layers = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in itertools.pairwise(widths))
         last = widths[-1] * 16
         self.logit = nn.Linear(last, 1)
         normalize_layers(self.layers)
         normalize_layers(self.logit)
-        self.code = nn.Linear(last, w_dim)
+        self.code = nn.Linear(last, w_dim) if infers else None
 
     def forward(self, x: Tensor) -> Seen:
         """Judge images, and infer their codes."""
@@ -95,7 +98,7 @@ class DCGANInference(nn.Module):
             x = leaky_relu(layer(x), 0.2)
             features.append(x)
         flat = x.flatten(1)
-        return Seen(self.logit(flat).flatten(), bounded(self.code(flat)), features)
+        return Seen(self.logit(flat).flatten(), _codes(self.code, flat, self.w_dim), features)
 
 
 class StyleGAN2Generator(nn.Module):
@@ -124,17 +127,18 @@ class StyleGAN2Inference(nn.Module):
     Args:
         config: of the networks.
         channels: of the images, 1 or 3.
+        infers: whether it has the head for codes.
 
     Shapes: (N, channels, size, size) in [0, 1] → :class:`Seen`.
     """
 
-    def __init__(self, config: StyleGAN2Config, channels: int) -> None:
+    def __init__(self, config: StyleGAN2Config, channels: int, *, infers: bool = True) -> None:
         super().__init__()
-        self.image = channels, config.size, config.size
+        self.image, self.w_dim = (channels, config.size, config.size), config.w_dim
         # Without the minibatch's deviation: what is inferred of an image must not depend on its neighbours.
         self.trunk = DiscriminatorTrunk(config, inputs=channels, group=1)
         self.logit = EqualizedLinear(self.trunk.width, 1)
-        self.code = EqualizedLinear(self.trunk.width, config.w_dim)
+        self.code = EqualizedLinear(self.trunk.width, config.w_dim) if infers else None
 
     def forward(self, x: Tensor) -> Seen:
         """Judge images, and infer their codes."""
@@ -146,7 +150,7 @@ class StyleGAN2Inference(nn.Module):
         finally:
             for hook in hooks:
                 hook.remove()
-        return Seen(self.logit(h).flatten(), bounded(self.code(h)), features)
+        return Seen(self.logit(h).flatten(), _codes(self.code, h, self.w_dim), features)
 
 
 def require_codes(w: Tensor, w_dim: int) -> None:
@@ -167,9 +171,12 @@ class InvGAN(nn.Module):
         shape: of an image, (channels, size, size), of 32 or 64 pixels.
         width: channels of the layer nearest to the image (DCGAN), or most channels of a layer (StyleGAN2).
         w_dim: of codes.
+        infers: whether the discriminator has a head for codes; without, this is a GAN.
     """
 
-    def __init__(self, backbone: str, shape: tuple[int, int, int], *, width: int, w_dim: int) -> None:
+    def __init__(
+        self, backbone: str, shape: tuple[int, int, int], *, width: int, w_dim: int, infers: bool = True
+    ) -> None:
         super().__init__()
         channels, size, _ = shape
         self.w_dim = w_dim
@@ -178,11 +185,11 @@ class InvGAN(nn.Module):
         self.discriminator: nn.Module
         if backbone == "dcgan":
             self.generator = DCGANGenerator(w_dim, channels=channels, size=size, width=width)
-            self.discriminator = DCGANInference(w_dim, channels=channels, size=size, width=width)
+            self.discriminator = DCGANInference(w_dim, channels=channels, size=size, width=width, infers=infers)
         else:
             config = StyleGAN2Config(size, 32 * width, width, 2, w_dim, w_dim, noise=False)
             self.generator = StyleGAN2Generator(config, channels)
-            self.discriminator = StyleGAN2Inference(config, channels)
+            self.discriminator = StyleGAN2Inference(config, channels, infers=infers)
 
     def codes(self, count: int, generator: torch.Generator) -> Tensor:
         """Codes from the prior, w = M(z), (count, w_dim)."""
