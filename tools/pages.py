@@ -133,30 +133,19 @@ def thesis_map() -> str:
     return "\n\n".join(lines)
 
 
-def exports(init: Path) -> list[str] | None:
-    """The names that a package's ``__init__.py`` writes out in ``__all__``; ``None`` where it has none."""
-    for node in ast.parse(init.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and any(isinstance(n, ast.Name) and n.id == "__all__" for n in node.targets):
-            values = (part.value for part in ast.walk(node.value) if isinstance(part, ast.Constant))
-            return [value for value in values if isinstance(value, str)]
-    return None
-
-
-def _imported_modules(init: Path, name: str) -> set[str]:
-    """What a package imports from itself: its modules, and not functions that are called as their modules are."""
-    nodes = ast.parse(init.read_text(encoding="utf-8")).body
-    own = (node for node in nodes if isinstance(node, ast.ImportFrom) and node.module == name)
-    return {alias.name for node in own for alias in node.names if (init.parent / f"{alias.name}.py").is_file()}
+def exports(init: Path) -> bool:
+    """Whether a package's ``__init__.py`` says by ``__all__`` what it offers."""
+    targets = [
+        node.targets for node in ast.parse(init.read_text(encoding="utf-8")).body if isinstance(node, ast.Assign)
+    ]
+    return any(isinstance(target, ast.Name) and target.id == "__all__" for names in targets for target in names)
 
 
 def public_modules(folder: Path, name: str) -> list[str]:
-    """The modules of a package that a reader imports from.
-
-    Itself and the modules among its ``__all__`` where it has one; else each module in it.
-    """
+    """The modules of a package that a reader imports from: itself where it has ``__all__``, else each one in it."""
     init = folder / "__init__.py"
-    if (offered := exports(init)) is not None:
-        return [name, *(f"{name}.{module}" for module in offered if module in _imported_modules(init, name))]
+    if exports(init):
+        return [name]
     own = [name] if ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))) else []
     return own + [f"{name}.{path.stem}" for path in sorted(folder.glob("*.py")) if not path.stem.startswith("_")]
 

@@ -2,6 +2,7 @@
 
 from teachlib.invgan.chapter import CHAPTER
 from teachlib.invgan.evaluation import evaluate, generate_all, infer_all, midpoints, references
+from teachlib.invgan.inversion import best_of, optimized
 from teachlib.invgan.losses import code_error, feature_matching, pixel_error, printed_feature_matching
 from teachlib.invgan.networks import InvGAN, Mapping, Seen
 from teachlib.invgan.objective import MOVES, InvGANObjective
@@ -18,6 +19,7 @@ __all__ = [
     "Mapping",
     "Recipe",
     "Seen",
+    "best_of",
     "code_error",
     "evaluate",
     "feature_matching",
@@ -27,6 +29,7 @@ __all__ = [
     "load",
     "midpoints",
     "open_run",
+    "optimized",
     "pixel_error",
     "printed_feature_matching",
     "recipe",
