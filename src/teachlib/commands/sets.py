@@ -5,7 +5,6 @@ import pandas as pd
 from teachlib import data, registry
 from teachlib.chapter import OwnData
 from teachlib.data import Entry
-from teachlib.errors import TeachlibError
 
 
 def own_data() -> dict[str, OwnData]:
@@ -51,13 +50,11 @@ def get(name: str) -> None:
     """Download a set of the catalogue; of a chapter's own, find out whether it is there."""
     if name in registry.data_sets():
         own = own_data()[name]
-        try:
-            own.check("test")  # says where a file is missing that has to be put there by hand
-            print(f"{name}: at hand; nothing to fetch")
-        except TeachlibError:
-            if own.get is None:
-                raise
+        if own.get is not None:
             print(f"{own.title}: {own.source}\nin {own.get()}")
+            return
+        own.check("test")  # says where a file is missing that has to be put there by hand
+        print(f"{name}: at hand; nothing to fetch")
         return
     entry = data.entry(name)
     print(f"{entry.title}: {entry.terms}")

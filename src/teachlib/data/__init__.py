@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -405,30 +406,50 @@ def get(name: str, *, root: str | Path | None = None) -> Path:
     dataset, target = entry(name), data_root(root)
     if dataset.folder is None:
         return target  # embedded: nothing to fetch
-    folder, lock = target / dataset.folder, target / f".{name}.lock"
-    if not lock.exists() and _sound(name, target):
+    folder = target / dataset.folder
+    if not lock_of(name, target).exists() and _sound(name, target):
         return folder
+    with staged(name, target) as staging:
+        if _sound(name, target):
+            return folder  # put there meanwhile, or by one that was killed at its very end
+        _fetch(name, staging, folder)
+        check(name, root=staging)
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in dataset.hashes:
+            fetched = find(staging / dataset.folder, file)
+            assert fetched is not None  # check() has just read it
+            fetched.replace(folder / fetched.name)
+    return folder
+
+
+def lock_of(name: str, target: Path) -> Path:
+    """The lock's file of whoever fetches a data set."""
+    return target / f".{name}.lock"
+
+
+@contextmanager
+def staged(name: str, target: Path) -> Iterator[Path]:
+    """An empty folder to fetch a data set into, for one process at a time; it is gone afterwards.
+
+    Args:
+        name: of the data set.
+        target: folder of data.
+
+    Raises:
+        TeachlibError: another process fetches the same set, or the folder is not writable.
+    """
     staging = target / f".{name}.partial"
-    with alone(lock, f"fetches {name}"):
+    with alone(lock_of(name, target), f"fetches {name}"):
         try:
-            if _sound(name, target):
-                return folder  # put there meanwhile, or by one that was killed at its very end
             shutil.rmtree(staging, ignore_errors=True)  # of a process that was killed
             staging.mkdir(parents=True)
-            _fetch(name, staging, folder)
-            check(name, root=staging)
-            folder.mkdir(parents=True, exist_ok=True)
-            for file in dataset.hashes:
-                fetched = find(staging / dataset.folder, file)
-                assert fetched is not None  # check() has just read it
-                fetched.replace(folder / fetched.name)
+            yield staging
         except OSError as error:
             raise TeachlibError(
                 f"{target}: cannot write ({error.strerror}); choose a folder by TEACHLIB_DATA"
             ) from None
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-    return folder
 
 
 def _fetch(name: str, staging: Path, folder: Path) -> None:

@@ -7,7 +7,6 @@ face mesh, ship with this package. Near duplicates have no landmarks, and are le
 
 import hashlib
 import io
-import shutil
 import zipfile
 from importlib.resources import files
 from pathlib import Path
@@ -16,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from teachlib.alone import alone
 from teachlib.checkpoints import write_atomically
-from teachlib.data import data_root, patiently
+from teachlib.data import data_root, lock_of, patiently, staged
 from teachlib.errors import TeachlibError
+from teachlib.gif import portraits
 from teachlib.gif.portraits import FOLDER, LANDMARKS, PICTURES
 
 PLACE = (
@@ -49,30 +48,33 @@ def get(root: Path | None = None) -> Path:
     """Fetch the pages, cut the portraits out, and lay landmarks beside them.
 
     Returns:
-        The folder of both files.
+        The folder of both files; where they are there already, nothing is fetched.
 
     Raises:
         TeachlibError: no network; pages that are not what they should be; a folder that is not writable; another
             process fetches them.
     """
     target = data_root(root)
-    folder, staging = target / FOLDER, target / f".{FOLDER}.partial"
+    folder = target / FOLDER
+    if not lock_of(FOLDER, target).exists() and _whole(target):
+        return folder
     names = [str(name) for name in np.load(io.BytesIO(_landmarks()), allow_pickle=False)["names"]]
-    with alone(target / f".{FOLDER}.lock", f"fetches {FOLDER}"):
-        try:
-            shutil.rmtree(staging, ignore_errors=True)  # of a process that was killed
-            staging.mkdir(parents=True)
-            found = {page: cells(_page(page, staging)) for page in PAGES}
-            folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(folder / PICTURES, _archive(names, found))
-            write_atomically(folder / LANDMARKS, _landmarks())
-        except OSError as error:
-            raise TeachlibError(
-                f"{target}: cannot write ({error.strerror}); choose a folder by TEACHLIB_DATA"
-            ) from None
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+    with staged(FOLDER, target) as staging:
+        if _whole(target):
+            return folder  # put there meanwhile, or by one that was killed at its very end
+        found = {page: cells(_page(page, staging)) for page in PAGES}
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / PICTURES, _archive(names, found))
+        write_atomically(folder / LANDMARKS, _landmarks())
     return folder
+
+
+def _whole(target: Path) -> bool:
+    """Whether both files are there and can be read; each is written whole or not at all."""
+    try:
+        return len(portraits.load(8, 1, folder=target)) == 1
+    except TeachlibError:
+        return False
 
 
 def _landmarks() -> bytes:
