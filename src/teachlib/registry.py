@@ -85,7 +85,20 @@ CHAPTERS: dict[str, Line] = {
         ("cross-talk",),
         data=("zeros",),
     ),
-    "invgan": Line("teachlib.invgan", ("gan", "invgan-naive", "invgan-augmented", "invgan"), ("6.1",)),
+    "invgan": Line(
+        "teachlib.invgan",
+        (
+            *("gan", "invgan-naive", "invgan-augmented", "invgan", "invgan-direct"),
+            *("autoencoder", "bigan", "alae", "vae-gan"),
+        ),
+        ("6.1",),
+        {
+            "invert": "Infer the codes of pictures, and draw what the model makes of them below each.",
+            "edit": "Mend a picture; with --mask fill in, with --mask --other merge, with --layers --other mix.",
+            "tile": "Rebuild a picture or film tile by tile; sharpen it, or make more frames of it.",
+        },
+        data=("patches",),
+    ),
 }
 
 

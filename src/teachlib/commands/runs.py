@@ -121,3 +121,14 @@ def printed(values: Mapping[str, Mapping[str, Any]]) -> str:
     frame = pd.DataFrame({name: {"mean": value["mean"], "std": value["std"]} for name, value in values.items()}).T
     several = any(len(value["values"]) > 1 for value in values.values())
     return (frame if several else frame[["mean"]]).to_string(float_format="%.4f")
+
+
+def refuse_folders(*files: Path) -> None:
+    """Where a file is to be written, a folder is in the way: said before the minutes of work.
+
+    Raises:
+        TeachlibError: it is.
+    """
+    for file in files:
+        if file.is_dir() or not file.name:
+            raise TeachlibError(f"{file}: a folder; expected the name of a file that can be written")

@@ -10,7 +10,7 @@ import typer
 from PIL import Image
 
 from teachlib.checkpoints import write_atomically
-from teachlib.commands.runs import seeds_of_one_recipe
+from teachlib.commands.runs import refuse_folders, seeds_of_one_recipe
 from teachlib.errors import TeachlibError
 from teachlib.gif import animation, parameters, portraits, study
 from teachlib.gif.evaluation import drawn
@@ -37,7 +37,7 @@ def animate(
         raise TeachlibError("expected one of --curves FILE.csv and --audio FILE.wav")
     if out.suffix.lower() not in animation.KINDS:
         raise TeachlibError(f"--out {out}: expected a film that ends in {', '.join(animation.KINDS)}")
-    _refuse_folders(out)
+    refuse_folders(out)
     moved = animation.from_csv(curves, fps) if curves is not None else animation.from_audio(audio, fps)  # type: ignore[arg-type]
     face = _face(run)
     generator = torch.Generator().manual_seed(seed)
@@ -54,7 +54,7 @@ def make_study(
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of heads, styles and sides.")] = 0,
 ) -> None:
     """Write a page that asks people which of two models drew the head that was asked for."""
-    _refuse_folders(out, key := out.with_name(out.name + ".key.json") if out.name else out)
+    refuse_folders(out, key := out.with_name(out.name + ".key.json") if out.name else out)
     faces = _face(first), _face(second)
     generator = torch.Generator().manual_seed(seed)
     asked = parameters.randomly(questions, generator)
@@ -85,7 +85,7 @@ def prepare(
     skins: Annotated[int, typer.Option(min=1, help="Components of the linear model of skins.")] = 10,
 ) -> None:
     """Make conditions for your own portraits: a mesh on each face, its normals and its skin."""
-    _refuse_folders(out / "conditions.npz", out / "sheet.png")
+    refuse_folders(out / "conditions.npz", out / "sheet.png")
     found = portraits.read(pictures, landmarks, size)
     mesh = portraits.face_mesh(found.screen)
     model = portraits.fit_skins(*portraits.steal(found, mesh), skins)
@@ -100,13 +100,6 @@ def prepare(
     Image.fromarray(pixels).save(sheet, "PNG")
     write_atomically(out / "sheet.png", sheet.getvalue())
     print(f"{out / 'conditions.npz'}: {len(found)} portraits of {size} pixels; look at {out / 'sheet.png'}")
-
-
-def _refuse_folders(*files: Path) -> None:
-    """Where a file is to be written, a folder is in the way: said before the minutes of drawing."""
-    for file in files:
-        if file.is_dir() or not file.name:
-            raise TeachlibError(f"{file}: a folder; expected the name of a file that can be written")
 
 
 def _face(run: str) -> "Face":

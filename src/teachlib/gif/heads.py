@@ -134,6 +134,15 @@ def _drawn(seed: int) -> tuple[Parameters, wardrobe.Style]:
     return parameters.randomly(_CHUNK, generator), wardrobe.randomly(_CHUNK, generator)
 
 
+def worn(split: str, count: int) -> wardrobe.Style:
+    """Hair, glasses and clothes of the first pictures of a split, and their backgrounds: what no parameter tells."""
+    if split not in SPLITS:
+        raise unknown("split of heads", split, SPLITS)
+    styles = [_drawn(_FIRST[split] + chunk)[1] for chunk in range(-(-count // _CHUNK))]
+    whole = {name: torch.cat([getattr(style, name) for style in styles]) for name in vars(styles[0])}
+    return wardrobe.Style(**whole)[:count]
+
+
 def factors(vectors: Tensor) -> Tensor:
     """Where heads look and the side that their light comes from, off vectors of any units (N, 157), (N, 2).
 

@@ -1,6 +1,7 @@
 """InvGAN: GANs with an inference network (thesis chapter 6)."""
 
 from teachlib.invgan.chapter import CHAPTER
+from teachlib.invgan.encoders import Encoder, Plan, train_encoder
 from teachlib.invgan.evaluation import evaluate, generate_all, infer_all, midpoints, references
 from teachlib.invgan.inversion import best_of, optimized
 from teachlib.invgan.losses import code_error, feature_matching, pixel_error, printed_feature_matching
@@ -14,9 +15,11 @@ __all__ = [
     "CHAPTER",
     "MOVES",
     "RECIPES",
+    "Encoder",
     "InvGAN",
     "InvGANObjective",
     "Mapping",
+    "Plan",
     "Recipe",
     "Seen",
     "best_of",
@@ -35,4 +38,5 @@ __all__ = [
     "recipe",
     "references",
     "train",
+    "train_encoder",
 ]

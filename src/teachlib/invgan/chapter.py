@@ -7,15 +7,22 @@ from typing import Any
 from torch import nn
 from tqdm import tqdm
 
-from teachlib.chapter import Chapter, Measured, Option, Run, Shipped, label_with, options_in
+from teachlib.chapter import Chapter, Measured, Option, OwnData, Run, Shipped, label_with, options_in
 from teachlib.data import ImageData
+from teachlib.invgan import pictures
+from teachlib.invgan.commands import edit, invert, tile
 from teachlib.invgan.evaluation import evaluate
 from teachlib.invgan.networks import BACKBONES, InvGAN
 from teachlib.invgan.objective import InvGANObjective
-from teachlib.invgan.recipes import RECIPES, Recipe, load, recipe
+from teachlib.invgan.recipes import OWN, Recipe, load, recipe
+from teachlib.invgan.rivals import OBJECTIVES, Encoding
 from teachlib.invgan.tables import TABLES, page
 from teachlib.metrics import extractor as find_extractor
 from teachlib.training import Objective, Schedule
+
+
+def _check(split: str) -> str:
+    return f"patches {split}: {len(pictures.patches(split))} patches"
 
 
 class InvertibleGANs(Chapter[Recipe, InvGAN, ImageData]):
@@ -25,38 +32,49 @@ class InvertibleGANs(Chapter[Recipe, InvGAN, ImageData]):
     table, dataset = "6.1", "mnist"
     extracts = averages = True
     options = {
-        "backbone": Option(" or ".join(BACKBONES), BACKBONES[0]),
+        "backbone": Option(", ".join(BACKBONES), BACKBONES[0]),
+        "reinjects": Option("share of the game's codes that are inferred from the batch before", 0.5),
         "pixels": Option("weight of the error of reconstructions in pixels", 10.0),
         "features": Option("weight of feature matching", 1.0),
         "reinference": Option("weight of the error of codes that are inferred twice", 1.0),
         "discrepancy": Option("weight of the MMD between inferred codes and the prior", 1.0),
+        "smoothness": Option("weight of the penalty of uneven steps", 0.0),
+        "resolution": Option("of the networks, 32 or 64 pixels; 0: what fits the data set", 0),
     }
-    zoo = (*(Shipped(name, "glyphs") for name in RECIPES), Shipped("invgan", "mnist"))
+    zoo = (*(Shipped(name, "glyphs") for name in OWN), Shipped("invgan", "mnist"))
     tables, page = TABLES, staticmethod(page)
+    data = {
+        "patches": OwnData("patches of photographs, 32 pixels", pictures.PATCHES, "scikit-image, scikit-learn", _check)
+    }
+    commands = {"invert": invert, "edit": edit, "tile": tile}
     recipe = staticmethod(recipe)
 
     def from_dict(self, values: dict[str, Any]) -> Recipe:
         return Recipe(**{**values, "shape": tuple(values["shape"])})
 
     def load(self, recipe: Recipe, split: str, limit: int | None) -> ImageData:
-        return load(recipe.dataset, split, limit)
+        return load(recipe, split, limit)
 
     def build(self, recipe: Recipe, training: ImageData | None) -> InvGAN:
-        infers = recipe.codes > 0
+        if recipe.name in OBJECTIVES:
+            return Encoding(recipe)
+        infers = recipe.codes + recipe.pixels > 0
         return InvGAN(recipe.backbone, recipe.shape, width=recipe.width, w_dim=recipe.w_dim, infers=infers)
 
     def parts(self, model: InvGAN) -> dict[str, nn.Module]:
-        return {"mapping": model.mapping, "generator": model.generator, "discriminator": model.discriminator}
+        return dict(model.named_children())
 
     def objective(self, recipe: Recipe, model: InvGAN, training: ImageData, seed: int) -> Objective:
-        return InvGANObjective(model, recipe)
+        return OBJECTIVES.get(recipe.name, InvGANObjective)(model, recipe)
 
     def schedule(self, recipe: Recipe, seed: int, log_every: int) -> Schedule:
         return replace(super().schedule(recipe, seed, log_every), ema_half_life=recipe.ema_half_life)
 
     def label(self, recipe: Recipe) -> str:
         """The name, and what is not as usual, e.g. ``invgan+discrepancy=0.0``."""
-        return label_with(recipe, self.recipe(recipe.name, recipe.dataset, scale=recipe.scale), self.options, {})
+        return label_with(
+            recipe, self.recipe(recipe.name, recipe.dataset, scale=recipe.scale), self.options, {"resolution": "size"}
+        )
 
     def named(self, label: str) -> tuple[str, dict[str, Any]]:
         return options_in(label, self.options)

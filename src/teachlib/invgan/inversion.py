@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from teachlib.errors import TeachlibError, require_at_least, require_positive
-from teachlib.invgan.losses import feature_matching, pixel_error
+from teachlib.invgan.losses import feature_matching
 from teachlib.invgan.networks import InvGAN, require_codes
 from teachlib.modes import in_evaluation_mode
 
@@ -19,6 +19,7 @@ def optimized(
     learning_rate: float = 0.05,
     features: float = 0.0,
     stay: float = 0.0,
+    visible: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Codes by gradient descent on the error of what they generate, every picture by itself.
 
@@ -34,13 +35,14 @@ def optimized(
         learning_rate: Adam's.
         features: weight of feature matching beside the pixels' error.
         stay: weight of ‖w − D(G(w))‖² beside it, which keeps codes where the model infers any.
+        visible: pixels that are to be met, (N, 1, H, W) of zeros and ones; ``None``: all. Errors are those of these.
 
     Returns:
         Codes, (N, w_dim), and the mean absolute error on a scale of -1 … 1 before each step and after the last one,
         (steps + 1, N).
 
     Raises:
-        TeachlibError: starts of another number or length; no step; weights below zero.
+        TeachlibError: starts of another number or length; no step; weights below zero; features of hidden pixels.
     """
     require_codes(start, model.w_dim)
     if len(start) != len(images):
@@ -48,6 +50,13 @@ def optimized(
     require_at_least(1, steps=steps)
     require_at_least(0, features=features, stay=stay)
     require_positive(learning_rate=learning_rate)
+    if visible is not None and features:
+        raise TeachlibError("features look at hidden pixels too; leave their weight at 0 where some are hidden")
+    shares = torch.ones_like(images[:, :1]) if visible is None else visible.to(images)
+    if shares.shape != images[:, :1].shape or not shares.flatten(1).any(1).all():
+        raise TeachlibError(
+            f"visible of shape {tuple(shares.shape)}; expected (N, 1, H, W), of each image a pixel or more"
+        )
     w = start.detach().clone().requires_grad_()
     optimizer = torch.optim.Adam([w], learning_rate)
     with torch.no_grad():
@@ -55,8 +64,9 @@ def optimized(
     errors = []
     for _ in range(steps):
         made = model.generator(w)
-        errors.append(_errors(images, made))
-        loss = pixel_error(images, made)
+        each = _errors(images, made, shares)
+        errors.append(each.detach())
+        loss = each.mean()
         if features or stay:
             seen = model.discriminator(made)
             loss = loss + (features * feature_matching(goals, seen.features) if features else 0.0)
@@ -65,12 +75,13 @@ def optimized(
         w.grad = slope
         optimizer.step()
     with torch.no_grad():
-        errors.append(_errors(images, model.generator(w)))
+        errors.append(_errors(images, model.generator(w), shares))
     return w.detach(), torch.stack(errors)
 
 
-def _errors(images: Tensor, made: Tensor) -> Tensor:
-    return 2 * (images - made.detach()).abs().flatten(1).mean(1)
+def _errors(images: Tensor, made: Tensor, shares: Tensor) -> Tensor:
+    """Mean absolute error of each image's visible pixels, on a scale of -1 … 1, (N,)."""
+    return 2 * ((images - made).abs().mean(1, keepdim=True) * shares).sum((1, 2, 3)) / shares.sum((1, 2, 3))
 
 
 def best_of(model: InvGAN, images: Tensor, starts: Tensor, **options: float) -> tuple[Tensor, Tensor]:

@@ -41,6 +41,28 @@ def feature_matching(real: Sequence[Tensor], rebuilt: Sequence[Tensor]) -> Tenso
     return torch.stack(errors).mean()
 
 
+def changes(before: Sequence[Tensor], after: Sequence[Tensor]) -> Tensor:
+    """How far each image moved between two looks at its features, layer by layer over their mean size; (N,).
+
+    Args:
+        before: features, layer by layer, each (N, …).
+        after: of the same images after a step.
+    """
+    moved = []
+    for one, other in zip(before, after, strict=True):
+        _refuse_unlike(one, other)
+        moved.append((one - other).abs().flatten(1).mean(1) / one.abs().mean().clamp_min(1e-12))
+    return torch.stack(moved).mean(0)
+
+
+def unevenness(lengths: Tensor) -> Tensor:
+    """Variance over squared mean of lengths (N,): 0 where steps of one length in w are of one length in pictures.
+
+    What § 6.3 asks of codes, without a length that would have to be chosen.
+    """
+    return lengths.var(correction=0) / lengths.mean().square().clamp_min(1e-12)
+
+
 def printed_feature_matching(real: Tensor, rebuilt: Tensor) -> Tensor:
     """Eq 6.2 as printed, p = 2: the norm of the mean difference of features (N, d); scalar."""
     _refuse_unlike(real, rebuilt)

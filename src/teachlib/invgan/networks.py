@@ -1,23 +1,26 @@
 """Networks of InvGAN: a mapping, a generator, and a discriminator that also infers the code (thesis § 6.3.1).
 
-Two backbones, one interface: DCGAN, and the StyleGAN2 of :mod:`teachlib.gif`. Both take codes w of one length, whose
-numbers have mean 0 and variance 1 over a batch, and both infer codes within ±4: without bounds a generator may ask for
-ever larger codes, and codes that are decoded again may grow from batch to batch.
+Three backbones, one interface: DCGAN, BigGAN (:mod:`teachlib.invgan.biggan`), and the StyleGAN2 of
+:mod:`teachlib.gif`. All take codes w of one length, whose numbers have mean 0 and variance 1 over a batch, and infer
+codes within ±4: without bounds a generator may ask for ever larger codes, and codes that are decoded again may grow
+from batch to batch.
 """
 
 import itertools
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
-from teachlib.errors import TeachlibError, require_shape
+from teachlib.errors import TeachlibError, require_images, require_shape
 from teachlib.gif.layers import EqualizedLinear
 from teachlib.gif.stylegan2 import DiscriminatorTrunk, StyleGAN2Config, Synthesis
+from teachlib.invgan.biggan import BigGANGenerator, BigGANTrunk
 from teachlib.nets import DCGANGenerator, normalize_layers
 
-BACKBONES = ("dcgan", "stylegan2")
+BACKBONES = ("dcgan", "biggan", "stylegan2")
 _FURTHEST = 4.0  # that an inferred code lies from zero, in deviations of the prior
 
 
@@ -38,8 +41,38 @@ def bounded(codes: Tensor) -> Tensor:
     return _FURTHEST * (codes / _FURTHEST).tanh()
 
 
-def _codes(head: nn.Module | None, features: Tensor, w_dim: int) -> Tensor:
-    return features.new_zeros(len(features), w_dim) if head is None else bounded(head(features))
+class Inference(nn.Module, ABC):
+    """A discriminator with two heads on one intermediate tensor; a backbone says how that is computed.
+
+    Args:
+        w_dim: of codes.
+        image: shape of an image, (channels, size, size).
+
+    Shapes: (N, channels, size, size) in [0, 1] → :class:`Seen`.
+    """
+
+    logit: nn.Module
+    code: nn.Module | None
+
+    def __init__(self, w_dim: int, image: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.w_dim, self.image = w_dim, image
+
+    @abstractmethod
+    def described(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """What both heads take of images in [-1, 1], (N, length), and the features of every layer before."""
+
+    @property
+    @abstractmethod
+    def length(self) -> int:
+        """Of what both heads take."""
+
+    def forward(self, x: Tensor) -> Seen:
+        """Judge images, and infer their codes."""
+        require_shape(x, self.image)
+        flat, features = self.described(2 * x - 1)
+        codes = flat.new_zeros(len(flat), self.w_dim) if self.code is None else bounded(self.code(flat))
+        return Seen(self.logit(flat).flatten(), codes, features)
 
 
 class Mapping(nn.Module):
@@ -66,8 +99,8 @@ class Mapping(nn.Module):
         return self.standard(self.layers(z))
 
 
-class DCGANInference(nn.Module):
-    """DCGAN's discriminator with two heads on one intermediate tensor; spectral norm where it judges.
+class DCGANInference(Inference):
+    """DCGAN's discriminator with two heads; spectral norm where it judges.
 
     Args:
         w_dim: of codes.
@@ -80,25 +113,57 @@ class DCGANInference(nn.Module):
     """
 
     def __init__(self, w_dim: int, *, channels: int, size: int, width: int, infers: bool = True) -> None:
-        super().__init__()
-        self.image, self.w_dim = (channels, size, size), w_dim
+        super().__init__(w_dim, (channels, size, size))
         widths = [channels, *(width << step for step in range((size // 4).bit_length() - 1))]
         self.layers = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in itertools.pairwise(widths))
-        last = widths[-1] * 16
-        self.logit = nn.Linear(last, 1)
+        self._length = widths[-1] * 16
+        self.logit = nn.Linear(self._length, 1)
         normalize_layers(self.layers)
         normalize_layers(self.logit)
-        self.code = nn.Linear(last, w_dim) if infers else None
+        self.code = nn.Linear(self._length, w_dim) if infers else None
 
-    def forward(self, x: Tensor) -> Seen:
-        """Judge images, and infer their codes."""
-        require_shape(x, self.image)
-        x, features = 2 * x - 1, []
+    @property
+    def length(self) -> int:
+        """Of what both heads take."""
+        return self._length
+
+    def described(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Convolve."""
+        features = []
         for layer in self.layers:
             x = leaky_relu(layer(x), 0.2)
             features.append(x)
-        flat = x.flatten(1)
-        return Seen(self.logit(flat).flatten(), _codes(self.code, flat, self.w_dim), features)
+        return x.flatten(1), features
+
+
+class BigGANInference(Inference):
+    """BigGAN's discriminator with two heads; spectral norm where it judges.
+
+    Args:
+        w_dim: of codes.
+        channels: of the images, 1 or 3.
+        size: side of the images in pixels, 32 or 64.
+        width: channels of the first block.
+        infers: whether it has the head for codes.
+    """
+
+    def __init__(self, w_dim: int, *, channels: int, size: int, width: int, infers: bool = True) -> None:
+        super().__init__(w_dim, (channels, size, size))
+        self.trunk = BigGANTrunk(channels=channels, size=size, width=width)
+        self.logit = nn.Linear(self.length, 1)
+        normalize_layers(self.trunk)
+        normalize_layers(self.logit)
+        self.code = nn.Linear(self.length, w_dim) if infers else None
+
+    @property
+    def length(self) -> int:
+        """Of what both heads take: features at 4×4, where they lie."""
+        return self.trunk.channels * 16
+
+    def described(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Go through the blocks."""
+        features = self.trunk(x)
+        return features[-1].flatten(1), features
 
 
 class StyleGAN2Generator(nn.Module):
@@ -115,42 +180,51 @@ class StyleGAN2Generator(nn.Module):
         super().__init__()
         self.channels, self.synthesis = channels, Synthesis(config)
 
+    @property
+    def layers(self) -> int:
+        """How many codes a picture may have."""
+        return self.synthesis.config.layers + 1
+
     def forward(self, w: Tensor) -> Tensor:
         """Generate images; grey ones are the mean of three colours."""
-        x = self.synthesis(w[:, None].expand(-1, self.synthesis.config.layers + 1, -1)) / 2 + 0.5
+        return self.mixed(w[:, None].expand(-1, self.layers, -1))
+
+    def mixed(self, w: Tensor) -> Tensor:
+        """Generate images of a code a layer, (N, layers, w_dim)."""
+        x = self.synthesis(w) / 2 + 0.5
         return x.mean(1, keepdim=True) if self.channels == 1 else x
 
 
-class StyleGAN2Inference(nn.Module):
+class StyleGAN2Inference(Inference):
     """StyleGAN2's discriminator with two heads.
 
     Args:
         config: of the networks.
         channels: of the images, 1 or 3.
         infers: whether it has the head for codes.
-
-    Shapes: (N, channels, size, size) in [0, 1] → :class:`Seen`.
     """
 
     def __init__(self, config: StyleGAN2Config, channels: int, *, infers: bool = True) -> None:
-        super().__init__()
-        self.image, self.w_dim = (channels, config.size, config.size), config.w_dim
+        super().__init__(config.w_dim, (channels, config.size, config.size))
         # Without the minibatch's deviation: what is inferred of an image must not depend on its neighbours.
         self.trunk = DiscriminatorTrunk(config, inputs=channels, group=1)
         self.logit = EqualizedLinear(self.trunk.width, 1)
         self.code = EqualizedLinear(self.trunk.width, config.w_dim) if infers else None
 
-    def forward(self, x: Tensor) -> Seen:
-        """Judge images, and infer their codes."""
-        require_shape(x, self.image)
+    @property
+    def length(self) -> int:
+        """Of what both heads take."""
+        return self.trunk.width
+
+    def described(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Go through the blocks, which are listened to."""
         features: list[Tensor] = []
         hooks = [block.register_forward_hook(lambda *seen: features.append(seen[-1])) for block in self.trunk.blocks]
         try:
-            h = self.trunk(2 * x - 1)
+            return self.trunk(x), features
         finally:
             for hook in hooks:
                 hook.remove()
-        return Seen(self.logit(h).flatten(), _codes(self.code, h, self.w_dim), features)
 
 
 def require_codes(w: Tensor, w_dim: int) -> None:
@@ -163,13 +237,37 @@ def require_codes(w: Tensor, w_dim: int) -> None:
         raise TeachlibError(f"codes of shape {tuple(w.shape)}; expected (N, {w_dim}): are they of another model?")
 
 
+def generator_of(backbone: str, shape: tuple[int, int, int], *, width: int, w_dim: int) -> nn.Module:
+    """A generator, codes (N, w_dim) → images (N, *shape); arguments as of :class:`InvGAN`."""
+    channels, size, _ = shape
+    if backbone == "stylegan2":
+        return StyleGAN2Generator(_styled(size, width, w_dim), channels)
+    kind = DCGANGenerator if backbone == "dcgan" else BigGANGenerator
+    return kind(w_dim, channels=channels, size=size, width=width)
+
+
+def inference_of(
+    backbone: str, shape: tuple[int, int, int], *, width: int, w_dim: int, infers: bool = True
+) -> Inference:
+    """A discriminator with two heads, images (N, *shape) → :class:`Seen`; arguments as of :class:`InvGAN`."""
+    channels, size, _ = shape
+    if backbone == "stylegan2":
+        return StyleGAN2Inference(_styled(size, width, w_dim), channels, infers=infers)
+    kind = DCGANInference if backbone == "dcgan" else BigGANInference
+    return kind(w_dim, channels=channels, size=size, width=width, infers=infers)
+
+
+def _styled(size: int, width: int, w_dim: int) -> StyleGAN2Config:
+    return StyleGAN2Config(size, 32 * width, width, 2, w_dim, w_dim, noise=False)
+
+
 class InvGAN(nn.Module):
     """Mapping, generator and discriminator of a GAN that infers its own codes.
 
     Args:
         backbone: of :data:`BACKBONES`.
         shape: of an image, (channels, size, size), of 32 or 64 pixels.
-        width: channels of the layer nearest to the image (DCGAN), or most channels of a layer (StyleGAN2).
+        width: channels of the layer nearest to the image (DCGAN, BigGAN), or most channels of a layer (StyleGAN2).
         w_dim: of codes.
         infers: whether the discriminator has a head for codes; without, this is a GAN.
     """
@@ -178,18 +276,10 @@ class InvGAN(nn.Module):
         self, backbone: str, shape: tuple[int, int, int], *, width: int, w_dim: int, infers: bool = True
     ) -> None:
         super().__init__()
-        channels, size, _ = shape
-        self.w_dim = w_dim
-        self.mapping = Mapping(w_dim, 4 * w_dim)
-        self.generator: nn.Module
-        self.discriminator: nn.Module
-        if backbone == "dcgan":
-            self.generator = DCGANGenerator(w_dim, channels=channels, size=size, width=width)
-            self.discriminator = DCGANInference(w_dim, channels=channels, size=size, width=width, infers=infers)
-        else:
-            config = StyleGAN2Config(size, 32 * width, width, 2, w_dim, w_dim, noise=False)
-            self.generator = StyleGAN2Generator(config, channels)
-            self.discriminator = StyleGAN2Inference(config, channels, infers=infers)
+        self.w_dim, self.image = w_dim, shape
+        self.mapping: nn.Module = Mapping(w_dim, 4 * w_dim)
+        self.generator: nn.Module = generator_of(backbone, shape, width=width, w_dim=w_dim)
+        self.discriminator: nn.Module = inference_of(backbone, shape, width=width, w_dim=w_dim, infers=infers)
 
     def codes(self, count: int, generator: torch.Generator) -> Tensor:
         """Codes from the prior, w = M(z), (count, w_dim)."""
@@ -204,6 +294,17 @@ class InvGAN(nn.Module):
         """Images of codes (N, w_dim), in [0, 1]."""
         require_codes(w, self.w_dim)
         return self.generator(w).clamp(0, 1)
+
+    def require_images(self, x: Tensor) -> None:
+        """Refuse images of another shape than the networks take, values outside of [0, 1], or none at all.
+
+        Raises:
+            TeachlibError: such images.
+        """
+        require_shape(x, self.image)
+        require_images(x)
+        if not len(x):
+            raise TeachlibError("no images; expected one or more")
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruct images, G(D(x))."""

@@ -1,5 +1,6 @@
 """Algorithm 1: the game, and everything that makes its generator invertible, in one step (thesis § 6.3.2)."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -7,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from teachlib.gif.losses import r1_gamma, r1_penalty
-from teachlib.invgan.losses import code_error, feature_matching, pixel_error
+from teachlib.invgan.biggan import orthogonal_penalty
+from teachlib.invgan.losses import changes, code_error, feature_matching, pixel_error, unevenness
 from teachlib.invgan.networks import InvGAN, Seen
 from teachlib.invgan.recipes import Recipe
 from teachlib.primer.gan import discriminator_loss, generator_loss
@@ -24,17 +26,14 @@ MOVES = {
     "features": {"generator", "discriminator"},
     "reinference": {"generator", "discriminator"},
     "discrepancy": {"mapping", "discriminator"},
+    "smoothness": {"generator"},
 }
+STEP = 0.3  # of codes, whose effect smoothness compares
 R1_EVERY = 16  # steps, where the backbone is StyleGAN2
 
 
-class InvGANObjective:
-    """One step of all networks at once, of the losses that the recipe has.
-
-    Half of the codes come from the prior, the other half, where the recipe reinjects, from the images of the batch
-    before. A second pass of the discriminator judges generated images for the generator's sake; its weights are held
-    still there, and what flows through it reaches the generator, and through codes inferred from images the
-    discriminator's first pass.
+class Together(ABC):
+    """One step of all networks at once, of the weighted sum of losses; a subclass says which there are.
 
     Args:
         model: to train.
@@ -43,14 +42,17 @@ class InvGANObjective:
 
     def __init__(self, model: InvGAN, recipe: Recipe) -> None:
         self.model, self.recipe = model, recipe
-        self.nets: dict[str, nn.Module] = {
-            "mapping": model.mapping,
-            "generator": model.generator,
-            "discriminator": model.discriminator,
-        }
+        self.nets: dict[str, nn.Module] = dict(model.named_children())
         self.styled = recipe.backbone == "stylegan2"
         self.differentiated_twice = ("discriminator",) if self.styled else ()
-        self.before = torch.zeros(0, model.w_dim)  # codes inferred from the images of the batch before
+
+    @abstractmethod
+    def losses(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """Every loss of one batch of images (N, C, H, W) in [0, 1], unweighted: name → scalar."""
+
+    def weights(self) -> dict[str, float]:
+        """Of losses, where they are not 1."""
+        return {}
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """One Adam for everything: all networks take their step together."""
@@ -58,36 +60,65 @@ class InvGANObjective:
         return {"step": torch.optim.Adam(weights, self.recipe.learning_rate, (0.0 if self.styled else 0.5, 0.99))}
 
     def updates(self, batch: Batch, generator: torch.Generator, step: int) -> Iterator[tuple[str, Tensor]]:
-        """The weighted sum of all losses."""
-        images = batch[0]
+        """The weighted sum of all losses, and what the backbone's networks are penalized for."""
+        images, weights = batch[0], self.weights()
         losses = self.losses(images, generator)
-        weights = {"codes": self.recipe.codes, "reachable": self.recipe.codes} | {
-            name: getattr(self.recipe, name) for name in ("pixels", "features", "reinference", "discrepancy")
-        }
         total = torch.stack([weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
-        if self.styled and step % R1_EVERY == 0:
+        if self.styled and self.recipe.game and step % R1_EVERY == 0:
             gamma = r1_gamma(images.shape[-1], len(images))
-            judge = self.nets["discriminator"]
-            total = total + R1_EVERY * r1_penalty(lambda x: judge(x).logits, images, gamma)
+            total = total + R1_EVERY * r1_penalty(self.judged, images, gamma)
+        if self.recipe.orthogonal:
+            total = total + self.recipe.orthogonal * orthogonal_penalty(self.nets["generator"])
         yield "step", total
+
+    def judged(self, images: Tensor) -> Tensor:
+        """Logits of "real", (N,), of images."""
+        return self.nets["discriminator"](images).logits
+
+    def prior(self, count: int, generator: torch.Generator) -> Tensor:
+        """Codes of the prior, through the mapping as it is trained, (count, w_dim)."""
+        z = torch.randn(count, self.model.w_dim, generator=generator, device=generator.device)
+        return self.nets["mapping"](z.to(next(self.nets["generator"].parameters()).device))
+
+
+class InvGANObjective(Together):
+    """InvGAN's losses, of those that the recipe has.
+
+    Half of the codes come from the prior, the other half, where the recipe reinjects, from the images of the batch
+    before. A second pass of the discriminator judges generated images for the generator's sake; its weights are held
+    still there, and what flows through it reaches the generator, and through codes inferred from images the
+    discriminator's first pass.
+    """
+
+    def __init__(self, model: InvGAN, recipe: Recipe) -> None:
+        super().__init__(model, recipe)
+        self.before = torch.zeros(0, model.w_dim)  # codes inferred from the images of the batch before
+
+    def weights(self) -> dict[str, float]:
+        """As the recipe has them."""
+        named = ("pixels", "features", "reinference", "discrepancy", "smoothness")
+        both = {"codes": self.recipe.codes, "reachable": self.recipe.codes}
+        return both | {name: getattr(self.recipe, name) for name in named}
 
     def losses(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """Every loss that the recipe has, unweighted, as scalars by the names of :data:`MOVES`."""
         recipe, judge, generate = self.recipe, self.nets["discriminator"], self.nets["generator"]
         real: Seen = judge(images)
-        prior = self._prior(len(images), generator)
-        old = self.before[: len(images) // 2].to(images) if recipe.reinjects else self.before[:0].to(images)
+        prior = self.prior(len(images), generator)
+        old = self.before[: int(recipe.reinjects * len(images))].to(images)
         codes = torch.cat([prior[: len(images) - len(old)], old])
         rebuilds = recipe.pixels + recipe.features + recipe.reinference > 0
-        # In passes of their own: batch norm would let the game among samples reach the codes of images.
-        made = generate(codes)
-        with frozen(judge):
-            seen: Seen = judge(made)
-        judged: Seen = judge(made.detach())
-        losses = {"game": discriminator_loss(real.logits, judged.logits), "fool": generator_loss(seen.logits)}
-        if recipe.codes:
-            losses["codes"] = code_error(codes.detach(), judged.codes)
-            losses["reachable"] = code_error(codes.detach(), seen.codes)
+        losses = {}
+        if recipe.game:
+            # In passes of their own: batch norm would let the game among samples reach the codes of images.
+            made = generate(codes)
+            with frozen(judge):
+                seen: Seen = judge(made)
+            judged: Seen = judge(made.detach())
+            losses = {"game": discriminator_loss(real.logits, judged.logits), "fool": generator_loss(seen.logits)}
+            if recipe.codes:
+                losses["codes"] = code_error(codes.detach(), judged.codes)
+                losses["reachable"] = code_error(codes.detach(), seen.codes)
         if rebuilds:
             rebuilt = generate(real.codes)
             with frozen(judge):
@@ -97,12 +128,20 @@ class InvGANObjective:
             losses["reinference"] = code_error(real.codes, again.codes)
         if recipe.discrepancy:
             losses["discrepancy"] = mmd(prior, real.codes, kernel="rbf")
+        if recipe.smoothness:
+            losses["smoothness"] = self._unevenness(codes.detach(), generator)
         self.before = real.codes.detach()
         return losses
 
-    def _prior(self, count: int, generator: torch.Generator) -> Tensor:
-        z = torch.randn(count, self.model.w_dim, generator=generator, device=generator.device)
-        return self.nets["mapping"](z.to(next(self.model.mapping.parameters()).device))
+    def _unevenness(self, codes: Tensor, generator: torch.Generator) -> Tensor:
+        """How unlike the effects of steps of one length are, in the features of the discriminator."""
+        judge = self.nets["discriminator"]
+        turns = torch.randn(codes.shape, generator=generator, device=generator.device).to(codes)
+        stepped = codes + STEP * torch.nn.functional.normalize(turns, dim=1)
+        with frozen(judge):
+            seen = judge(self.nets["generator"](torch.cat([codes, stepped]))).features
+        halves = [layer.chunk(2) for layer in seen]
+        return unevenness(changes([before for before, _ in halves], [after for _, after in halves]))
 
     def state_dict(self) -> dict[str, Tensor]:
         """The codes that the next batch starts with, for checkpoints."""

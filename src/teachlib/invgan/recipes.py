@@ -6,18 +6,23 @@ The thesis gives none of the weights, widths and kernels; all numbers are ours, 
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from teachlib import data
 from teachlib.data import ImageData
 from teachlib.errors import TeachlibError, require_at_least, require_positive, unknown
+from teachlib.invgan import pictures
 from teachlib.invgan.networks import BACKBONES
 from teachlib.scale import Scale
 
-# What each model adds to the one before; Figure 6.6 has the first three, "gan" is for comparison.
-RECIPES = ("gan", "invgan-naive", "invgan-augmented", "invgan")
+# What each model adds to the one before, Figure 6.6 has three of them; the last one is ours, and takes something away:
+# all codes of the game come from the prior, and codes of real pictures are decoded for reconstructions alone.
+OWN = ("gan", "invgan-naive", "invgan-augmented", "invgan", "invgan-direct")
+# Other models with a way back, of networks of the same kind; see :mod:`teachlib.invgan.rivals`.
+RIVALS = ("autoencoder", "bigan", "alae", "vae-gan")
+RECIPES = OWN + RIVALS
 _STEPS = {Scale.CI: 20, Scale.LAPTOP: 4_000, Scale.PAPER: 100_000}
 _WIDTH = {Scale.CI: 8, Scale.LAPTOP: 16, Scale.PAPER: 64}
 _CODES = {Scale.CI: 16, Scale.LAPTOP: 32, Scale.PAPER: 128}
 _STYLEGAN_WIDTH = {Scale.CI: 8, Scale.LAPTOP: 32, Scale.PAPER: 512}
+_ORTHOGONAL = 1e-4  # BigGAN's
 
 
 @dataclass(frozen=True)
@@ -33,12 +38,15 @@ class Recipe:
         width: of the networks.
         w_dim: of codes.
         steps: updates in all.
-        codes: weight of ‖w − w̃‖²; 0: nothing is inferred.
-        reinjects: whether half of the codes are those inferred from the batch before.
+        game: weight of the adversarial game; 0: none is played.
+        codes: weight of ‖w − w̃‖²; 0: codes of samples are not inferred.
+        reinjects: share of the codes of the game that are inferred from the batch before.
         pixels: weight of the mean absolute error of reconstructions; 0: none are made.
         features: weight of feature matching.
         reinference: weight of ‖w_R − w̃_R‖², the codes of reconstructions.
         discrepancy: weight of the MMD between inferred codes and the prior.
+        smoothness: weight of the penalty of uneven steps (:func:`teachlib.invgan.losses.unevenness`).
+        orthogonal: weight of the generator's penalty, where the backbone is BigGAN.
         learning_rate: Adam's.
         batch_size: images a step, over all devices.
         ema_half_life: of the average of the weights, in thousands of images.
@@ -53,12 +61,15 @@ class Recipe:
     width: int
     w_dim: int
     steps: int
+    game: float = 1.0
     codes: float = 0.0
-    reinjects: bool = False
+    reinjects: float = 0.0
     pixels: float = 0.0
     features: float = 0.0
     reinference: float = 0.0
     discrepancy: float = 0.0
+    smoothness: float = 0.0
+    orthogonal: float = 0.0
     learning_rate: float = 5e-4
     batch_size: int = 64
     ema_half_life: float = 10.0
@@ -70,15 +81,26 @@ class Recipe:
         if self.backbone not in BACKBONES:
             raise unknown("backbone", self.backbone, BACKBONES)
         require_at_least(1, width=self.width, w_dim=self.w_dim, steps=self.steps)
+        if self.reinjects > 1:
+            raise TeachlibError(f"reinjects is {self.reinjects}; expected a share, 0 … 1")
         require_positive(learning_rate=self.learning_rate, ema_half_life=self.ema_half_life)
         require_at_least(
             0,
             codes=self.codes,
+            reinjects=self.reinjects,
             pixels=self.pixels,
             features=self.features,
             reinference=self.reinference,
             discrepancy=self.discrepancy,
+            game=self.game,
+            smoothness=self.smoothness,
+            orthogonal=self.orthogonal,
         )
+
+    @property
+    def size(self) -> int:
+        """Side of an image, in pixels."""
+        return self.shape[1]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for checkpoints and results."""
@@ -93,24 +115,31 @@ def recipe(
     width: int | None = None,
     steps: int | None = None,
     backbone: str = "dcgan",
+    reinjects: float = 0.5,
     pixels: float = 10.0,
     features: float = 1.0,
     reinference: float = 1.0,
     discrepancy: float = 1.0,
+    smoothness: float = 0.0,
+    resolution: int = 0,
 ) -> Recipe:
     """A recipe by name.
 
     Args:
         name: of :data:`RECIPES`.
-        dataset: of the catalogue, or as :func:`teachlib.data.folder_name` gives it; images of 28 to 64 pixels.
+        dataset: of the catalogue, of :data:`teachlib.invgan.pictures.SETS`, or as :func:`teachlib.data.folder_name`
+            gives it; images of 28 to 64 pixels.
         scale: decides sizes and steps.
         width: other than the scale's.
         steps: other than the scale's.
         backbone: of :data:`teachlib.invgan.networks.BACKBONES`.
+        reinjects: share of the game's codes that are inferred from the batch before, where a model has any.
         pixels: weight of the reconstruction's error in pixels, where the model reconstructs at all.
         features: weight of feature matching, likewise.
         reinference: weight of the error of codes that are inferred twice, likewise.
         discrepancy: weight of the MMD, likewise.
+        smoothness: weight of the penalty of uneven steps.
+        resolution: of the networks, 32 or 64; 0: what fits the data set.
 
     Raises:
         TeachlibError: unknown name, data set, scale or backbone; sizes below one; images of another size.
@@ -118,35 +147,31 @@ def recipe(
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
     require_at_least(1, width=width, steps=steps)
-    chosen, full = Scale.of(scale), name == "invgan"
-    styles = backbone == "stylegan2"
+    chosen, full = Scale.of(scale), name in ("invgan", "invgan-direct")
+    if (name == "gan" or name in RIVALS) and smoothness:
+        raise TeachlibError(f"{name}: steps are evened out in InvGANs alone; leave smoothness at 0")
+    rebuilds = full or name == "autoencoder"
     return Recipe(
         name=name,
         dataset=dataset,
         scale=chosen.value,
         backbone=backbone,
-        shape=_shape(dataset),
-        width=width or (_STYLEGAN_WIDTH if styles else _WIDTH)[chosen],
+        shape=pictures.shape_of(dataset, resolution),
+        width=width or (_STYLEGAN_WIDTH if backbone == "stylegan2" else _WIDTH)[chosen],
         w_dim=_CODES[chosen],
         steps=steps or _STEPS[chosen],
-        codes=0.0 if name == "gan" else 1.0,
-        reinjects=name in ("invgan-augmented", "invgan"),
-        pixels=pixels * full,
+        game=0.0 if name == "autoencoder" else 1.0,
+        codes=0.0 if name in ("gan", "autoencoder", "vae-gan") else 1.0,
+        reinjects=reinjects if name in ("invgan-augmented", "invgan") else 0.0,
+        pixels=pixels * rebuilds,
         features=features * full,
         reinference=reinference * full,
-        discrepancy=discrepancy * full,
+        discrepancy=discrepancy * rebuilds,
+        smoothness=smoothness,
+        orthogonal=_ORTHOGONAL if backbone == "biggan" else 0.0,
     )
 
 
-def _shape(dataset: str) -> tuple[int, int, int]:
-    """Of the images that the networks take."""
-    channels, side, _ = data.entry(dataset).shape
-    if side > 64:
-        raise TeachlibError(f"images of {side} pixels a side in {dataset}; InvGAN here takes 32 or 64")
-    size = 32 if side <= 32 else 64
-    return channels, size, size
-
-
-def load(dataset: str, split: str, limit: int | None = None) -> ImageData:
-    """A split at the size that the networks take; see :func:`teachlib.data.load`."""
-    return data.load(dataset, split, size=_shape(dataset)[1], limit=limit)
+def load(recipe: Recipe, split: str, limit: int | None = None) -> ImageData:
+    """A split of a recipe's data set, at the size that its networks take; see :func:`teachlib.invgan.pictures.load`."""
+    return pictures.load(recipe.dataset, split, recipe.shape[1], limit)

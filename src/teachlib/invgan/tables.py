@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from teachlib.invgan.recipes import RECIPES
+from teachlib.invgan.recipes import OWN, RECIPES
 from teachlib.results import read_results, shown
 from teachlib.tables import Table, machine_of, markdown
 
@@ -33,8 +33,8 @@ TABLES = {
         folder="6.1",
         rows={
             f"{name}{own}": f"{name}{title}"
-            for own, title in (("", ""), ("+backbone=stylegan2", ", StyleGAN2"))
-            for name in RECIPES
+            for own, title in (("", ""), ("+backbone=stylegan2", ", StyleGAN2"), ("+backbone=biggan", ", BigGAN"))
+            for name in (RECIPES if not own else OWN)
         },
         columns=COLUMNS,
         dataset="mnist",

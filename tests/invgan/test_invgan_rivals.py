@@ -1,0 +1,253 @@
+"""BiGAN, ALAE, VAE-GAN, BigGAN's networks, and encoders that come after: signs, gradients, and known answers."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal, kl_divergence
+from torch.nn.functional import softplus
+
+from teachlib.data import ImageData
+from teachlib.errors import TeachlibError
+from teachlib.invgan import biggan, encoders, losses, networks, objective, recipes
+from teachlib.invgan.chapter import CHAPTER
+
+MOVES = {
+    "bigan": {"game": {"discriminator"}, "fool": {"mapping", "generator", "encoder"}},
+    "alae": {
+        "game": {"encoder", "discriminator"},
+        "fool": {"mapping", "generator"},
+        "codes": {"generator", "encoder"},
+        "smooth": {"encoder", "discriminator"},
+    },
+    "vae-gan": {
+        "game": {"discriminator"},
+        "fool": {"generator", "encoder"},
+        "pixels": {"generator", "encoder"},
+        "features": {"generator", "encoder"},
+        "divergence": {"encoder"},
+    },
+}
+
+
+def _generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def images() -> Tensor:
+    return torch.rand(8, 1, 32, 32, generator=_generator())
+
+
+def _objective(name: str, backbone: str = "dcgan") -> objective.Together:
+    recipe = recipes.recipe(name, "glyphs", scale="ci", backbone=backbone)
+    torch.manual_seed(0)
+    return CHAPTER.objective(recipe, CHAPTER.build(recipe, None), None, 0)
+
+
+def _moved(game: objective.Together, loss: Tensor) -> set[str]:
+    moved = set()
+    for name, net in game.nets.items():
+        weights = list(net.parameters())
+        slopes = torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True) if weights else ()
+        if any(slope is not None and slope.abs().sum() > 0 for slope in slopes):
+            moved.add(name)
+    return moved
+
+
+@pytest.mark.parametrize("backbone", networks.BACKBONES)
+@pytest.mark.parametrize("name", MOVES)
+def test_each_loss_of_a_rival_moves_the_networks_that_it_is_meant_for(name: str, backbone: str, images: Tensor) -> None:
+    game = _objective(name, backbone)
+    found = game.losses(images, _generator())
+    assert found.keys() == MOVES[name].keys()
+    for loss, moved in MOVES[name].items():
+        assert _moved(game, found[loss]) == moved, loss
+
+
+def test_the_encoder_of_a_bigan_learns_to_pass_for_the_generator_and_its_judge_to_tell_them_apart(
+    images: Tensor,
+) -> None:
+    """The sign that ports get wrong: the encoder's pairs are the "real" ones, and it wants them to look made."""
+    game = _objective("bigan")
+    judge, encoder, generate = game.nets["discriminator"], game.nets["encoder"], game.nets["generator"]
+    prior = game.prior(8, _generator()).detach()
+    found = game.losses(images, _generator())
+    pairs, made = judge(images, encoder(images).codes), judge(generate(prior), prior)
+    assert torch.allclose(found["game"], softplus(-pairs).mean() + softplus(made).mean(), atol=1e-3)
+    assert torch.allclose(found["fool"], softplus(pairs).mean() + softplus(-made).mean(), atol=1e-3)
+    step = torch.optim.SGD(encoder.parameters(), 0.05)
+    for _ in range(5):
+        step.zero_grad()
+        game.losses(images, _generator())["fool"].backward()
+        step.step()
+    assert judge(images, encoder(images).codes).mean() < pairs.mean()
+
+
+def test_the_divergence_of_a_vae_gan_is_torchs(images: Tensor) -> None:
+    game = _objective("vae-gan")
+    game.nets["encoder"].eval()  # spectral norm's vectors stay where they are
+    found = game.losses(images, _generator())["divergence"]
+    mean, log_variance = game.nets["encoder"](images).codes.chunk(2, 1)
+    theirs = kl_divergence(Normal(mean, (log_variance / 2).exp()), Normal(0.0, 1.0)).sum(1).mean()
+    assert torch.allclose(found, theirs, rtol=1e-4)
+    assert game.model.infer(images).shape == (8, game.model.w_dim)
+    assert torch.equal(game.model.infer(images), mean)
+
+
+def test_alae_never_decodes_the_code_of_a_real_image(images: Tensor) -> None:
+    game = _objective("alae")
+    decoded: list[int] = []
+    game.nets["generator"].register_forward_hook(lambda *call: decoded.append(len(call[-1])))
+    game.losses(images, _generator())
+    assert decoded == [8, 8]  # samples for the game, and the same for their codes
+
+
+def test_an_autoencoder_plays_no_game_and_still_rebuilds(images: Tensor) -> None:
+    game = _objective("autoencoder")
+    found = game.losses(images, _generator())
+    assert found.keys() == {"pixels", "features", "reinference", "discrepancy"}
+    assert {name: game.weights()[name] for name in ("features", "reinference")} == {"features": 0.0, "reinference": 0.0}
+    assert _moved(game, found["pixels"]) == {"generator", "discriminator"}
+
+
+def test_all_codes_of_the_direct_models_game_come_from_the_prior(images: Tensor) -> None:
+    game = _objective("invgan-direct")
+    seen: list[Tensor] = []
+    game.nets["generator"].register_forward_hook(lambda *call: seen.append(call[1][0]))
+    for seed in (0, 1):
+        game.losses(images, _generator(seed))
+    assert torch.allclose(seen[2], game.prior(8, _generator(1)), atol=1e-5)
+    with pytest.raises(TeachlibError, match="a share"):
+        recipes.recipe("invgan", "glyphs", scale="ci", reinjects=1.5)
+
+
+# ---------------------------------------------------------------------------------------------------------- smoothness
+
+
+def test_steps_of_one_effect_are_even_and_others_are_not() -> None:
+    before = [torch.ones(4, 2, 3)]
+    even = losses.changes(before, [before[0] + 0.5])
+    assert torch.allclose(even, torch.full((4,), 0.5))
+    assert losses.unevenness(even).item() == pytest.approx(0.0)
+    lengths = torch.tensor([1.0, 3.0])
+    assert losses.unevenness(lengths).item() == pytest.approx(0.25)
+    assert losses.unevenness(10 * lengths).item() == pytest.approx(0.25)
+
+
+# -------------------------------------------------------------------------------------------------------------- BigGAN
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_bigans_networks_take_and_make_images_of_both_sizes(size: int) -> None:
+    generate = biggan.BigGANGenerator(5, channels=3, size=size, width=4)
+    made = generate(torch.randn(2, 5))
+    assert made.shape == (2, 3, size, size)
+    assert 0 <= made.min() <= made.max() <= 1
+    features = biggan.BigGANTrunk(channels=3, size=size, width=4)(made)
+    assert features[-1].shape[2:] == (4, 4)
+    assert features[-1].min() >= 0
+
+
+def test_conditional_batch_norm_is_a_norm_scaled_and_shifted_by_the_code() -> None:
+    norm = biggan.ConditionalBatchNorm(3, 2)
+    x, w = torch.randn(6, 3, 4, 4, generator=_generator()), torch.randn(6, 2, generator=_generator(1))
+    standard = (x - x.mean((0, 2, 3), keepdim=True)) / (x.var((0, 2, 3), correction=0, keepdim=True) + 1e-5).sqrt()
+    scale, shift = w @ norm.scale.weight.T, w @ norm.shift.weight.T
+    expected = standard * (1 + scale)[:, :, None, None] + shift[:, :, None, None]
+    assert torch.allclose(norm(x, w), expected, atol=1e-5)
+
+
+def test_the_orthogonal_penalty_is_zero_for_orthogonal_filters_of_any_length() -> None:
+    layer = nn.Linear(5, 3)
+    nn.init.orthogonal_(layer.weight)
+    with torch.no_grad():
+        layer.weight.mul_(torch.tensor([[1.0], [7.0], [0.1]]))
+    assert biggan.orthogonal_penalty(layer).item() == pytest.approx(0.0, abs=1e-9)
+    with torch.no_grad():
+        layer.weight.copy_(torch.randn(3, 5, generator=_generator()))
+    rows = layer.weight
+    expected = sum((rows[i] @ rows[j]) ** 2 for i in range(3) for j in range(3) if i != j)
+    assert torch.allclose(biggan.orthogonal_penalty(layer), expected)
+
+
+def test_the_penalty_of_bigans_generator_moves_the_step() -> None:
+    recipe = recipes.recipe("invgan", "glyphs", scale="ci", backbone="biggan")
+    assert recipe.orthogonal == 1e-4
+    assert recipes.recipe("invgan", "glyphs", scale="ci").orthogonal == 0
+    totals = []
+    for weight in (0.0, 1.0):
+        torch.manual_seed(0)
+        chosen = replace(recipe, orthogonal=weight)
+        game = objective.InvGANObjective(CHAPTER.build(chosen, None), chosen)
+        ((_, total),) = game.updates((torch.rand(4, 1, 32, 32), torch.zeros(4)), _generator(), 0)
+        totals.append(total)
+    penalty = biggan.orthogonal_penalty(game.nets["generator"])
+    assert penalty > 0
+    assert (totals[1] - totals[0]).item() == pytest.approx(penalty.item(), rel=1e-3)
+
+
+# ------------------------------------------------------------------------------------------------------------ encoders
+
+
+class Shown(networks.InvGAN):
+    """A generator that writes two numbers of a code into the halves of a picture: any encoder can learn to read."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.image, self.w_dim = (1, 32, 32), 2
+        self.generator, self.mapping, self.scale = _Halves(), nn.Identity(), nn.Parameter(torch.ones(()))
+
+    def codes(self, count: int, generator: torch.Generator) -> Tensor:
+        return torch.randn(count, 2, generator=generator).clamp(-2, 2)
+
+
+class _Halves(nn.Module):
+    def forward(self, w: Tensor) -> Tensor:
+        image = (w / 5 + 0.5)[:, None, None, :].repeat_interleave(16, 3)
+        return image.expand(-1, 1, 32, -1)
+
+
+@pytest.fixture
+def pictures() -> ImageData:
+    model = Shown()
+    shown = (model.generator(model.codes(400, _generator(3))) * 255).round().byte()
+    return ImageData("shown", "train", shown.contiguous(), torch.zeros(400, dtype=torch.long))
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [encoders.Plan(200), encoders.Plan(200, pictures=10.0, codes=0.0), encoders.Plan(200, iterations=3)],
+    ids=["codes", "pictures", "iterative"],
+)
+def test_encoders_recover_planted_codes(plan: encoders.Plan, pictures: ImageData) -> None:
+    model = Shown()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    encoder = encoders.train_encoder(model, pictures, plan)
+    wanted = model.codes(200, _generator(9))
+    found = encoder.infer(model.generator(wanted))
+    assert (found - wanted).square().mean() < 0.1 * wanted.var()
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(weight.requires_grad for weight in model.parameters())
+
+
+def test_every_pass_starts_where_the_one_before_ended_and_later_ones_are_better(pictures: ImageData) -> None:
+    model = Shown()
+    encoder = encoders.train_encoder(model, pictures, encoders.Plan(200, iterations=3))
+    wanted = model.codes(200, _generator(9))
+    passes = encoder(model.generator(wanted))
+    assert passes.shape == (3, 200, 2)
+    errors = (passes - wanted).square().mean((1, 2))
+    assert errors[2] < errors[0]
+
+
+def test_encoders_that_cannot_be_trained_are_refused(pictures: ImageData) -> None:
+    with pytest.raises(TeachlibError, match="learns from nothing"):
+        encoders.Plan(10, codes=0.0)
+    with pytest.raises(TeachlibError, match="the generator makes"):
+        encoders.train_encoder(
+            _objective("invgan").model,
+            ImageData("x", "train", torch.zeros(2, 3, 32, 32, dtype=torch.uint8), torch.zeros(2)),
+            encoders.Plan(1),
+        )
