@@ -1,5 +1,8 @@
 """What the thesis prints of InvGAN and cannot mean."""
 
+import math
+
+import pytest
 import torch
 
 from teachlib.invgan import losses
@@ -19,3 +22,14 @@ def test_feature_matching_sees_each_sample_and_the_printed_one_only_means() -> N
     assert torch.allclose(
         losses.feature_matching(larger, [100 * layer for layer in shuffled]), losses.feature_matching(real, shuffled)
     )
+
+
+def test_the_root_of_a_mean_square_is_larger_than_a_mean_absolute_error() -> None:
+    """Table 6.1 converts the one into the other for its rivals."""
+    errors = torch.randn(100_000, generator=torch.Generator().manual_seed(0)) / 10
+    images = torch.full((1, 1, 100, 1000), 0.5)
+    rebuilt = images + errors.view_as(images)
+    root = 2 * errors.square().mean().sqrt()
+    assert (root / losses.pixel_error(images, rebuilt)).item() == pytest.approx(math.sqrt(math.pi / 2), rel=0.01)
+    even = images + 0.1 * errors.sign().view_as(images)
+    assert losses.pixel_error(images, even).item() == pytest.approx(0.2)  # equal only where all errors are

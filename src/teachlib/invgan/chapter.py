@@ -14,9 +14,10 @@ from teachlib.invgan.commands import edit, invert, tile
 from teachlib.invgan.evaluation import evaluate
 from teachlib.invgan.networks import BACKBONES, InvGAN
 from teachlib.invgan.objective import InvGANObjective
-from teachlib.invgan.recipes import OWN, Recipe, load, recipe
+from teachlib.invgan.recipes import RECIPES, Recipe, load, recipe
 from teachlib.invgan.rivals import OBJECTIVES, Encoding
 from teachlib.invgan.tables import TABLES, page
+from teachlib.metrics import Extractor, untrained
 from teachlib.metrics import extractor as find_extractor
 from teachlib.training import Objective, Schedule
 
@@ -41,7 +42,10 @@ class InvertibleGANs(Chapter[Recipe, InvGAN, ImageData]):
         "smoothness": Option("weight of the penalty of uneven steps", 0.0),
         "resolution": Option("of the networks, 32 or 64 pixels; 0: what fits the data set", 0),
     }
-    zoo = (*(Shipped(name, "glyphs") for name in OWN), Shipped("invgan", "mnist"))
+    zoo = (
+        *(Shipped(name, "glyphs") for name in RECIPES),
+        *(Shipped("invgan-direct", dataset) for dataset in ("mnist", "heads", "patches")),
+    )
     tables, page = TABLES, staticmethod(page)
     data = {
         "patches": OwnData("patches of photographs, 32 pixels", pictures.PATCHES, "scikit-image, scikit-learn", _check)
@@ -79,10 +83,16 @@ class InvertibleGANs(Chapter[Recipe, InvGAN, ImageData]):
     def named(self, label: str) -> tuple[str, dict[str, Any]]:
         return options_in(label, self.options)
 
+    def _extractor(self, recipe: Recipe, asked: str | None) -> Extractor:
+        """What was asked for; of sets that have no classes, features of random convolutions."""
+        if recipe.dataset in pictures.SETS and asked in (None, "untrained"):
+            return untrained(recipe.shape)
+        return find_extractor(asked, recipe.dataset)
+
     def measure(self, runs: Sequence[Run[InvGAN]], samples: int, extractor: str | None) -> Measured:
         """Table 6.1's columns."""
         recipe = self.recipe_of(runs[0].recipe, "the run")
-        chosen = find_extractor(extractor, recipe.dataset)
+        chosen = self._extractor(recipe, extractor)
         train, test = self.load(recipe, "train", None), self.load(recipe, "test", None)
         rows = [
             evaluate(run.model, train, test, chosen, seed=run.seed, count=samples).row()

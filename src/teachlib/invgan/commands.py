@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from teachlib.invgan.networks import InvGAN
 
 _ZOO = "zoo:"
-_Run = Annotated[str, typer.Argument(help="Folder of a run of 'teachlib train invgan', or 'zoo:NAME', e.g. zoo:mnist.")]
+_Run = Annotated[str, typer.Argument(help="Folder of a run of 'teachlib train invgan', or 'zoo:NAME', e.g. zoo:heads.")]
 
 
 def invert(
@@ -133,7 +133,7 @@ def opened(run: str) -> "InvGAN":
     from teachlib.invgan.networks import InvGAN
 
     if run.startswith(_ZOO):
-        return CHAPTER.from_zoo("invgan", run.removeprefix(_ZOO))
+        return CHAPTER.from_zoo("invgan-direct", run.removeprefix(_ZOO))
     model = seeds_of_one_recipe([Path(run)]).opened()[0].model
     if not isinstance(model, InvGAN):
         raise TeachlibError(f"{run}: no model that infers codes; expected a run of 'teachlib train invgan' or a rival")

@@ -8,6 +8,8 @@ from teachlib.invgan.inversion import optimized
 from teachlib.invgan.networks import InvGAN, StyleGAN2Generator, require_codes
 from teachlib.modes import in_evaluation_mode
 
+_HIDDEN = 0.5  # the middle of grey: the thesis's zero, of pixels on ±1
+
 
 def square(size: int, top: int, left: int, side: int) -> Tensor:
     """A mask (1, 1, size, size) of bools, true inside of a square.
@@ -57,7 +59,7 @@ def require_mask(mask: Tensor, images: Tensor) -> Tensor:
 def inpainted(
     model: InvGAN, images: Tensor, mask: Tensor, *, steps: int = 0, stay: float = 1.0, keep: bool = True
 ) -> tuple[Tensor, Tensor]:
-    """Fill in what a mask hides: hide it, infer a code, generate (§ 6.4.2); with steps, search on from there.
+    """Fill in what a mask hides: hide it in grey, infer a code, generate (§ 6.4.2); with steps, search on from there.
 
     Args:
         model: that infers.
@@ -76,7 +78,7 @@ def inpainted(
     model.require_images(images)
     require_at_least(0, steps=steps)
     hidden = require_mask(mask, images)
-    shown = images.masked_fill(hidden, 0.0)
+    shown = images.masked_fill(hidden, _HIDDEN)
     with torch.no_grad():
         codes = model.infer(shown)
     if steps:

@@ -1,5 +1,7 @@
 """Other ways to find a picture's code, on a generator that is given (thesis § 6.2)."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -20,6 +22,7 @@ def optimized(
     features: float = 0.0,
     stay: float = 0.0,
     visible: Tensor | None = None,
+    infer: Callable[[Tensor], Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Codes by gradient descent on the error of what they generate, every picture by itself.
 
@@ -34,7 +37,8 @@ def optimized(
         steps: of Adam.
         learning_rate: Adam's.
         features: weight of feature matching beside the pixels' error.
-        stay: weight of ‖w − D(G(w))‖² beside it, which keeps codes where the model infers any.
+        stay: weight of ‖w − E(G(w))‖² beside it, which keeps codes where E infers any.
+        infer: E, images to codes; ``None``: the model's own inference.
         visible: pixels that are to be met, (N, 1, H, W) of zeros and ones; ``None``: all. Errors are those of these.
 
     Returns:
@@ -70,7 +74,7 @@ def optimized(
         if features or stay:
             seen = model.discriminator(made)
             loss = loss + (features * feature_matching(goals, seen.features) if features else 0.0)
-            loss = loss + stay * (w - seen.codes).square().mean()
+            loss = loss + stay * (w - (infer(made) if infer else seen.codes)).square().mean()
         (slope,) = torch.autograd.grad(len(images) * loss, w)  # the sum: no picture waits for the others
         w.grad = slope
         optimizer.step()

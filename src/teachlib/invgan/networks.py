@@ -283,7 +283,7 @@ class InvGAN(nn.Module):
 
     def codes(self, count: int, generator: torch.Generator) -> Tensor:
         """Codes from the prior, w = M(z), (count, w_dim)."""
-        device = next(self.mapping.parameters()).device
+        device = next(self.generator.parameters()).device
         return self.mapping(torch.randn(count, self.w_dim, generator=generator, device=generator.device).to(device))
 
     def infer(self, x: Tensor) -> Tensor:

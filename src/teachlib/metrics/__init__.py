@@ -2,7 +2,7 @@
 
 from teachlib.metrics.classifier import FeatureClassifier, classifier_features, feature_classifier, features_of
 from teachlib.metrics.coverage import DensityCoverage, density_coverage, nearest
-from teachlib.metrics.extractors import Extractor, extractor
+from teachlib.metrics.extractors import Extractor, extractor, untrained
 from teachlib.metrics.frechet import frechet_distance
 from teachlib.metrics.inception import inception_features
 from teachlib.metrics.prd import PRD, prd, prd_from_histograms
@@ -28,4 +28,5 @@ __all__ = [
     "prd_from_histograms",
     "sanity",
     "statistics_of",
+    "untrained",
 ]

@@ -62,7 +62,7 @@ def extractor(kind: str | None, dataset: str, *, runs: Path = Path("runs")) -> E
         read_checked(weights_file())  # refused now, not after minutes of encoding
         return Extractor("Inception-v3 (2015-12-05), 2048 features", "FID", False, inception_features)
     if kind == "untrained":
-        return _untrained(dataset)
+        return untrained(data.entry(dataset).shape)
     if kind in (None, "classifier"):
         trained = runs / f"{data.short_name(dataset)}-features-0"
         if f"features-{dataset}" in zoo.names() or not trained.is_dir():
@@ -93,8 +93,9 @@ def _of_run(folder: Path, dataset: str) -> FeatureClassifier:
     return model
 
 
-def _untrained(dataset: str) -> Extractor:
-    channels, side, _ = data.entry(dataset).shape
+def untrained(shape: tuple[int, int, int]) -> Extractor:
+    """The extractor that needs no data: random weights from a fixed seed, for images (C, H, W)."""
+    channels, side, _ = shape
     size = 32 if side <= 32 else 64
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(UNTRAINED_SEED)
