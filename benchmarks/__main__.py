@@ -6,7 +6,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import attacks, frechet, likelihood, loading, plane, renderer, stylegan2, training
+from benchmarks import attacks, frechet, invgan, likelihood, loading, plane, renderer, stylegan2, training
 from benchmarks.table import Row, print_table
 from teachlib.scale import machine
 
@@ -19,6 +19,8 @@ BENCHES: dict[str, Callable[[], Row]] = {
     "penalties": training.penalties,
     "stylegan2": stylegan2.run,
     "renderer": renderer.run,
+    "invgan": invgan.run,
+    "invgan-stylegan2": partial(invgan.run, "invgan-direct", "stylegan2"),
     "loading-smallest": partial(loading.run, "primer-energy", (1, 8, 8), 1_200),
     "loading-large": partial(loading.run, "ae", (3, 64, 64), 50_000),
     "flows": likelihood.flows,
