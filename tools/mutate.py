@@ -75,6 +75,13 @@ TESTED = {
             "rasterizer", "resampling", "rotations", "study", "textures",
         )
     },
+    **{
+        f"invgan/{name}.py": ("tests/invgan",)
+        for name in (
+            "attributes", "biggan", "editing", "encoders", "evaluation", "inversion", "losses", "networks", "objective",
+            "rivals", "semantics", "tiling",
+        )
+    },
     **{f"training/{name}.py": TRAINING for name in ("loop", "machine", "schedule", "states", "watch")},
     **{
         f"primer/{name}.py": PRIMER

@@ -253,7 +253,7 @@ class _Linear(networks.InvGAN):
         return x[:, 0, 0, :8]
 
     def generate(self, w: Tensor) -> Tensor:
-        return w.repeat(1, 128).view(-1, 1, 32, 32)
+        return w.repeat(1, 128).view(-1, 1, 32, 32).clamp(0, 1)
 
 
 def test_a_model_that_returns_its_input_has_no_error_and_the_floors_distance() -> None:
@@ -393,3 +393,29 @@ def test_inversions_that_cannot_be_are_refused(options: dict[str, object], said:
         inversion.optimized(
             **{"model": _Painter(), "images": torch.rand(3, 1, 32, 32), "start": torch.zeros(3, 8), **options}
         )  # type: ignore[arg-type]
+
+
+class _Ruler:
+    """An extractor whose features are pixels, and a generator of pixels from codes, all ways alike or not."""
+
+    def __init__(self, stretch: float) -> None:
+        self.stretch = stretch
+
+    @staticmethod
+    def features(x: Tensor) -> Tensor:
+        return x.flatten(1)
+
+    def eval(self) -> "_Ruler":
+        return self
+
+    def generate(self, w: Tensor) -> Tensor:
+        return (w * torch.tensor([1.0, self.stretch])).view(-1, 1, 1, 2)
+
+
+def test_steps_are_even_where_all_directions_of_codes_are_alike() -> None:
+    codes = torch.randn(500, 2, generator=_generator())
+    even = evaluation.uneven_steps(_Ruler(1.0), codes, _Ruler(1.0), _generator(1))  # type: ignore[arg-type]
+    assert even == pytest.approx(0.0, abs=1e-5)
+    # One way only: a step's effect is |cos φ|, of mean 2/π and mean square ½.
+    flat = evaluation.uneven_steps(_Ruler(0.0), codes, _Ruler(1.0), _generator(1))  # type: ignore[arg-type]
+    assert flat == pytest.approx(math.sqrt(0.5 / (2 / math.pi) ** 2 - 1), rel=0.1)

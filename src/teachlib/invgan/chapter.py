@@ -11,7 +11,7 @@ from teachlib.chapter import Chapter, Measured, Option, OwnData, Run, Shipped, l
 from teachlib.data import ImageData
 from teachlib.invgan import pictures
 from teachlib.invgan.commands import edit, invert, tile
-from teachlib.invgan.evaluation import evaluate
+from teachlib.invgan.evaluation import evaluate, real_statistics
 from teachlib.invgan.networks import BACKBONES, InvGAN
 from teachlib.invgan.objective import InvGANObjective
 from teachlib.invgan.recipes import RECIPES, Recipe, load, recipe
@@ -94,8 +94,9 @@ class InvertibleGANs(Chapter[Recipe, InvGAN, ImageData]):
         recipe = self.recipe_of(runs[0].recipe, "the run")
         chosen = self._extractor(recipe, extractor)
         train, test = self.load(recipe, "train", None), self.load(recipe, "test", None)
+        real = real_statistics(train, chosen)
         rows = [
-            evaluate(run.model, train, test, chosen, seed=run.seed, count=samples).row()
+            evaluate(run.model, train, test, chosen, seed=run.seed, count=samples, real=real).row()
             for run in tqdm(runs, unit="run", desc="measuring", leave=False)
         ]
         facts = {"extractor": chosen.name, "data_sha256": {"train": train.sha256, "test": test.sha256}}

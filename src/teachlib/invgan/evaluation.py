@@ -5,14 +5,16 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from teachlib.data import ImageData
-from teachlib.invgan.losses import pixel_error
+from teachlib.invgan.losses import STEP, pixel_error, unevenness
 from teachlib.invgan.networks import InvGAN
-from teachlib.metrics import Extractor, statistics_of
+from teachlib.metrics import Extractor, FeatureStatistics, statistics_of
 from teachlib.modes import in_evaluation_mode
 
 CHUNK = 500
+_STEPS = 2_000  # codes whose steps are compared
 _FEW = 10_000  # training images that are looked through for the nearest one
 
 
@@ -26,6 +28,8 @@ class Evaluation:
         error: mean absolute error of rebuilt test images, on a scale of -1 … 1.
         references: the same error of what needs no GAN, of the first 1,000 of them (:func:`references`).
         spread: deviation of the codes of test images, over that of the prior's.
+        uneven: deviation over mean of how far samples move, in the extractor's features, when their codes take steps
+            of one length in random directions (§ 6.3's smoothness; 0 would be perfectly even).
         seconds: to rebuild one image, on this machine.
     """
 
@@ -33,6 +37,7 @@ class Evaluation:
     error: float
     references: dict[str, float]
     spread: float
+    uneven: float
     seconds: float
 
     def row(self) -> dict[str, float]:
@@ -42,6 +47,7 @@ class Evaluation:
             "error": self.error,
             **{f"error of {name}": value for name, value in self.references.items()},
             "spread of codes": self.spread,
+            "uneven steps": self.uneven,
             "seconds an image": self.seconds,
         }
 
@@ -65,8 +71,20 @@ def midpoints(codes: Tensor, generator: torch.Generator) -> Tensor:
     return (codes + codes[torch.randperm(len(codes), generator=generator)]) / 2
 
 
+def real_statistics(train: ImageData, extractor: Extractor) -> FeatureStatistics:
+    """Of a training set's features, for several models."""
+    return statistics_of(torch.cat([extractor.features(train[rows][0]) for rows in _parts(len(train))]))
+
+
 def evaluate(
-    model: InvGAN, train: ImageData, test: ImageData, extractor: Extractor, *, seed: int = 0, count: int = 10_000
+    model: InvGAN,
+    train: ImageData,
+    test: ImageData,
+    extractor: Extractor,
+    *,
+    seed: int = 0,
+    count: int = 10_000,
+    real: FeatureStatistics | None = None,
 ) -> Evaluation:
     """Measure one model.
 
@@ -77,9 +95,10 @@ def evaluate(
         extractor: of features.
         seed: of samples and pairs.
         count: of samples, and at most so many test images.
+        real: :func:`real_statistics` of the training set, where they are known.
     """
     generator = torch.Generator().manual_seed(seed)
-    real = statistics_of(torch.cat([extractor.features(train[rows][0]) for rows in _parts(len(train))]))
+    real = real or real_statistics(train, extractor)
     images = test.first(count)[:][0]
     with torch.no_grad():
         prior = torch.cat([_prior(model, len(rows), generator) for rows in torch.arange(count).split(CHUNK)])
@@ -100,8 +119,23 @@ def evaluate(
         error=pixel_error(images, rebuilt).item(),
         references=references(train[:_FEW][0], images[:1000], model.w_dim),
         spread=(codes.std(0).mean() / prior.std(0).mean()).item(),
+        uneven=uneven_steps(model, prior[:_STEPS], extractor, generator),
         seconds=seconds,
     )
+
+
+def uneven_steps(model: InvGAN, codes: Tensor, extractor: Extractor, generator: torch.Generator) -> float:
+    """Deviation over mean of how far images move, in an extractor's features, as their codes take steps of one length.
+
+    Args:
+        model: that generates.
+        codes: to begin with, (N, w_dim), two or more.
+        extractor: of features.
+        generator: of the directions.
+    """
+    turns = normalize(torch.randn(codes.shape, generator=generator), dim=1)
+    before, after = (extractor.features(generate_all(model, w)) for w in (codes, codes + STEP * turns))
+    return unevenness((before - after).norm(dim=1)).sqrt().item()
 
 
 @in_evaluation_mode

@@ -7,6 +7,8 @@ from torch import Tensor
 
 from teachlib.errors import TeachlibError
 
+STEP = 0.3  # length of the steps of codes whose effects are compared
+
 
 def code_error(wanted: Tensor, inferred: Tensor) -> Tensor:
     """‖w − w̃‖² over the number of its entries, averaged over the batch, both (N, d); scalar."""

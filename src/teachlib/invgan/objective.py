@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from teachlib.gif.losses import r1_gamma, r1_penalty
 from teachlib.invgan.biggan import orthogonal_penalty
-from teachlib.invgan.losses import changes, code_error, feature_matching, pixel_error, unevenness
+from teachlib.invgan.losses import STEP, changes, code_error, feature_matching, pixel_error, unevenness
 from teachlib.invgan.networks import InvGAN, Seen
 from teachlib.invgan.recipes import Recipe
 from teachlib.primer.gan import discriminator_loss, generator_loss
@@ -28,7 +28,6 @@ MOVES = {
     "discrepancy": {"mapping", "discriminator"},
     "smoothness": {"generator"},
 }
-STEP = 0.3  # of codes, whose effect smoothness compares
 R1_EVERY = 16  # steps, where the backbone is StyleGAN2
 
 
