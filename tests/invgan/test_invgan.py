@@ -241,6 +241,8 @@ def test_an_interrupted_run_ends_as_an_unbroken_one(name: str, tmp_path: Path) -
 class _Linear(networks.InvGAN):
     """A generator whose inverse is known: codes are the first pixels of an image that repeats them."""
 
+    infers = True
+
     def __init__(self) -> None:
         nn.Module.__init__(self)
         self.w_dim = 8
@@ -419,3 +421,15 @@ def test_steps_are_even_where_all_directions_of_codes_are_alike() -> None:
     # One way only: a step's effect is |cos φ|, of mean 2/π and mean square ½.
     flat = evaluation.uneven_steps(_Ruler(0.0), codes, _Ruler(1.0), _generator(1))  # type: ignore[arg-type]
     assert flat == pytest.approx(math.sqrt(0.5 / (2 / math.pi) ** 2 - 1), rel=0.1)
+
+
+def test_of_a_gan_that_infers_nothing_nothing_that_was_rebuilt_is_told(images: Tensor) -> None:
+    model = CHAPTER.build(recipes.recipe("gan", "glyphs", scale="ci"), None)
+    assert not model.infers
+    assert CHAPTER.build(recipes.recipe("bigan", "glyphs", scale="ci"), None).infers
+    many = (images.repeat(4, 1, 1, 1) * 255).byte()
+    some = ImageData("some", "test", many, torch.zeros(32, dtype=torch.long))
+    judge = extractor("untrained", "glyphs")
+    row = evaluation.evaluate(model, some, some, judge, count=16).row()
+    assert {"floor", "random", "uneven steps"} <= row.keys()
+    assert not {"error", "test rebuilt", "midpoint", "spread of codes", "seconds an image"} & row.keys()

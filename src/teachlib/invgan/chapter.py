@@ -63,7 +63,9 @@ class InvertibleGANs(Chapter[Recipe, InvGAN, ImageData]):
         if recipe.name in OBJECTIVES:
             return Encoding(recipe)
         infers = recipe.codes + recipe.pixels > 0
-        return InvGAN(recipe.backbone, recipe.shape, width=recipe.width, w_dim=recipe.w_dim, infers=infers)
+        return InvGAN(
+            recipe.backbone, recipe.shape, width=recipe.width, w_dim=recipe.w_dim, infers=infers, judges=recipe.game > 0
+        )
 
     def parts(self, model: InvGAN) -> dict[str, nn.Module]:
         return dict(model.named_children())

@@ -137,7 +137,7 @@ def opened(run: str) -> "InvGAN":
     model = seeds_of_one_recipe([Path(run)]).opened()[0].model
     if not isinstance(model, InvGAN):
         raise TeachlibError(f"{run}: no model that infers codes; expected a run of 'teachlib train invgan' or a rival")
-    if getattr(model.discriminator, "code", model) is None:
+    if not model.infers:
         raise TeachlibError(f"{run}: a GAN without inference; expected a run of 'teachlib train invgan' or a rival")
     return model
 

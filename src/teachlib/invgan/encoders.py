@@ -63,6 +63,7 @@ class Encoder(nn.Module):
         channels, size, _ = model.image
         looks = channels * (1 if plan.iterations == 1 else 2)
         self.net = DCGANInference(model.w_dim, channels=looks, size=size, width=plan.width)
+        self.net.logit = None
 
     @property
     def model(self) -> InvGAN:

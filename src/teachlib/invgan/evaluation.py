@@ -25,7 +25,8 @@ class Evaluation:
     Attributes:
         distances: Fréchet, to the training set: ``random`` samples, ``random rebuilt``, ``test rebuilt``, ``midpoint``
             between two test images; and ``floor``, of the test images themselves.
-        error: mean absolute error of rebuilt test images, on a scale of -1 … 1.
+        error: mean absolute error of rebuilt test images, on a scale of -1 … 1. This, the distances of what was
+            rebuilt, spread and seconds are ``None`` or missing of a model that infers nothing.
         references: the same error of what needs no GAN, of the first 1,000 of them (:func:`references`).
         spread: deviation of the codes of test images, over that of the prior's.
         uneven: deviation over mean of how far samples move, in the extractor's features, when their codes take steps
@@ -34,15 +35,15 @@ class Evaluation:
     """
 
     distances: dict[str, float]
-    error: float
+    error: float | None
     references: dict[str, float]
-    spread: float
+    spread: float | None
     uneven: float
-    seconds: float
+    seconds: float | None
 
     def row(self) -> dict[str, float]:
         """As it is recorded."""
-        return {
+        found = {
             **self.distances,
             "error": self.error,
             **{f"error of {name}": value for name, value in self.references.items()},
@@ -50,6 +51,7 @@ class Evaluation:
             "uneven steps": self.uneven,
             "seconds an image": self.seconds,
         }
+        return {name: value for name, value in found.items() if value is not None}
 
 
 @torch.no_grad()
@@ -102,23 +104,26 @@ def evaluate(
     images = test.first(count)[:][0]
     with torch.no_grad():
         prior = torch.cat([_prior(model, len(rows), generator) for rows in torch.arange(count).split(CHUNK)])
-    begun = time.perf_counter()
-    codes = infer_all(model, images)
-    rebuilt = generate_all(model, codes)
-    seconds = (time.perf_counter() - begun) / len(images)
     random = generate_all(model, prior)
-    sets = {
-        "floor": images,
-        "random": random,
-        "random rebuilt": generate_all(model, infer_all(model, random)),
-        "test rebuilt": rebuilt,
-        "midpoint": generate_all(model, midpoints(codes, generator)),
-    }
+    sets = {"floor": images, "random": random}
+    error = spread = seconds = None
+    if model.infers:
+        begun = time.perf_counter()
+        codes = infer_all(model, images)
+        rebuilt = generate_all(model, codes)
+        seconds = (time.perf_counter() - begun) / len(images)
+        error = pixel_error(images, rebuilt).item()
+        spread = (codes.std(0).mean() / prior.std(0).mean()).item()
+        sets |= {
+            "random rebuilt": generate_all(model, infer_all(model, random)),
+            "test rebuilt": rebuilt,
+            "midpoint": generate_all(model, midpoints(codes, generator)),
+        }
     return Evaluation(
         distances={name: extractor.between(extractor.features(some), real) for name, some in sets.items()},
-        error=pixel_error(images, rebuilt).item(),
+        error=error,
         references=references(train[:_FEW][0], images[:1000], model.w_dim),
-        spread=(codes.std(0).mean() / prior.std(0).mean()).item(),
+        spread=spread,
         uneven=uneven_steps(model, prior[:_STEPS], extractor, generator),
         seconds=seconds,
     )

@@ -44,6 +44,8 @@ def bounded(codes: Tensor) -> Tensor:
 class Inference(nn.Module, ABC):
     """A discriminator with two heads on one intermediate tensor; a backbone says how that is computed.
 
+    Either head may be ``None``: what it would say is zero then. An encoder that judges nothing has no ``logit``.
+
     Args:
         w_dim: of codes.
         image: shape of an image, (channels, size, size).
@@ -51,7 +53,7 @@ class Inference(nn.Module, ABC):
     Shapes: (N, channels, size, size) in [0, 1] → :class:`Seen`.
     """
 
-    logit: nn.Module
+    logit: nn.Module | None
     code: nn.Module | None
 
     def __init__(self, w_dim: int, image: tuple[int, int, int]) -> None:
@@ -72,7 +74,8 @@ class Inference(nn.Module, ABC):
         require_shape(x, self.image)
         flat, features = self.described(2 * x - 1)
         codes = flat.new_zeros(len(flat), self.w_dim) if self.code is None else bounded(self.code(flat))
-        return Seen(self.logit(flat).flatten(), codes, features)
+        logits = flat.new_zeros(len(flat)) if self.logit is None else self.logit(flat).flatten()
+        return Seen(logits, codes, features)
 
 
 class Mapping(nn.Module):
@@ -270,21 +273,36 @@ class InvGAN(nn.Module):
         width: channels of the layer nearest to the image (DCGAN, BigGAN), or most channels of a layer (StyleGAN2).
         w_dim: of codes.
         infers: whether the discriminator has a head for codes; without, this is a GAN.
+        judges: whether it has one that judges; without, this is an autoencoder.
     """
 
     def __init__(
-        self, backbone: str, shape: tuple[int, int, int], *, width: int, w_dim: int, infers: bool = True
+        self,
+        backbone: str,
+        shape: tuple[int, int, int],
+        *,
+        width: int,
+        w_dim: int,
+        infers: bool = True,
+        judges: bool = True,
     ) -> None:
         super().__init__()
         self.w_dim, self.image = w_dim, shape
         self.mapping: nn.Module = Mapping(w_dim, 4 * w_dim)
         self.generator: nn.Module = generator_of(backbone, shape, width=width, w_dim=w_dim)
-        self.discriminator: nn.Module = inference_of(backbone, shape, width=width, w_dim=w_dim, infers=infers)
+        inference = inference_of(backbone, shape, width=width, w_dim=w_dim, infers=infers)
+        inference.logit = inference.logit if judges else None
+        self.discriminator: nn.Module = inference
 
     def codes(self, count: int, generator: torch.Generator) -> Tensor:
         """Codes from the prior, w = M(z), (count, w_dim)."""
         device = next(self.generator.parameters()).device
         return self.mapping(torch.randn(count, self.w_dim, generator=generator, device=generator.device).to(device))
+
+    @property
+    def infers(self) -> bool:
+        """Whether there is a head for codes; without, all codes that are inferred are zero."""
+        return not isinstance(self.discriminator, Inference) or self.discriminator.code is not None
 
     def infer(self, x: Tensor) -> Tensor:
         """Codes of images (N, C, size, size) in [0, 1], (N, w_dim)."""

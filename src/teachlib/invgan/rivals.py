@@ -60,6 +60,7 @@ class Encoding(InvGAN):
         self.mapping = nn.Identity() if varies else Mapping(recipe.w_dim, 4 * recipe.w_dim)
         self.generator = generator_of(backbone, shape, width=width, w_dim=recipe.w_dim)
         self.encoder = inference_of(backbone, shape, width=width, w_dim=recipe.w_dim * (2 if varies else 1))
+        self.encoder.logit = None
         self.discriminator = self._judge(recipe)
 
     def _judge(self, recipe: Recipe) -> nn.Module:
@@ -68,8 +69,13 @@ class Encoding(InvGAN):
         trunk = inference_of(recipe.backbone, recipe.shape, width=recipe.width, w_dim=recipe.w_dim, infers=False)
         if recipe.name == "vae-gan":
             return trunk
-        del trunk.logit  # judges images alone
+        trunk.logit = None  # it would judge images alone
         return JointJudge(trunk, recipe.w_dim)
+
+    @property
+    def infers(self) -> bool:
+        """The encoder does."""
+        return True
 
     def infer(self, x: Tensor) -> Tensor:
         """Codes of images (N, C, size, size) in [0, 1], (N, w_dim); of a VAE-GAN the means."""

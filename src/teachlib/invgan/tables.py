@@ -88,9 +88,13 @@ def _attributes() -> list[str]:
     return parts
 
 
+def _cell(values: Mapping[str, Any], column: str) -> str:
+    return shown(values[column], digits=4) if column in values else "–"  # of a GAN that infers nothing
+
+
 def _measured(measured: Mapping[str, Mapping[str, Any]]) -> str:
     rows = [
-        [TABLES["6.1"].rows.get(label, label), *(shown(row["values"][column], digits=4) for column in COLUMNS)]
+        [TABLES["6.1"].rows.get(label, label), *(_cell(row["values"], column) for column in COLUMNS)]
         for label, row in measured.items()
     ]
     origins = "\n".join(f"- **{name}**: {machine_of(row)}" for name, row in measured.items())
