@@ -245,7 +245,7 @@ class _Linear(networks.InvGAN):
 
     def __init__(self) -> None:
         nn.Module.__init__(self)
-        self.w_dim = 8
+        self.w_dim, self.image = 8, (1, 32, 32)
         self.mapping = nn.Linear(8, 8)
 
     def codes(self, count: int, generator: torch.Generator) -> Tensor:
@@ -332,6 +332,9 @@ class _Painter(_Linear):
         super().__init__()
         self.generator = _Stripes()
         self.discriminator = _Reads()
+
+    def infer(self, x: Tensor) -> Tensor:
+        return self.discriminator(x).codes
 
 
 class _Stripes(nn.Module):

@@ -65,6 +65,17 @@ def test_hidden_pixels_are_recovered_by_a_search_and_visible_ones_left_alone(mod
     assert torch.allclose(codes, _codes(), atol=0.1)
 
 
+def test_a_search_that_is_held_stays_where_the_model_infers(model: Linear) -> None:
+    images, mask = model.generate(_codes()), editing.square(SIZE, 1, 2, 3)
+    _, once = editing.inpainted(model, images, mask)
+    _, free = editing.inpainted(model, images, mask, steps=50, stay=0.0)
+    assert (free - once).abs().max() > 0.05
+    off = Linear()
+    off.infer = lambda x: torch.ones(len(x), W)  # type: ignore[method-assign]
+    _, held = editing.inpainted(off, images, mask, steps=200, stay=1e4)
+    assert (held - 1).abs().max() < 0.2
+
+
 def test_what_the_hidden_pixels_held_does_not_matter(model: Linear) -> None:
     images, mask = model.generate(_codes()), editing.square(SIZE, 0, 0, 4)
     one, _ = editing.inpainted(model, images.masked_fill(mask, 0.0), mask, steps=5)
@@ -127,13 +138,13 @@ def test_a_search_sees_visible_pixels_alone(model: Linear) -> None:
 
 
 def test_a_planted_direction_is_found_and_a_step_along_it_is_one_deviation() -> None:
-    codes = torch.randn(2_000, W, generator=torch.Generator().manual_seed(2))
+    codes = torch.randn(2_000, W, generator=torch.Generator().manual_seed(2)) + 5.0  # wherever they lie
     weights = torch.tensor([1.0, -2.0, 0.0, 0.5])
     factor = codes @ weights + 3.0
     step = editing.direction(codes, factor, ridge=1e-6)
     assert torch.allclose(step / step.norm(), weights / weights.norm(), atol=1e-3)
     assert (step @ weights).item() == pytest.approx(factor.std().item(), rel=1e-3)
-    assert torch.allclose(editing.direction(codes, factor > 3.0), editing.direction(codes, (factor > 3.0).float()))
+    assert torch.allclose(editing.direction(codes, factor > 0.0), editing.direction(codes, (factor > 0.0).float()))
 
 
 def test_directions_need_a_factor_that_varies() -> None:
@@ -141,6 +152,10 @@ def test_directions_need_a_factor_that_varies() -> None:
         editing.direction(torch.randn(5, 3), torch.ones(5))
     with pytest.raises(TeachlibError, match=r"expected \(N,\)"):
         editing.direction(torch.randn(5, 3), torch.ones(4))
+    with pytest.raises(TeachlibError, match="ridge"):
+        editing.direction(torch.randn(5, 3), torch.randn(5), ridge=0.0)
+    with pytest.raises(TeachlibError, match="not finite"):
+        editing.direction(torch.randn(5, 3) * torch.nan, torch.randn(5))
 
 
 def test_the_way_between_two_pictures_begins_and_ends_with_them(model: Linear) -> None:

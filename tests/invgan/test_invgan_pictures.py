@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from teachlib.cli import app
 from teachlib.errors import TeachlibError
-from teachlib.gif import heads
+from teachlib.gif import animation, heads
 from teachlib.gif.head import head
 from teachlib.invgan import attributes, films, pictures, recipes, semantics
 
@@ -30,6 +30,7 @@ def test_patches_for_training_are_cut_from_other_photographs_than_those_for_test
     train, test = pictures.patches("train", 50), pictures.patches("test", 50)
     assert train.images.shape == test.images.shape == (50, 3, 32, 32)
     assert torch.equal(train.images, pictures.patches("train").images[:50])
+    assert len(pictures.patches("validation").labels.unique()) == len(pictures.PHOTOGRAPHS)
     whole = pictures.held_out()
     assert [tuple(one.shape) for one in whole] == [(3, 427, 640), (3, 427, 640)]
     found = 0
@@ -104,6 +105,8 @@ def test_heads_that_are_turned_to_the_left_show_their_nose_there() -> None:
     for side in ("left", "right"):
         known_at[side] = forward[known[f"turned to the {side}"]].mean()
     assert known_at["left"] < 0 < known_at["right"]
+    height = tips[:, head().template[:, 2].argmax(), 1] - tips[:, :, 1].mean(1)
+    assert height[known["looks down"]].mean() < height[~known["looks down"]].mean()
 
 
 # ---------------------------------------------------------------------------------------------------------- precisions
@@ -132,7 +135,13 @@ def test_a_classifier_learns_attributes_that_pictures_show_and_none_that_are_shu
     assert semantics.average_precisions(net, images[test], targets[test]).min() > 0.95
     shuffled = semantics.train_classifier(images[train], targets[train].roll(7, 0), steps=60)
     assert semantics.average_precisions(shuffled, images[test], targets[test]).mean() < 0.7
-    with pytest.raises(TeachlibError, match="one for each"):
+    again = semantics.train_classifier(images[train], targets[train], steps=3, seed=1)
+    orders = [semantics.train_classifier(images[train], targets[train], steps=3, seed=seed) for seed in (1, 2)]
+    assert torch.equal(again.head.weight, orders[0].head.weight)
+    assert not torch.equal(again.head.weight, orders[1].head.weight)
+    with pytest.raises(TeachlibError, match="expected finite"):
+        semantics.precisions_of(targets[:, :1], targets)
+    with pytest.raises(TeachlibError, match="one row for each"):
         semantics.train_classifier(images, targets[:5], steps=1)
     with pytest.raises(TeachlibError, match="no attributes"):
         semantics.attributes_of({})
@@ -163,10 +172,60 @@ def test_pictures_and_films_become_tensors_in_unit_range(tmp_path: Path) -> None
     assert film[2, 0].mean().item() == pytest.approx(80 / 255, abs=0.03)
 
 
+def test_so_many_frames_are_read_as_were_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = _gif(tmp_path / "f.gif", 5)
+    assert len(films.read_film(file, most=2)) == 2
+    monkeypatch.setattr(films, "_MOST_FRAMES", 4)
+    with pytest.raises(TeachlibError, match="more than 4 frames"):
+        films.read_film(file)
+
+
+def test_whole_pictures_are_read_as_their_middles_are(tmp_path: Path) -> None:
+    """Sixteen bits, transparency and a turned photograph: `tile` must see what `invert` sees."""
+    ramp = np.linspace(0, 65535, 32 * 32).astype(np.uint16).reshape(32, 32)
+    Image.fromarray(ramp).save(tmp_path / "deep.png")
+    Image.new("RGBA", (32, 32), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    turned = Image.fromarray(np.zeros((40, 80, 3), dtype=np.uint8))
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    turned.save(tmp_path / "turned.jpg", exif=exif)
+    assert films.read_picture(tmp_path / "deep.png", 1).mean().item() == pytest.approx(0.5, abs=0.01)
+    assert films.read_picture(tmp_path / "clear.png").min() == 1.0
+    assert films.read_picture(tmp_path / "turned.jpg").shape == (3, 80, 40)
+    for name in ("deep.png", "clear.png"):
+        whole, middle = films.read_picture(tmp_path / name, 1), films.read_square(tmp_path / name, 32, 1)
+        assert torch.equal(whole, middle)
+
+
+def test_films_that_are_cut_anywhere_end_in_one_line(tmp_path: Path) -> None:
+    whole = _gif(tmp_path / "f.gif", 4).read_bytes()
+    said = []
+    for length in range(10, len(whole), 7):
+        (tmp_path / "cut.gif").write_bytes(whole[:length])
+        try:
+            films.read_film(tmp_path / "cut.gif")
+        except TeachlibError as error:
+            said.append(str(error))
+    assert len(said) > 5
+    assert not any("\n" in line for line in said)
+
+
+def test_a_gif_is_as_long_as_its_frames_a_second_say(tmp_path: Path) -> None:
+    frames = torch.randint(0, 255, (30, 3, 8, 8), dtype=torch.uint8)
+    with Image.open(animation.save(frames, tmp_path / "f.gif", 30.0)) as film:
+        total = 0
+        for number in range(film.n_frames):
+            film.seek(number)
+            total += film.info["duration"]
+    assert total == 1000
+    with pytest.raises(TeachlibError, match="at most 50 frames"):
+        animation.save(frames, tmp_path / "g.gif", 100.0)
+    with pytest.raises(TeachlibError, match="a side"):
+        animation.save(torch.zeros(2, 3, 2, 16_400, dtype=torch.uint8), tmp_path / "g.webp", 10.0)
+
+
 def test_an_mp4_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     pytest.importorskip("av", reason="PyAV is not installed")
-    from teachlib.gif import animation
-
     frames = torch.stack([torch.full((3, 32, 48), 30 * number, dtype=torch.uint8) for number in range(5)])
     read = films.read_film(animation.save(frames, tmp_path / "f.mp4", 10.0))
     assert read.shape == (5, 3, 32, 48)
@@ -213,7 +272,7 @@ def test_codes_of_pictures_are_written_with_a_sheet(tmp_path: Path) -> None:
     with np.load(tmp_path / "codes.npz") as found:
         assert found["codes"].shape == (2, 32)
         assert found["names"].tolist() == [str(file) for file in files]
-    with Image.open(tmp_path / "codes.png") as sheet:
+    with Image.open(tmp_path / "codes-sheet.png") as sheet:
         assert sheet.size == (64, 64)
 
 
@@ -251,7 +310,7 @@ def test_mistakes_at_the_command_line_end_in_one_line(tmp_path: Path) -> None:
         "32 or more a side": ("tile", "zoo:glyphs", small, "--out", tmp_path / "o.png"),
         "expected .png": ("tile", "zoo:glyphs", picture, "--out", tmp_path / "o.png", "--slower", 2),
         "no picture": ("tile", "zoo:glyphs", __file__, "--out", tmp_path / "o.png"),
-        "marks no pixel": ("edit", "zoo:glyphs", picture, "--mask", black, "--out", tmp_path / "o.png"),
+        "mask marks no pixel": ("edit", "zoo:glyphs", picture, "--mask", black, "--out", tmp_path / "o.png"),
         "needs --mask": ("edit", "zoo:glyphs", picture, "--other", picture, "--out", tmp_path / "o.png"),
         "--layers mixes": ("edit", "zoo:glyphs", picture, "--layers", 1, "--out", tmp_path / "o.png"),
         "backbone stylegan2": (
@@ -266,7 +325,29 @@ def test_mistakes_at_the_command_line_end_in_one_line(tmp_path: Path) -> None:
             tmp_path / "o.png",
         ),
         "ends in .npz": ("invert", "zoo:glyphs", picture, "--out", tmp_path / "o.txt"),
-        "unknown zoo model": ("invert", "zoo:nothing", picture, "--out", tmp_path / "o.npz"),
+        "known: glyphs": ("invert", "zoo:nothing", picture, "--out", tmp_path / "o.npz"),
+        "would replace": ("edit", "zoo:glyphs", picture, "--out", picture),
+        "unknown model of the zoo": ("invert", "zoo:", picture, "--out", tmp_path / "o.npz"),
+        "no name for a file": ("edit", "zoo:glyphs", picture, "--out", tmp_path / ("n" * 300 + ".png")),
+        "nothing can be written": ("edit", "zoo:glyphs", picture, "--out", small / "o.png"),
+        "a film of one frame": (
+            "tile",
+            "zoo:glyphs",
+            _gif(tmp_path / "1.gif", 1),
+            "--out",
+            tmp_path / "o.gif",
+            "--slower",
+            2,
+        ),
+        "million pixels": (
+            "tile",
+            "zoo:glyphs",
+            _png(tmp_path / "l.png", 1500, 1500),
+            "--out",
+            tmp_path / "o.png",
+            "--enlarge",
+            8,
+        ),
         "a folder": ("edit", "zoo:glyphs", picture, "--out", tmp_path / "d.png"),
     }
     (tmp_path / "d.png").mkdir()
@@ -275,3 +356,4 @@ def test_mistakes_at_the_command_line_end_in_one_line(tmp_path: Path) -> None:
         assert code != 0, words
         assert words in said.replace("\n", " "), (words, said)
     assert not list(tmp_path.glob("o.*"))
+    assert films.read_picture(picture).shape == (3, 50, 40)  # it is still there

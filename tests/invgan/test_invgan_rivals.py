@@ -10,7 +10,8 @@ from torch.nn.functional import softplus
 
 from teachlib.data import ImageData
 from teachlib.errors import TeachlibError
-from teachlib.invgan import biggan, encoders, losses, networks, objective, recipes
+from teachlib.gif.losses import r1_gamma, r1_penalty
+from teachlib.invgan import biggan, editing, encoders, inversion, losses, networks, objective, recipes
 from teachlib.invgan.chapter import CHAPTER
 
 MOVES = {
@@ -123,6 +124,116 @@ def test_all_codes_of_the_direct_models_game_come_from_the_prior(images: Tensor)
         recipes.recipe("invgan", "glyphs", scale="ci", reinjects=1.5)
 
 
+def test_a_vae_gans_losses_are_weighted_and_both_of_its_pictures_judged(images: Tensor) -> None:
+    game = _objective("vae-gan")
+    assert game.weights() == {"pixels": 10.0, "features": 1.0, "divergence": pytest.approx(10.0 / 32**2)}
+    seen: list[Tensor] = []
+    game.nets["discriminator"].register_forward_hook(lambda *call: seen.append(call[1][0]))
+    game.losses(images, _generator())
+    _, again, made, both = seen
+    assert torch.equal(both, torch.cat([again, made]))
+    assert not torch.allclose(again, made)
+
+
+def test_alaes_penalty_does_not_depend_on_the_size_of_the_batch(images: Tensor) -> None:
+    game = _objective("alae")
+    for net in game.nets.values():
+        net.eval()
+    one, two = (game.losses(batch, _generator())["smooth"] for batch in (images, torch.cat([images, images])))
+    assert torch.allclose(one, two, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["bigan", "alae", "vae-gan", "invgan"])
+def test_searches_and_fillings_work_on_every_model_that_infers(name: str, images: Tensor) -> None:
+    model = _objective(name).model.eval()
+    start = model.infer(images).detach()
+    near, _ = inversion.optimized(model, images, start, steps=3, stay=1000.0)
+    named, _ = inversion.optimized(model, images, start, steps=3, stay=1000.0, infer=model.infer)
+    assert torch.allclose(near, named, atol=1e-6)
+    made, _ = editing.inpainted(model, images, editing.square(32, 4, 4, 8), steps=2)
+    assert made.shape == images.shape
+    if name in ("bigan", "alae"):
+        with pytest.raises(TeachlibError, match="weight of features at 0"):
+            inversion.optimized(model, images, start, features=1.0)
+
+
+def test_a_gan_without_inference_says_so(images: Tensor) -> None:
+    model = _objective("gan").model
+    with pytest.raises(TeachlibError, match="without inference"):
+        model.infer(images)
+    with pytest.raises(TeachlibError, match="without inference"):
+        editing.mended(model, images)
+
+
+def test_codes_are_made_reachable_by_the_pictures_and_not_by_themselves(images: Tensor) -> None:
+    """The mapping learns from how well its picture's code is told, not from moving the code that is wanted."""
+    game = _objective("invgan-naive")
+    for net in game.nets.values():
+        net.eval()
+    found = game.losses(images, _generator())["reachable"]
+    weight = game.model.mapping.layers[0].weight
+    (slope,) = torch.autograd.grad(found, weight, retain_graph=True)
+    codes = game.prior(8, _generator())
+    through = game.model.discriminator(game.model.generator(codes)).codes
+    (expected,) = torch.autograd.grad((codes.detach() - through).square().mean(), weight)
+    assert torch.allclose(slope, expected, atol=1e-7)
+
+
+def test_r1_comes_every_sixteenth_step_and_counts_for_all_of_them() -> None:
+    recipe = recipes.recipe("invgan", "glyphs", scale="ci", backbone="stylegan2")
+    batch, totals = (torch.rand(4, 1, 32, 32, generator=_generator()), torch.zeros(4)), []
+    for step in (0, 1, 16):
+        torch.manual_seed(0)
+        game = objective.InvGANObjective(CHAPTER.build(recipe, None), recipe)
+        ((_, total),) = game.updates(batch, _generator(), step)
+        totals.append(total)
+    gamma = r1_gamma(32, 4)
+    penalty = r1_penalty(game.judged, batch[0], gamma)
+    assert totals[0] == totals[2]
+    assert (totals[0] - totals[1]).item() == pytest.approx(16 * penalty.item(), rel=0.05)
+
+
+def test_networks_see_pictures_between_minus_one_and_one() -> None:
+    seen: list[Tensor] = []
+
+    class Watching(networks.Inference):
+        logit = code = None
+
+        def __init__(self) -> None:
+            super().__init__(2, (1, 4, 4))
+
+        def described(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+            seen.append(x)
+            return x.flatten(1), [x]
+
+        @property
+        def length(self) -> int:
+            return 16
+
+    said = Watching()(torch.tensor([0.0, 1.0]).repeat(8).view(1, 1, 4, 4))
+    assert seen[0].min() == -1
+    assert seen[0].max() == 1
+    assert torch.equal(said.codes, torch.zeros(1, 2))
+
+
+def test_averages_forget_after_so_many_thousands_of_pictures() -> None:
+    recipe = recipes.recipe("invgan", "glyphs", scale="ci")
+    assert CHAPTER.schedule(recipe, 3, 7).ema_half_life == recipe.ema_half_life == 10.0
+    assert (CHAPTER.schedule(recipe, 3, 7).seed, CHAPTER.schedule(recipe, 3, 7).log_every) == (3, 7)
+
+
+def test_networks_that_cannot_be_built_are_refused() -> None:
+    for words, said in (
+        ({"backbone": "x"}, "backbone"),
+        ({"width": 0}, "width is 0"),
+        ({"w_dim": 0}, "w_dim is 0"),
+        ({"shape": (1, 48, 48), "backbone": "biggan"}, "48 pixels"),
+    ):
+        chosen = {"backbone": "dcgan", "shape": (1, 32, 32), "width": 4, "w_dim": 4, **words}
+        with pytest.raises(TeachlibError, match=said):
+            networks.InvGAN(**chosen)  # type: ignore[arg-type]
+
+
 # ---------------------------------------------------------------------------------------------------------- smoothness
 
 
@@ -148,6 +259,8 @@ def test_bigans_networks_take_and_make_images_of_both_sizes(size: int) -> None:
     features = biggan.BigGANTrunk(channels=3, size=size, width=4)(made)
     assert features[-1].shape[2:] == (4, 4)
     assert features[-1].min() >= 0
+    first = biggan.DownBlock(3, 4, first=True)
+    assert not torch.allclose(first(-made), first(0 * made))  # what is dark is seen, too
 
 
 def test_conditional_batch_norm_is_a_norm_scaled_and_shifted_by_the_code() -> None:
@@ -240,6 +353,11 @@ def test_every_pass_starts_where_the_one_before_ended_and_later_ones_are_better(
     assert passes.shape == (3, 200, 2)
     errors = (passes - wanted).square().mean((1, 2))
     assert errors[2] < errors[0]
+    # Each pass is a step of its own: nothing of the second one's answer is learned by way of the first.
+    looked: list[Tensor] = []
+    encoder.net.register_forward_hook(lambda *call: looked.append(call[-1].codes))
+    again = encoder(model.generator(wanted))
+    assert torch.autograd.grad(again[1].sum(), looked[0])[0].abs().max() == 0
 
 
 def test_encoders_that_cannot_be_trained_are_refused(pictures: ImageData) -> None:

@@ -11,7 +11,9 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
 from teachlib.errors import TeachlibError
-from teachlib.invgan import networks, tiling
+from teachlib.invgan import editing, networks, tiling
+from teachlib.invgan.chapter import CHAPTER
+from teachlib.invgan.recipes import recipe
 
 
 class Identity(networks.InvGAN):
@@ -100,6 +102,38 @@ def test_sharpening_goes_away_from_blur_and_by_nothing_is_the_reconstruction() -
     assert torch.allclose(tiling.sharpened(model, picture, 0.5), expected.clamp(0, 1), atol=1e-5)
 
 
+def test_what_is_blurred_is_the_reconstruction_and_not_the_picture() -> None:
+    class Coarse(Identity):
+        """Rebuilds every tile as its mean: blurred, its reconstructions keep an edge that the picture has not."""
+
+        def generate(self, w: Tensor) -> Tensor:
+            return super().generate(w).mean((2, 3), keepdim=True).expand(-1, -1, *self.image[1:])
+
+    model, picture = Coarse(), 0.3 + 0.4 * _random(1, 1, 8, 8)
+    rebuilt = tiling.rebuilt(model, picture)
+    dull = tiling.rebuilt(model, tiling.blurred(rebuilt, 1.0))
+    assert torch.allclose(tiling.sharpened(model, picture, 0.5), rebuilt + 0.5 * (rebuilt - dull), atol=1e-5)
+
+
+def test_enlarging_keeps_a_ramp_a_ramp_between_the_middles_of_pixels() -> None:
+    ramp = torch.linspace(0.2, 0.8, 9).expand(1, 1, 9, 9)
+    large = tiling.enlarged(ramp, 2)
+    assert large.shape == (1, 1, 18, 18)
+    step = (0.8 - 0.2) / 8
+    expected = 0.2 + step * ((torch.arange(18) + 0.5) / 2 - 0.5)
+    assert torch.allclose(large[0, 0, 9, 4:-4], expected[4:-4], atol=0.005)  # bicubic: nearly linear
+
+
+def test_a_model_in_training_mode_is_not_changed_by_being_used() -> None:
+    model = CHAPTER.build(recipe("invgan", "glyphs", scale="ci"), None).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    picture = _random(1, 1, 40, 40)
+    tiling.sharpened(model, picture, 1.0)
+    editing.between(model, picture[0, :, :32, :32], picture[0, :, 8:, 8:], 3)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert model.training
+
+
 @given(st.integers(2, 9), st.integers(1, 5), st.floats(0.1, 3.0))
 def test_windows_over_time_sum_to_one_and_are_the_same_seen_backwards(frames: int, factor: int, sigma: float) -> None:
     weights = tiling.time_weights(frames, factor, sigma)
@@ -129,5 +163,9 @@ def test_what_cannot_be_tiled_is_refused_in_a_line() -> None:
         tiling.generate(model, torch.zeros(1, 3, 3, 5), 9, 9)
     with pytest.raises(TeachlibError, match="multiple of"):
         tiling.Grid(4, 8, 8).join(torch.zeros(3, 1, 4, 4))
+    with pytest.raises(TeachlibError, match="pixels outside"):
+        tiling.infer(model, 255 * _random(1, 1, 8, 8))
+    with pytest.raises(TeachlibError, match="pictures of shape"):
+        tiling.sharpened(model, _random(1, 8, 8), 1.0)
     with pytest.raises(TeachlibError, match="frames"):
         tiling.slowed(model, _random(1, 1, 8, 8), 2)

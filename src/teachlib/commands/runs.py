@@ -1,5 +1,6 @@
 """What commands that measure runs share: opening seeds of one recipe, refusing others, printing and recording."""
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -124,11 +125,29 @@ def printed(values: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def refuse_folders(*files: Path) -> None:
-    """Where a file is to be written, a folder is in the way: said before the minutes of work.
+    """Where a file is to be written, a folder is in the way, or none can be: said before the minutes of work.
 
     Raises:
-        TeachlibError: it is.
+        TeachlibError: a folder, a name that no file can have, or a place that cannot be written.
     """
     for file in files:
-        if file.is_dir() or not file.name:
-            raise TeachlibError(f"{file}: a folder; expected the name of a file that can be written")
+        try:
+            if file.is_dir() or not file.name:
+                raise TeachlibError(f"{file}: a folder; expected the name of a file that can be written")
+            place = next(parent for parent in (*file.parents, Path()) if parent.exists())
+        except OSError as error:
+            raise TeachlibError(f"{file}: no name for a file ({error.strerror}); choose another") from None
+        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+            raise TeachlibError(f"{file}: nothing can be written in {place}; choose another folder")
+
+
+def refuse_to_replace(written: Sequence[Path], read: Sequence[Path]) -> None:
+    """What is read must not be written over.
+
+    Raises:
+        TeachlibError: it would be.
+    """
+    for file in written:
+        for own in read:
+            if file.exists() and own.exists() and file.samefile(own):
+                raise TeachlibError(f"{file}: would replace {own}, which is read; choose another name for --out")

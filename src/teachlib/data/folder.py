@@ -221,21 +221,34 @@ def squared(contents: bytes, size: int, channels: int) -> NDArray[np.uint8]:
     Raises:
         Exception: whatever Pillow raises for a file that it cannot read.
     """
+    with upright(contents) as picture:
+        side = min(picture.size)
+        left, top = (picture.width - side) // 2, (picture.height - side) // 2
+        middle = coloured(picture.crop((left, top, left + side, top + side)), channels, picture.info)
+        square = np.asarray(middle.resize((size, size), Image.Resampling.BILINEAR), dtype=np.uint8)
+    return square.reshape(size, size, channels).transpose(2, 0, 1)
+
+
+@contextmanager
+def upright(contents: bytes) -> Iterator[Image.Image]:
+    """A picture of any kind, loaded and turned as its metadata say; raises whatever Pillow raises."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a large picture, of odd metadata
         with Image.open(io.BytesIO(contents)) as picture:
             picture.load()
             with suppress(Exception):  # a picture whose metadata are damaged is a picture all the same
                 ImageOps.exif_transpose(picture, in_place=True)
-            side = min(picture.size)
-            left, top = (picture.width - side) // 2, (picture.height - side) // 2
-            middle = _eight_bits(picture.crop((left, top, left + side, top + side)), picture.info)
-            coloured = middle.convert("L" if channels == 1 else "RGB")
-            square = np.asarray(coloured.resize((size, size), Image.Resampling.BILINEAR), dtype=np.uint8)
-    return square.reshape(size, size, channels).transpose(2, 0, 1)
+            yield picture
+
+
+def coloured(picture: Image.Image, channels: int, info: dict[Any, Any]) -> Image.Image:
+    """Eight bits a channel, grey or RGB; what is transparent becomes white."""
+    return _eight_bits(picture, info).convert("L" if channels == 1 else "RGB")
 
 
 def _eight_bits(picture: Image.Image, info: dict[Any, Any]) -> Image.Image:
+    if picture.mode == "F" and not np.isfinite(np.asarray(picture)).all():
+        raise ValueError("values that are not finite")
     if picture.mode == "F":
         return Image.fromarray((np.asarray(picture).clip(0, 1) * 255).round().astype(np.uint8))
     if picture.mode.startswith("I"):

@@ -1,6 +1,7 @@
 """Faces that move: curves over time, from a table or from speech, drawn frame by frame (thesis § 5.3.5, Figure 5.6)."""
 
 import io
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +32,7 @@ _JAW_OPEN = math.pi / 12  # as wide as the thesis opens it
 _MOST = {"pitch": math.pi / 2, "yaw": math.pi / 2, "roll": math.pi / 2, "jaw": math.pi / 6}
 LONGEST = 3_000  # frames
 KINDS = (".mp4", ".gif", ".webp")
+_LONGEST = {".mp4": 8_192, ".gif": 65_535, ".webp": 16_383}  # sides that a format can hold, in pixels
 _RANGE = 40.0  # decibels between a closed and an open mouth
 _TOGETHER = 50  # frames that are drawn at once
 _RATES = (4_000, 400_000)  # samples a second
@@ -259,17 +261,38 @@ def save(frames: Tensor, file: Path, fps: float) -> Path:
         TeachlibError: another ending, no PyAV for ``.mp4``, no frames a second, or a place that cannot be written.
     """
     require_positive(fps=fps)
+    if file.suffix.lower() == ".gif" and fps > 50:
+        raise TeachlibError(f"{file}: a .gif holds at most 50 frames a second, not {fps:g}; take .webp or .mp4")
     kind, pixels = file.suffix.lower(), frames.movedim(1, -1).cpu().numpy()
     if kind not in KINDS:
         raise TeachlibError(f"{file}: expected a film that ends in {', '.join(KINDS)}")
+    refuse_sides(file, *pixels.shape[1:3])
     stream = io.BytesIO()
     if kind == ".mp4":
         _write_mp4(pixels, stream, fps)
     else:
         first, *rest = [Image.fromarray(frame) for frame in pixels]
-        first.save(stream, kind[1:].upper(), save_all=True, append_images=rest, duration=1000 / fps, loop=0)
+        durations = _durations(len(pixels), fps, 10 if kind == ".gif" else 1)
+        first.save(stream, kind[1:].upper(), save_all=True, append_images=rest, duration=durations, loop=0)
     write_atomically(file, stream.getvalue())
     return file
+
+
+def refuse_sides(file: Path, height: int, width: int) -> None:
+    """Refuse pictures that a film's format cannot hold.
+
+    Raises:
+        TeachlibError: a side that is too long.
+    """
+    longest = _LONGEST.get(file.suffix.lower(), max(height, width))
+    if max(height, width) > longest:
+        raise TeachlibError(f"{file}: {width}×{height} pixels; a film of this kind has at most {longest} a side")
+
+
+def _durations(frames: int, fps: float, unit: int) -> list[int]:
+    """Of each frame in milliseconds, a multiple of what the format counts in; together as long as they should be."""
+    ends = [round(1000 * number / fps / unit) * unit for number in range(frames + 1)]
+    return [end - begin for begin, end in itertools.pairwise(ends)]
 
 
 def _write_mp4(pixels: np.ndarray[Any, np.dtype[np.uint8]], stream: io.BytesIO, fps: float) -> None:

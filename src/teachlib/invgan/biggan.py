@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, relu
 
+from teachlib.errors import TeachlibError
 from teachlib.nets import normalize_layers
 
 _FIRST = 4  # side of the first features, in pixels
@@ -80,6 +81,8 @@ class DownBlock(nn.Module):
 
 def _widths(size: int, width: int) -> list[int]:
     """Channels at the image's side, at half of it, … at 4×4; twice as many each time, up to four times the first."""
+    if size not in (32, 64):
+        raise TeachlibError(f"images of {size} pixels a side; BigGAN here takes 32 or 64")
     return [width * min(2**step, 4) for step in range((size // _FIRST).bit_length())]
 
 

@@ -11,11 +11,12 @@ from PIL import Image
 from torch import Tensor
 
 from teachlib.checkpoints import write_atomically
-from teachlib.commands.runs import refuse_folders, seeds_of_one_recipe
-from teachlib.errors import TeachlibError
+from teachlib.commands.runs import refuse_folders, refuse_to_replace, seeds_of_one_recipe
+from teachlib.errors import TeachlibError, unknown
 from teachlib.gif import animation
 from teachlib.invgan import editing, films, inversion, tiling
 from teachlib.invgan.losses import pixel_error
+from teachlib.invgan.networks import StyleGAN2Generator
 
 if TYPE_CHECKING:
     from teachlib.invgan.networks import InvGAN
@@ -27,13 +28,16 @@ _Run = Annotated[str, typer.Argument(help="Folder of a run of 'teachlib train in
 def invert(
     run: _Run,
     pictures: Annotated[list[Path], typer.Argument(help="Pictures; the middle of each, at the size of the networks.")],
-    out: Annotated[Path, typer.Option(help="Codes, as .npz: 'codes' (N, w_dim), 'names'; beside it a sheet, .png.")],
+    out: Annotated[
+        Path, typer.Option(help="Codes, as .npz: 'codes' (N, w_dim), 'names'; beside it a sheet, NAME-sheet.png.")
+    ],
     steps: Annotated[int, typer.Option(min=0, max=100_000, help="Of a search from the inferred codes.")] = 0,
 ) -> None:
     """Infer the codes of pictures, and draw what the model makes of them below each."""
-    if out.suffix != ".npz":
-        raise TeachlibError(f"--out {out}: expected a file that ends in .npz")
-    refuse_folders(out, sheet := out.with_suffix(".png"))
+    if out.suffix.lower() != ".npz":
+        raise TeachlibError(f"--out {out}: expected a file that ends in .npz, such as codes.npz")
+    refuse_folders(out, sheet := out.with_name(f"{out.stem}-sheet.png"))
+    refuse_to_replace([out, sheet], pictures)
     model = opened(run)
     images = squares(model, pictures)
     with torch.no_grad():
@@ -67,8 +71,8 @@ def edit(
     steps: Annotated[int, typer.Option(min=0, max=100_000, help="Of a search for codes that fit what is visible.")] = 0,
 ) -> None:
     """Mend a picture; with --mask fill in, with --mask --other merge, with --layers --other mix."""
-    if out.suffix != ".png":
-        raise TeachlibError(f"--out {out}: expected a file that ends in .png")
+    if out.suffix.lower() != ".png":
+        raise TeachlibError(f"--out {out}: expected a file that ends in .png, such as edited.png")
     if layers is not None and (other is None or mask is not None):
         raise TeachlibError("--layers mixes PICTURE with --other, and takes no --mask")
     if other is not None and mask is None and layers is None:
@@ -76,7 +80,10 @@ def edit(
     if steps and (mask is None or other is not None):
         raise TeachlibError("--steps searches where something is hidden: give --mask, and no --other")
     refuse_folders(out)
+    refuse_to_replace([out], [file for file in (picture, mask, other) if file is not None])
     model = opened(run)
+    if layers is not None and isinstance(model.generator, StyleGAN2Generator) and layers > model.generator.layers:
+        raise TeachlibError(f"--layers {layers}: expected 0 to {model.generator.layers}, as many as this generator has")
     image = squares(model, [picture])
     second = None if other is None else squares(model, [other])
     hidden = None if mask is None else _mask(mask, model)
@@ -104,13 +111,19 @@ def tile(
 ) -> None:
     """Rebuild a picture or film tile by tile; sharpen it, or make more frames of it."""
     refuse_folders(out)
+    refuse_to_replace([out], [picture])
     moving = out.suffix.lower() in animation.KINDS
-    if not moving and (out.suffix != ".png" or slower > 1):
+    if not moving and (out.suffix.lower() != ".png" or slower > 1):
         kinds = ", ".join(animation.KINDS)
         raise TeachlibError(f"--out {out}: expected .png for a picture, {kinds} for a film, which --slower makes")
     model = opened(run)
     channels = model.image[0]
     whole = films.read_film(picture, channels) if moving else films.read_picture(picture, channels)[None]
+    if slower > 1 and len(whole) < 2:
+        raise TeachlibError(f"{picture}: a film of one frame; --slower needs two or more")
+    sides = whole.shape[2] * enlarge, whole.shape[3] * enlarge
+    films.refuse_large(picture, (len(whole) * slower) * sides[0] * sides[1])
+    animation.refuse_sides(out, *sides)
     whole = tiling.enlarged(whole, enlarge) if enlarge > 1 else whole
     tiling.grid_of(model, whole)
     made = tiling.slowed(model, whole, slower) if slower > 1 else whole
@@ -133,7 +146,10 @@ def opened(run: str) -> "InvGAN":
     from teachlib.invgan.networks import InvGAN
 
     if run.startswith(_ZOO):
-        return CHAPTER.from_zoo("invgan-direct", run.removeprefix(_ZOO))
+        known = [shipped.dataset for shipped in CHAPTER.zoo if shipped.recipe == "invgan-direct"]
+        if (name := run.removeprefix(_ZOO)) not in known:
+            raise unknown("model of the zoo", name, known)
+        return CHAPTER.from_zoo("invgan-direct", name)
     model = seeds_of_one_recipe([Path(run)]).opened()[0].model
     if not isinstance(model, InvGAN):
         raise TeachlibError(f"{run}: no model that infers codes; expected a run of 'teachlib train invgan' or a rival")
@@ -149,8 +165,14 @@ def squares(model: "InvGAN", pictures: list[Path]) -> Tensor:
 
 
 def _mask(file: Path, model: "InvGAN") -> Tensor:
-    size = model.image[1]
-    return films.read_square(file, size, 1)[None] > 0.5
+    mask = films.read_square(file, model.image[1], 1)[None] > 0.5
+    if mask.all() or not mask.any():
+        said = "every pixel" if mask.all() else "no pixel"
+        raise TeachlibError(
+            f"{file}: the middle square of this mask marks {said}; expected bright pixels on a dark ground "
+            "(transparent is bright)"
+        )
+    return mask
 
 
 def write_picture(file: Path, picture: Tensor) -> None:

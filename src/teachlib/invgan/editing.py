@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from teachlib.errors import TeachlibError, require_at_least
+from teachlib.errors import TeachlibError, require_at_least, require_positive
 from teachlib.invgan.inversion import optimized
 from teachlib.invgan.networks import InvGAN, StyleGAN2Generator, require_codes
 from teachlib.modes import in_evaluation_mode
@@ -38,6 +38,8 @@ def require_mask(mask: Tensor, images: Tensor) -> Tensor:
     Raises:
         TeachlibError: a mask of another size, of other values, or one that marks no pixel, or all of them.
     """
+    if images.ndim != 4:
+        raise TeachlibError(f"pictures of shape {tuple(images.shape)}; expected (N, C, height, width)")
     count, _, height, width = images.shape
     shaped = mask.reshape(1, 1, *mask.shape) if mask.ndim == 2 else mask
     if shaped.ndim != 4 or shaped.shape[1:] != (1, height, width) or len(shaped) not in (1, count):
@@ -165,7 +167,10 @@ def direction(codes: Tensor, factor: Tensor, *, ridge: float = 1.0) -> Tensor:
         raise TeachlibError(
             f"{len(codes)} codes and a factor of shape {tuple(factor.shape)}; expected (N,), two or more"
         )
+    require_positive(ridge=ridge)
     values = factor.double()
+    if not (values.isfinite().all() and codes.isfinite().all()):
+        raise TeachlibError("codes or a factor that are not finite; look for NaN")
     if not values.std() > 0:
         raise TeachlibError("the factor is the same for all pictures; no direction leads anywhere")
     centred = (codes - codes.mean(0)).double()
@@ -174,6 +179,7 @@ def direction(codes: Tensor, factor: Tensor, *, ridge: float = 1.0) -> Tensor:
     return (weights * values.std() / weights.square().sum()).to(codes)
 
 
+@in_evaluation_mode
 def between(model: InvGAN, first: Tensor, last: Tensor, count: int) -> Tensor:
     """Pictures on the straight way between the codes of two real ones, (count, C, H, W); each picture (C, H, W)."""
     require_at_least(2, count=count)

@@ -135,6 +135,8 @@ def train_encoder(model: InvGAN, images: ImageData, plan: Plan, *, progress: boo
     Raises:
         TeachlibError: images of another shape.
     """
+    if plan.features and not model.describes:
+        raise TeachlibError("this model's discriminator sees codes beside pictures; leave the weight of features at 0")
     if images.shape != model.image:
         raise TeachlibError(f"images of shape {images.shape}; the generator makes {model.image}")
     torch.manual_seed(plan.seed)

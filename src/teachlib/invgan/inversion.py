@@ -48,7 +48,10 @@ def optimized(
     Raises:
         TeachlibError: starts of another number or length; no step; weights below zero; features of hidden pixels.
     """
+    model.require_images(images)
     require_codes(start, model.w_dim)
+    if features and not model.describes:
+        raise TeachlibError("this model's discriminator sees codes beside pictures; leave the weight of features at 0")
     if len(start) != len(images):
         raise TeachlibError(f"{len(start)} starts for {len(images)} images; expected one each")
     require_at_least(1, steps=steps)
@@ -57,7 +60,11 @@ def optimized(
     if visible is not None and features:
         raise TeachlibError("features look at hidden pixels too; leave their weight at 0 where some are hidden")
     shares = torch.ones_like(images[:, :1]) if visible is None else visible.to(images)
-    if shares.shape != images[:, :1].shape or not shares.flatten(1).any(1).all():
+    if (
+        shares.shape != images[:, :1].shape
+        or not ((shares == 0) | (shares == 1)).all()
+        or not shares.flatten(1).any(1).all()
+    ):
         raise TeachlibError(
             f"visible of shape {tuple(shares.shape)}; expected (N, 1, H, W), of each image a pixel or more"
         )
@@ -71,10 +78,10 @@ def optimized(
         each = _errors(images, made, shares)
         errors.append(each.detach())
         loss = each.mean()
-        if features or stay:
-            seen = model.discriminator(made)
-            loss = loss + (features * feature_matching(goals, seen.features) if features else 0.0)
-            loss = loss + stay * (w - (infer(made) if infer else seen.codes)).square().mean()
+        if features:
+            loss = loss + features * feature_matching(goals, model.discriminator(made).features)
+        if stay:
+            loss = loss + stay * (w - (infer or model.infer)(made)).square().mean()
         (slope,) = torch.autograd.grad(len(images) * loss, w)  # the sum: no picture waits for the others
         w.grad = slope
         optimizer.step()
@@ -100,7 +107,10 @@ def best_of(model: InvGAN, images: Tensor, starts: Tensor, **options: float) -> 
     Returns:
         Codes (N, w_dim), and errors at the end of every start, (S, N).
     """
+    model.require_images(images)
     require_codes(starts, model.w_dim)
+    if not len(starts):
+        raise TeachlibError("no starts; expected one or more")
     count = len(images)
     codes, errors = optimized(
         model,

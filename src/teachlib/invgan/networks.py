@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
-from teachlib.errors import TeachlibError, require_images, require_shape
+from teachlib.errors import TeachlibError, require_at_least, require_images, require_shape, unknown
 from teachlib.gif.layers import EqualizedLinear
 from teachlib.gif.stylegan2 import DiscriminatorTrunk, StyleGAN2Config, Synthesis
 from teachlib.invgan.biggan import BigGANGenerator, BigGANTrunk
@@ -274,7 +274,12 @@ class InvGAN(nn.Module):
         w_dim: of codes.
         infers: whether the discriminator has a head for codes; without, this is a GAN.
         judges: whether it has one that judges; without, this is an autoencoder.
+
+    Attributes:
+        describes: whether features of the discriminator can be matched: it looks at pictures alone.
     """
+
+    describes = True
 
     def __init__(
         self,
@@ -287,6 +292,9 @@ class InvGAN(nn.Module):
         judges: bool = True,
     ) -> None:
         super().__init__()
+        require_at_least(1, width=width, w_dim=w_dim)
+        if backbone not in BACKBONES:
+            raise unknown("backbone", backbone, BACKBONES)
         self.w_dim, self.image = w_dim, shape
         self.mapping: nn.Module = Mapping(w_dim, 4 * w_dim)
         self.generator: nn.Module = generator_of(backbone, shape, width=width, w_dim=w_dim)
@@ -305,7 +313,13 @@ class InvGAN(nn.Module):
         return not isinstance(self.discriminator, Inference) or self.discriminator.code is not None
 
     def infer(self, x: Tensor) -> Tensor:
-        """Codes of images (N, C, size, size) in [0, 1], (N, w_dim)."""
+        """Codes of images (N, C, size, size) in [0, 1], (N, w_dim).
+
+        Raises:
+            TeachlibError: this is a GAN without inference; images of another shape.
+        """
+        if not self.infers:
+            raise TeachlibError("a GAN without inference; take a model that was trained with it, such as invgan-direct")
         return self.discriminator(x).codes
 
     def generate(self, w: Tensor) -> Tensor:

@@ -61,6 +61,7 @@ class Encoding(InvGAN):
         self.generator = generator_of(backbone, shape, width=width, w_dim=recipe.w_dim)
         self.encoder = inference_of(backbone, shape, width=width, w_dim=recipe.w_dim * (2 if varies else 1))
         self.encoder.logit = None
+        self.describes = varies
         self.discriminator = self._judge(recipe)
 
     def _judge(self, recipe: Recipe) -> nn.Module:

@@ -52,8 +52,10 @@ def train_classifier(images: Tensor, targets: Tensor, *, steps: int, seed: int =
     Raises:
         TeachlibError: another number of targets than of images.
     """
-    if len(images) != len(targets):
-        raise TeachlibError(f"{len(images)} images and {len(targets)} targets; expected one for each")
+    if targets.ndim != 2 or len(images) != len(targets):
+        raise TeachlibError(
+            f"{len(images)} images and targets of {tuple(targets.shape)}; expected (N, A), one row for each"
+        )
     torch.manual_seed(seed)
     net = FeatureClassifier(targets.shape[1], channels=images.shape[1], size=images.shape[2])
     fit(AttributeObjective(net), TensorDataset(images, targets), Schedule(steps, 100, seed=seed), progress=False)
@@ -72,8 +74,12 @@ def precisions_of(scores: Tensor, targets: Tensor) -> Tensor:
     """Average precision of scores (N, A) for targets (N, A), (A,).
 
     Raises:
-        TeachlibError: an attribute that no picture, or every picture has.
+        TeachlibError: an attribute that no picture, or every picture has; other shapes, scores that are not finite.
     """
+    if scores.ndim != 2 or scores.shape != targets.shape or not scores.isfinite().all():
+        raise TeachlibError(
+            f"scores of shape {tuple(scores.shape)}, targets of {tuple(targets.shape)}; expected finite (N, A) of both"
+        )
     shares = targets.float().mean(0)
     if (shares == 0).any() or (shares == 1).any():
         raise TeachlibError("an attribute that no picture or every picture has; its precision means nothing")

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from teachlib.errors import TeachlibError, require_at_least, require_positive, require_shape
+from teachlib.errors import TeachlibError, require_at_least, require_images, require_positive, require_shape
 from teachlib.invgan.networks import InvGAN, require_codes
+from teachlib.modes import in_evaluation_mode
 
 CHUNK = 512  # tiles that go through the networks at once
 
@@ -86,13 +87,16 @@ def grid_of(model: InvGAN, pictures: Tensor) -> Grid:
     return Grid(tile, *pictures.shape[2:])
 
 
+@in_evaluation_mode
 def infer(model: InvGAN, pictures: Tensor) -> Tensor:
     """Codes of all tiles of pictures (T, C, H, W) in [0, 1]: (T, rows, columns, w_dim)."""
     grid = grid_of(model, pictures)
+    require_images(pictures)
     codes = _in_chunks(model.infer, grid.split(pictures))
     return codes.unflatten(0, (len(pictures), grid.rows, grid.columns))
 
 
+@in_evaluation_mode
 def generate(model: InvGAN, codes: Tensor, height: int, width: int) -> Tensor:
     """Pictures (T, C, height, width) in [0, 1] of tiles' codes (T, rows, columns, w_dim).
 
@@ -133,6 +137,8 @@ def seams(pictures: Tensor, tile: int) -> float:
     Raises:
         TeachlibError: pictures that have no edge inside.
     """
+    _require_pictures(pictures)
+    require_at_least(2, tile=tile)
     across, elsewhere = [], []
     for axis in (2, 3):
         steps = pictures.diff(dim=axis).abs().movedim(axis, 0)
@@ -144,8 +150,14 @@ def seams(pictures: Tensor, tile: int) -> float:
     return (torch.cat(across).mean() / torch.cat(elsewhere).mean().clamp_min(1e-12)).item()
 
 
+def _require_pictures(pictures: Tensor) -> None:
+    if pictures.ndim != 4 or not len(pictures):
+        raise TeachlibError(f"pictures of shape {tuple(pictures.shape)}; expected (T, C, height, width), one or more")
+
+
 def blurred(pictures: Tensor, sigma: float) -> Tensor:
     """Pictures (T, C, H, W) through a Gaussian of a deviation in pixels, mirrored at the border."""
+    _require_pictures(pictures)
     require_positive(sigma=sigma)
     reach = min(math.ceil(3 * sigma), min(pictures.shape[2:]) - 1)
     kernel = torch.exp(-torch.arange(-reach, reach + 1).to(pictures).square() / (2 * sigma**2))
@@ -161,6 +173,7 @@ def blurred(pictures: Tensor, sigma: float) -> Tensor:
 
 def enlarged(pictures: Tensor, factor: int) -> Tensor:
     """Pictures (T, C, H, W) by bicubic interpolation, (T, C, factor · H, factor · W) in [0, 1]."""
+    _require_pictures(pictures)
     require_at_least(1, factor=factor)
     return interpolate(pictures, scale_factor=factor, mode="bicubic", align_corners=False).clamp(0, 1)
 
@@ -179,6 +192,8 @@ def sharpened(model: InvGAN, pictures: Tensor, strength: float, *, sigma: float 
     Returns:
         (T, C, H, W) in [0, 1].
     """
+    require_at_least(-1e6, strength=strength)
+    _require_pictures(pictures)
     height, width = pictures.shape[2:]
     codes = infer(model, pictures)
     duller = infer(model, blurred(generate(model, codes, height, width), sigma).clamp(0, 1))
