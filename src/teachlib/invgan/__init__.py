@@ -1,6 +1,8 @@
 """InvGAN: GANs with an inference network (thesis chapter 6)."""
 
+from teachlib.invgan.attributes import of_heads
 from teachlib.invgan.chapter import CHAPTER
+from teachlib.invgan.editing import direction, inpainted, mended, merged, mixed
 from teachlib.invgan.encoders import Encoder, Plan, train_encoder
 from teachlib.invgan.evaluation import evaluate, generate_all, infer_all, midpoints, references
 from teachlib.invgan.inversion import best_of, optimized
@@ -8,6 +10,8 @@ from teachlib.invgan.losses import code_error, feature_matching, pixel_error, pr
 from teachlib.invgan.networks import InvGAN, Mapping, Seen
 from teachlib.invgan.objective import MOVES, InvGANObjective
 from teachlib.invgan.recipes import RECIPES, Recipe, load, recipe
+from teachlib.invgan.semantics import average_precisions, train_classifier
+from teachlib.invgan.tiling import rebuilt, seams, sharpened, slowed
 
 train, open_run, from_zoo = CHAPTER.train, CHAPTER.open_run, CHAPTER.from_zoo
 
@@ -22,21 +26,33 @@ __all__ = [
     "Plan",
     "Recipe",
     "Seen",
+    "average_precisions",
     "best_of",
     "code_error",
+    "direction",
     "evaluate",
     "feature_matching",
     "from_zoo",
     "generate_all",
     "infer_all",
+    "inpainted",
     "load",
+    "mended",
+    "merged",
     "midpoints",
+    "mixed",
+    "of_heads",
     "open_run",
     "optimized",
     "pixel_error",
     "printed_feature_matching",
+    "rebuilt",
     "recipe",
     "references",
+    "seams",
+    "sharpened",
+    "slowed",
     "train",
+    "train_classifier",
     "train_encoder",
 ]
