@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.linear_model import Ridge
 from torch import Tensor, nn
 
 from teachlib.errors import TeachlibError
@@ -145,6 +146,14 @@ def test_a_planted_direction_is_found_and_a_step_along_it_is_one_deviation() -> 
     assert torch.allclose(step / step.norm(), weights / weights.norm(), atol=1e-3)
     assert (step @ weights).item() == pytest.approx(factor.std().item(), rel=1e-3)
     assert torch.allclose(editing.direction(codes, factor > 0.0), editing.direction(codes, (factor > 0.0).float()))
+
+
+def test_a_direction_is_that_of_scikit_learns_ridge_regression() -> None:
+    codes = torch.randn(12, W, generator=torch.Generator().manual_seed(3))
+    factor = torch.randn(12, generator=torch.Generator().manual_seed(4))
+    theirs = torch.tensor(Ridge(alpha=5.0).fit(codes.numpy(), factor.numpy()).coef_).double()
+    expected = theirs * factor.double().std() / theirs.square().sum()
+    assert torch.allclose(editing.direction(codes, factor, ridge=5.0).double(), expected, rtol=1e-4)
 
 
 def test_directions_need_a_factor_that_varies() -> None:

@@ -135,6 +135,19 @@ def test_a_vae_gans_losses_are_weighted_and_both_of_its_pictures_judged(images: 
     assert not torch.allclose(again, made)
 
 
+def test_a_vae_gan_decodes_codes_that_are_as_far_from_the_mean_as_it_says(images: Tensor) -> None:
+    game = _objective("vae-gan")
+    game.nets["encoder"].eval()
+    decoded: list[Tensor] = []
+    game.nets["generator"].register_forward_hook(lambda *call: decoded.append(call[1][0]))
+    many = images.repeat(16, 1, 1, 1)
+    game.losses(many, _generator())
+    mean, log_variance = game.nets["encoder"](many).codes.chunk(2, 1)
+    noise = (decoded[0] - mean) / (log_variance / 2).exp()
+    assert noise.std().item() == pytest.approx(1.0, abs=0.05)
+    assert noise.abs().max() < 6
+
+
 def test_alaes_penalty_does_not_depend_on_the_size_of_the_batch(images: Tensor) -> None:
     game = _objective("alae")
     for net in game.nets.values():
@@ -245,6 +258,8 @@ def test_steps_of_one_effect_are_even_and_others_are_not() -> None:
     lengths = torch.tensor([1.0, 3.0])
     assert losses.unevenness(lengths).item() == pytest.approx(0.25)
     assert losses.unevenness(10 * lengths).item() == pytest.approx(0.25)
+    faint = [0.001 * before[0]]
+    assert torch.allclose(losses.changes(faint, [1.5 * faint[0]]), even)
 
 
 # -------------------------------------------------------------------------------------------------------------- BigGAN
