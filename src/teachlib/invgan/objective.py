@@ -83,10 +83,10 @@ class Together(ABC):
 class InvGANObjective(Together):
     """InvGAN's losses, of those that the recipe has.
 
-    Half of the codes come from the prior, the other half, where the recipe reinjects, from the images of the batch
-    before. A second pass of the discriminator judges generated images for the generator's sake; its weights are held
-    still there, and what flows through it reaches the generator, and through codes inferred from images the
-    discriminator's first pass.
+    Where the recipe reinjects, a share of the game's codes is inferred from the images of the batch before; all others
+    come from the prior. A second pass of the discriminator judges generated images for the generator's sake; its
+    weights are held still there, and what flows through it reaches the generator, and through codes inferred from
+    images the discriminator's first pass.
     """
 
     def __init__(self, model: InvGAN, recipe: Recipe) -> None:

@@ -1,7 +1,6 @@
 """Pictures and films that are larger than the networks: tile by tile (thesis §§ 6.3.3, 6.4.3, Appendix C)."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -9,10 +8,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
 from teachlib.errors import TeachlibError, require_at_least, require_images, require_positive, require_shape
+from teachlib.invgan.evaluation import generate_all, infer_all
 from teachlib.invgan.networks import InvGAN, require_codes
-from teachlib.modes import in_evaluation_mode
-
-CHUNK = 512  # tiles that go through the networks at once
 
 
 @dataclass(frozen=True)
@@ -87,16 +84,14 @@ def grid_of(model: InvGAN, pictures: Tensor) -> Grid:
     return Grid(tile, *pictures.shape[2:])
 
 
-@in_evaluation_mode
 def infer(model: InvGAN, pictures: Tensor) -> Tensor:
     """Codes of all tiles of pictures (T, C, H, W) in [0, 1]: (T, rows, columns, w_dim)."""
     grid = grid_of(model, pictures)
     require_images(pictures)
-    codes = _in_chunks(model.infer, grid.split(pictures))
+    codes = infer_all(model, grid.split(pictures))
     return codes.unflatten(0, (len(pictures), grid.rows, grid.columns))
 
 
-@in_evaluation_mode
 def generate(model: InvGAN, codes: Tensor, height: int, width: int) -> Tensor:
     """Pictures (T, C, height, width) in [0, 1] of tiles' codes (T, rows, columns, w_dim).
 
@@ -111,12 +106,7 @@ def generate(model: InvGAN, codes: Tensor, height: int, width: int) -> Tensor:
         )
     flat = codes.flatten(0, 2)
     require_codes(flat, model.w_dim)
-    return grid.join(_in_chunks(model.generate, flat))
-
-
-@torch.no_grad()
-def _in_chunks(work: Callable[[Tensor], Tensor], many: Tensor) -> Tensor:
-    return torch.cat([work(part) for part in many.split(CHUNK)])
+    return grid.join(generate_all(model, flat))
 
 
 def rebuilt(model: InvGAN, pictures: Tensor) -> Tensor:
