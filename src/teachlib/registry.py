@@ -99,6 +99,18 @@ CHAPTERS: dict[str, Line] = {
         },
         data=("patches",),
     ),
+    "energy": Line(
+        "teachlib.energy",
+        ("modes-gan", "modes-likelihood"),
+        ("modes",),
+        data=("gaussians", "stacked-glyphs", "stacked-mnist"),
+    ),
+    "energy.assemble": Line(
+        "teachlib.energy.assemble",
+        ("assemble", "assemble-direct", "assemble-joint"),
+        ("assemble",),
+        data=("shapes",),
+    ),
 }
 
 

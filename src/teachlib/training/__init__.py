@@ -5,7 +5,7 @@ and checkpoints, and none of the mathematics.
 """
 
 from teachlib.training.loop import fit
-from teachlib.training.machine import make_fabric
+from teachlib.training.machine import make_fabric, one_thread
 from teachlib.training.protocols import Batch, Objective, Samples, Stateful, Stored, Twice, Validates
 from teachlib.training.schedule import History, Schedule, batches
 from teachlib.training.watch import Watch
@@ -24,4 +24,5 @@ __all__ = [
     "batches",
     "fit",
     "make_fabric",
+    "one_thread",
 ]

@@ -111,3 +111,14 @@ def mean_over_processes(value: float, fabric: Fabric) -> float:
     device = fabric.device if fabric.device.type == "cuda" else torch.device("cpu")
     mean = fabric.all_reduce(torch.tensor(value, dtype=torch.float64, device=device), reduce_op="mean")
     return float(cast(Tensor, mean))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Within it, torch computes on one thread: networks of a few thousand weights only wait for a second one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

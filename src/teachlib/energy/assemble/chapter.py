@@ -1,0 +1,66 @@
+"""Assembled pictures, to everything that chapters share."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from teachlib.chapter import Chapter, Measured, Option, OwnData, Run, Shipped, label_with, options_in
+from teachlib.energy.assemble import shapes
+from teachlib.energy.assemble.evaluation import evaluate
+from teachlib.energy.assemble.objective import Assembled, AssembledObjective
+from teachlib.energy.assemble.recipes import TOLD, AssembleRecipe, recipe
+from teachlib.energy.assemble.shapes import Shapes
+from teachlib.energy.assemble.tables import TABLES, page
+from teachlib.training import Objective, Schedule
+
+
+def _check(split: str) -> str:
+    return f"shapes {split}: drawn from a seed; {tuple(shapes.load(split, 10).images.shape[1:])}"
+
+
+class Assembling(Chapter[AssembleRecipe, Assembled, Shapes]):
+    """The study of pictures that several generators assemble."""
+
+    key, title = "energy.assemble", "the study of assembled pictures"
+    table, dataset = "assemble", "shapes"
+    averages = True
+    options = {"hides": Option("the object whose height in the picture is not told: circle, triangle or square", TOLD)}
+    zoo = (Shipped("assemble", "shapes"),)
+    tables, page = TABLES, staticmethod(page)
+    data = {"shapes": OwnData("a circle, a triangle and a square, each or none", shapes.SPLITS, "this course", _check)}
+    recipe = staticmethod(recipe)
+
+    def from_dict(self, values: dict[str, Any]) -> AssembleRecipe:
+        return AssembleRecipe(**values)
+
+    def load(self, recipe: AssembleRecipe, split: str, limit: int | None) -> Shapes:
+        return shapes.load(split, limit)
+
+    def build(self, recipe: AssembleRecipe, training: Shapes | None) -> Assembled:
+        return Assembled(recipe)
+
+    def parts(self, model: Assembled) -> dict[str, nn.Module]:
+        return {"generator": model.generator, "discriminator": model.discriminator}
+
+    def objective(self, recipe: AssembleRecipe, model: Assembled, training: Shapes, seed: int) -> Objective:
+        return AssembledObjective(model)
+
+    def schedule(self, recipe: AssembleRecipe, seed: int, log_every: int) -> Schedule:
+        return replace(super().schedule(recipe, seed, log_every), ema_half_life=recipe.ema_half_life)
+
+    def label(self, recipe: AssembleRecipe) -> str:
+        return label_with(recipe, self.recipe(recipe.name, scale=recipe.scale), self.options, {})
+
+    def named(self, label: str) -> tuple[str, dict[str, Any]]:
+        return options_in(label, self.options)
+
+    def measure(self, runs: Sequence[Run[Assembled]], samples: int, extractor: str | None) -> Measured:
+        """Where objects are drawn, of which class, and whether the triangle minds the square."""
+        test = self.load(runs[0].model.recipe, "test", samples)
+        rows = [evaluate(run.model, test[:][0], test.scenes, seed=run.seed) for run in runs]
+        return Measured(rows, "overlap of boxes, shares, slopes; see assemble.measures", len(test))
+
+
+CHAPTER = Assembling()

@@ -1,0 +1,106 @@
+"""A model's pictures through :mod:`teachlib.energy.assemble.measures`, with noise that stays while scenes change."""
+
+import torch
+from torch import Tensor
+
+from teachlib.energy.assemble.measures import (
+    Dependency,
+    Draws,
+    boxes_of,
+    changed,
+    classes_of,
+    dependency,
+    miscounted,
+    obedience,
+    overlap,
+)
+from teachlib.energy.assemble.networks import Assembler
+from teachlib.energy.assemble.objective import Assembled
+from teachlib.energy.assemble.shapes import OBJECTS, SIZE, SQUARE, TRIANGLE, Scenes, scenes
+from teachlib.modes import evaluating
+
+_BATCH = 500
+
+
+def pictures_of(model: Assembled, seed: int) -> Draws:
+    """A model as something that draws scenes: the noise of the n-th scene is always the same."""
+
+    @torch.no_grad()
+    def draw(asked: Scenes) -> Tensor:
+        z = model.noise(len(asked), torch.Generator().manual_seed(seed))
+        parts = zip(asked.conditions().split(_BATCH), z.split(_BATCH), strict=True)
+        return torch.cat([model(conditions, noise) for conditions, noise in parts])
+
+    return draw
+
+
+def pairs(count: int, seed: int) -> tuple[Scenes, Scenes]:
+    """Scenes with a triangle and a square and nothing else, and the same ones with their squares moved up or down."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = scenes(6 * count + 100, generator)
+    drawn = drawn[drawn.present[:, TRIANGLE] & drawn.present[:, SQUARE]][:count]
+    drawn = drawn.showing(torch.tensor([False, True, True]).expand(len(drawn), 3))
+    centres = drawn.centres.clone()
+    room = drawn.sizes[:, SQUARE] / 2 + 0.5
+    centres[:, SQUARE, 1] = room + torch.rand(len(drawn), generator=generator) * (SIZE - 2 * room)
+    return drawn, Scenes(**{**vars(drawn), "centres": centres})
+
+
+def minds(draw: Draws, *, seed: int, count: int = 400) -> Dependency:
+    """How far the triangle minds the square, over so many scenes."""
+    return dependency(draw, *pairs(count, seed))
+
+
+@torch.no_grad()
+def alone(model: Assembled, pictures: Tensor, asked: Scenes, *, seed: int) -> dict[str, float]:
+    """Each painter by itself, on real pictures that lack its object: mean overlap and share of the right class.
+
+    Args:
+        model: of painters; of a joint one, nothing can be taken alone.
+        pictures: real ones, (N, 3, 32, 32) in [0, 1].
+        asked: their scenes, whose hidden objects say where one could be put.
+        seed: of the noise.
+    """
+    if not isinstance(model.generator, Assembler):
+        return {}
+    found = {}
+    z = model.noise(len(pictures), torch.Generator().manual_seed(seed))
+    whole = asked.showing(torch.ones_like(asked.present))
+    for number, name in enumerate(OBJECTS):
+        lacking = ~asked.present[:, number]
+        before, conditions = pictures[lacking], model.told(whole.conditions())[lacking]
+        after = model.generator.add(number, before, conditions, z[lacking])
+        on = changed(before, after)
+        real = boxes_of(asked.alphas()[lacking, number] >= 0.5)
+        found[f"{name} alone"] = overlap(boxes_of(on), real).mean().item()
+        found[f"{name} alone, named"] = (classes_of(on)[0] == number).double().mean().item()
+    return found
+
+
+def evaluate(model: Assembled, pictures: Tensor, asked: Scenes, *, seed: int = 0) -> dict[str, float]:
+    """All measures of a model.
+
+    Args:
+        model: to draw by.
+        pictures: real ones of the scenes, (N, 3, 32, 32) in [0, 1].
+        asked: what to ask for.
+        seed: of the noise, and of the scenes that dependency is measured on.
+    """
+    with evaluating(model):
+        row = measured(pictures_of(model, seed), asked, seed=seed)
+        return row | alone(model, pictures, asked, seed=seed)
+
+
+def measured(draw: Draws, asked: Scenes, *, seed: int) -> dict[str, float]:
+    """All measures of something that draws scenes: a model, or what real pictures are drawn by."""
+    row: dict[str, float] = {}
+    for name, found in obedience(draw, asked).items():
+        row |= {name: found.overlap, f"{name} named": found.named, f"{name} kept": found.kept}
+    minded = minds(draw, seed=seed)
+    return row | {
+        "miscounted": miscounted(draw, asked),
+        "above": minded.above,
+        "above by chance": minded.chance,
+        "slope": minded.slope,
+        "gap": minded.distance,
+    }

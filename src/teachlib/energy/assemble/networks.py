@@ -1,0 +1,174 @@
+"""A generator for each object, run in turn on the picture assembled so far; and one discriminator (Figure 7.1b)."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from teachlib.energy.assemble.shapes import OBJECTS, SIZE
+from teachlib.nets import mlp
+
+_STYLE = 64  # numbers that z and box become
+
+
+def masks(conditions: Tensor) -> Tensor:
+    """Boxes as pictures, 1 inside and 0 outside: (N, K, 5) → (N, K, 32, 32); of what is not there, 0."""
+    there, left, top, right, bottom = conditions[..., None].unbind(-2)
+    ticks = torch.arange(SIZE, device=conditions.device)
+    across = (torch.minimum(right, ticks + 1) - torch.maximum(left, ticks)).clamp(0, 1)
+    down = (torch.minimum(bottom, ticks + 1) - torch.maximum(top, ticks)).clamp(0, 1)
+    return there[..., None] * down[..., None] * across[..., None, :]
+
+
+def told(conditions: Tensor) -> Tensor:
+    """What networks see of boxes, (N, K, 5) → (N, 3K, 32, 32): the mask, and where in the box a pixel is, -1 … 1."""
+    _, left, top, right, bottom = conditions[..., None].unbind(-2)
+    inside, ticks = masks(conditions), torch.arange(SIZE, device=conditions.device) + 0.5
+    across = (2 * ticks - left - right) / (right - left).clamp_min(1)
+    down = (2 * ticks - top - bottom) / (bottom - top).clamp_min(1)
+    places = torch.stack([across[..., None, :].expand_as(inside), down[..., None].expand_as(inside)], 2)
+    return torch.cat([inside[:, :, None], places.clamp(-1.5, 1.5) * inside[:, :, None]], 2).flatten(1, 2)
+
+
+class Modulated(nn.Module):
+    """A convolution whose channels the style scales and shifts (Perez et al., 2018), and a leaky rectifier."""
+
+    def __init__(self, before: int, after: int, kernel: int, *, stride: int = 1) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(before, after, kernel, stride, kernel // 2)
+        self.affine = nn.Linear(_STYLE, 2 * after)
+        nn.init.normal_(self.affine.weight, std=0.3 / _STYLE**0.5)
+        nn.init.zeros_(self.affine.bias)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        """(N, before, H, W) and (N, 64) → (N, after, H, W)."""
+        scale, shift = self.affine(style)[..., None, None].chunk(2, 1)
+        return F.leaky_relu(self.convolution(x) * (1 + scale) + shift, 0.2)
+
+
+class Painter(nn.Module):
+    """Draws objects into a picture: their colour, and how much they cover.
+
+    It has the whole picture at a glance, in 8×8 pixels, and decides by that, its noise and its boxes what to draw. One
+    half of it works at a quarter of the pixels and knows the surroundings; the other half decides each pixel from those
+    and from where the pixel is in the box, which makes sharp edges cheap.
+
+    Args:
+        objects: how many boxes it is told.
+        width: channels.
+        z_dim: numbers of noise for each object.
+    """
+
+    def __init__(self, objects: int, width: int, z_dim: int) -> None:
+        super().__init__()
+        seen = 3 + 3 * objects
+        self.mapping = mlp(objects * (z_dim + 5), _STYLE, _STYLE, activation=nn.LeakyReLU)
+        self.glance = nn.Linear(3 * 8 * 8, _STYLE)
+        self.first = Modulated(4 * seen, width, 3)
+        self.down = Modulated(width, 2 * width, 3, stride=2)
+        self.middle = Modulated(2 * width, 2 * width, 3)
+        self.up = Modulated(2 * width, width, 3)
+        self.shared = nn.Conv2d(width, width, 1)
+        pixel = 3 * width // 2
+        self.pixels = nn.ModuleList(
+            [Modulated(seen + width, pixel, 1), *(Modulated(pixel, pixel, 1) for _ in range(2))]
+        )
+        self.last = nn.Conv2d(pixel, 4, 1)
+
+    def forward(self, picture: Tensor, conditions: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Colours (N, 3, 32, 32) and alphas (N, 1, 32, 32) in [0, 1].
+
+        Args:
+            picture: as far as it is assembled, (N, 3, 32, 32) in [0, 1].
+            conditions: of the objects to draw, (N, K, 5).
+            z: noise, (N, K, z_dim).
+        """
+        scaled = conditions / torch.tensor([1.0, *[SIZE] * 4], device=conditions.device)
+        glance = self.glance(F.avg_pool2d(picture, SIZE // 8).flatten(1))
+        style = self.mapping(torch.cat([z, scaled], 2).flatten(1)) + glance
+        seen = torch.cat([2 * picture - 1, told(conditions)], 1)
+        fine = self.first(F.pixel_unshuffle(seen, 2), style)
+        coarse = self.middle(self.down(fine, style), style)
+        context = self.up(F.interpolate(coarse, scale_factor=2.0), style) + fine
+        x = torch.cat([F.interpolate(self.shared(context), scale_factor=2.0, mode="bilinear"), seen], 1)
+        for layer in self.pixels:
+            x = layer(x, style)
+        drawn = self.last(x)
+        return drawn[:, :3].sigmoid(), (drawn[:, 3:] - 1).sigmoid()
+
+
+class Assembler(nn.Module):
+    """One painter an object, in turn: each sees what those before it have made, and adds its own.
+
+    Args:
+        width: of each painter.
+        z_dim: numbers of noise for each object.
+        blends: whether painters add by alpha; otherwise each returns the whole picture anew.
+    """
+
+    def __init__(self, width: int, z_dim: int, *, blends: bool = True) -> None:
+        super().__init__()
+        self.z_dim, self.blends = z_dim, blends
+        self.painters = nn.ModuleList(Painter(1, width, z_dim) for _ in OBJECTS)
+
+    def add(self, number: int, picture: Tensor, conditions: Tensor, z: Tensor) -> Tensor:
+        """The picture (N, 3, 32, 32) with one more object, where conditions (N, 3, 5) have it; z is (N, 3, d)."""
+        mine = conditions[:, number : number + 1]
+        colour, alpha = self.painters[number](picture, mine, z[:, number : number + 1])
+        there = mine[:, :, :1, None]
+        share = there * alpha if self.blends else there
+        return share * colour + (1 - share) * picture
+
+    def steps(self, conditions: Tensor, z: Tensor, order: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
+        """Each object's number and the picture after it, from black on."""
+        picture = torch.zeros(len(conditions), 3, SIZE, SIZE, device=conditions.device)
+        for number in order:
+            picture = self.add(number, picture, conditions, z)
+            yield number, picture
+
+    def forward(self, conditions: Tensor, z: Tensor, order: Sequence[int] = (0, 1, 2)) -> Tensor:
+        """Pictures (N, 3, 32, 32) in [0, 1] of conditions (N, 3, 5) and noise (N, 3, z_dim)."""
+        return [picture for _, picture in self.steps(conditions, z, order)][-1]
+
+
+class Joint(nn.Module):
+    """The rival: one painter that is told everything and draws all objects at once, on black.
+
+    Args:
+        width: of its painter.
+        z_dim: numbers of noise for each object.
+    """
+
+    def __init__(self, width: int, z_dim: int) -> None:
+        super().__init__()
+        self.z_dim = z_dim
+        self.painter = Painter(len(OBJECTS), width, z_dim)
+
+    def forward(self, conditions: Tensor, z: Tensor, order: Sequence[int] = (0, 1, 2)) -> Tensor:
+        """Pictures (N, 3, 32, 32) in [0, 1]; there is no order in which they are drawn."""
+        black = torch.zeros(len(conditions), 3, SIZE, SIZE, device=conditions.device)
+        colour, alpha = self.painter(black, conditions, z)
+        return alpha * colour
+
+
+class Judge(nn.Module):
+    """Logits of "real, and of these boxes": a picture and the masks of all boxes beside it.
+
+    Args:
+        width: channels of the first layer.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.PixelUnshuffle(2),
+            *(nn.Conv2d(4 * (3 + len(OBJECTS)), width, 3, 1, 1), nn.LeakyReLU(0.2)),
+            *(nn.Conv2d(width, 2 * width, 3, 2, 1), nn.LeakyReLU(0.2)),
+            *(nn.Conv2d(2 * width, 2 * width, 3, 2, 1), nn.LeakyReLU(0.2)),
+            *(nn.Flatten(), nn.Linear(2 * width * (SIZE // 8) ** 2, 96), nn.LeakyReLU(0.2), nn.Linear(96, 1)),
+        )
+
+    def forward(self, picture: Tensor, conditions: Tensor) -> Tensor:
+        """(N, 3, 32, 32) in [0, 1] and (N, 3, 5) → (N,)."""
+        return self.layers(torch.cat([2 * picture - 1, 2 * masks(conditions) - 1], 1))[:, 0]

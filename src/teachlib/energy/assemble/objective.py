@@ -1,0 +1,89 @@
+"""The conditional game of assembled pictures: real ones, generated ones, and real ones with another's boxes."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from teachlib.energy.assemble.networks import Assembler, Joint, Judge
+from teachlib.energy.assemble.recipes import AssembleRecipe
+from teachlib.energy.assemble.shapes import OBJECTS, SIZE
+from teachlib.gif.losses import r1_penalty
+from teachlib.primer.gan import discriminator_loss, generator_loss
+from teachlib.training import Batch
+
+_R1_EVERY = 8
+
+
+class Assembled(nn.Module):
+    """A recipe's networks.
+
+    Args:
+        recipe: says which.
+    """
+
+    def __init__(self, recipe: AssembleRecipe) -> None:
+        super().__init__()
+        self.recipe = recipe
+        if recipe.name == "assemble-joint":
+            self.generator: Assembler | Joint = Joint(recipe.joint_width, recipe.z_dim)
+        else:
+            self.generator = Assembler(recipe.width, recipe.z_dim, blends=recipe.name == "assemble")
+        self.discriminator = Judge(3 * recipe.width)
+
+    def noise(self, count: int, generator: torch.Generator) -> Tensor:
+        """z of so many pictures, (count, 3, z_dim)."""
+        return torch.randn(count, len(OBJECTS), self.recipe.z_dim, generator=generator, device=generator.device)
+
+    def told(self, conditions: Tensor) -> Tensor:
+        """Conditions (N, 3, 5) as the networks are told them: a hidden object's box reaches from top to bottom."""
+        if self.recipe.hidden is None:
+            return conditions
+        told = conditions.clone()
+        there = told[:, self.recipe.hidden, 0]
+        told[:, self.recipe.hidden, 2], told[:, self.recipe.hidden, 4] = 0.0, SIZE * there
+        return told
+
+    def order(self, generator: torch.Generator) -> list[int]:
+        """A random order of the objects; one whose box is hidden comes last, when what decides its place is there."""
+        order = torch.randperm(len(OBJECTS), generator=generator, device=generator.device).tolist()
+        return sorted(order, key=lambda number: number == self.recipe.hidden)
+
+    def forward(self, conditions: Tensor, z: Tensor, order: tuple[int, ...] | None = None) -> Tensor:
+        """Pictures (N, 3, 32, 32) in [0, 1] of full conditions (N, 3, 5), of which it is told what the recipe says."""
+        order = order or tuple(sorted(range(len(OBJECTS)), key=lambda number: number == self.recipe.hidden))
+        return self.generator(self.told(conditions), z, order)
+
+
+class AssembledObjective:
+    """The non-saturating game with R1, in which a picture must fit its boxes.
+
+    Args:
+        model: to train.
+    """
+
+    differentiated_twice = ("discriminator",)
+
+    def __init__(self, model: Assembled) -> None:
+        self.model, self.recipe = model, model.recipe
+        self.nets: dict[str, nn.Module] = {"generator": model.generator, "discriminator": model.discriminator}
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Adam for both."""
+        rate = self.recipe.learning_rate
+        return {name: torch.optim.Adam(net.parameters(), rate, (0.0, 0.99)) for name, net in self.nets.items()}
+
+    def updates(self, batch: Batch, generator: torch.Generator, step: int) -> Iterator[tuple[str, Tensor]]:
+        """The discriminator's step, with R1 now and then, then the generator's, of the same pictures."""
+        pictures, conditions = batch[0], self.model.told(batch[1])
+        judge = self.nets["discriminator"]
+        z = self.model.noise(len(pictures), generator)
+        made = self.nets["generator"](conditions, z, self.model.order(generator))
+        loss = discriminator_loss(judge(pictures, conditions), judge(made.detach(), conditions))
+        # -log D of the wrong pair, as of a generated one: what a generator would be told is wrong, is.
+        mismatched = generator_loss(-judge(pictures, conditions.roll(1, 0)))
+        loss = loss + self.recipe.mismatch * mismatched
+        if step % _R1_EVERY == 0:
+            loss = loss + _R1_EVERY * r1_penalty(lambda x: judge(x, conditions), pictures, self.recipe.gamma_at(step))
+        yield "discriminator", loss
+        yield "generator", generator_loss(judge(made, conditions))

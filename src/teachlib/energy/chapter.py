@@ -1,0 +1,88 @@
+"""GANs as energy models, to everything that chapters share."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+from tqdm import tqdm
+
+from teachlib.chapter import Chapter, Measured, Option, OwnData, Run, Shipped, label_with, options_in
+from teachlib.energy import sets
+from teachlib.energy.evaluation import evaluate
+from teachlib.energy.networks import Pair
+from teachlib.energy.objective import PairObjective
+from teachlib.energy.penalties import PENALTIES
+from teachlib.energy.recipes import POINTS, Recipe, recipe
+from teachlib.energy.sets import Counted
+from teachlib.energy.spread import SPREADS
+from teachlib.energy.tables import TABLES, page
+from teachlib.training import Objective, Schedule
+
+
+def _own(name: str, title: str, source: str) -> OwnData:
+    def check(split: str) -> str:
+        held = sets.load(name, split, 10)
+        return f"{name} {split}: drawn from a seed; {tuple(held.points.shape[1:])}"
+
+    return OwnData(title, sets.SPLITS, source, check)
+
+
+class EnergyModels(Chapter[Recipe, Pair, Counted]):
+    """GANs whose discriminators are taken for densities, and what keeps their generators from dropping modes."""
+
+    key, title = "energy", "the chapter on energy models"
+    table, dataset = "modes", "gaussians"
+    averages = True
+    options = {
+        "m": Option("points in each sum of Eqs 7.3 and 7.4; 0: the whole batch", 0),
+        "penalty": Option(f"usual, {', '.join(PENALTIES)}", "usual"),
+        "spread": Option(f"what keeps samples apart: {', '.join(SPREADS)}", "none"),
+        "spread_weight": Option("its weight; -1: the usual one", -1.0),
+        "points": Option(f"where the sum's points come from: {', '.join(POINTS)}", "generator"),
+        "together": Option("Both networks take their steps at once.", False),
+    }
+    zoo = (Shipped("modes-gan", "gaussians"), Shipped("modes-likelihood", "gaussians"))
+    tables, page = TABLES, staticmethod(page)
+    data = {
+        "gaussians": _own("gaussians", "25 Gaussians on a square grid in the plane", "this course"),
+        "stacked-glyphs": _own("stacked-glyphs", "three glyphs as the channels of a picture", "this course"),
+        "stacked-mnist": _own("stacked-mnist", "three digits as the channels of a picture", "MNIST"),
+    }
+    recipe = staticmethod(recipe)
+
+    def from_dict(self, values: dict[str, Any]) -> Recipe:
+        return Recipe(**values)
+
+    def load(self, recipe: Recipe, split: str, limit: int | None) -> Counted:
+        return sets.load(recipe.dataset, split, limit)
+
+    def build(self, recipe: Recipe, training: Counted | None) -> Pair:
+        return Pair(recipe)
+
+    def parts(self, model: Pair) -> dict[str, nn.Module]:
+        return dict(model.named_children())
+
+    def objective(self, recipe: Recipe, model: Pair, training: Counted, seed: int) -> Objective:
+        return PairObjective(model)
+
+    def schedule(self, recipe: Recipe, seed: int, log_every: int) -> Schedule:
+        return replace(super().schedule(recipe, seed, log_every), ema_half_life=recipe.ema_half_life)
+
+    def label(self, recipe: Recipe) -> str:
+        usual = self.recipe(recipe.name, recipe.dataset, scale=recipe.scale)
+        return label_with(recipe, replace(usual, spread_weight=SPREADS[recipe.spread]), self.options, {})
+
+    def named(self, label: str) -> tuple[str, dict[str, Any]]:
+        return options_in(label, self.options)
+
+    def measure(self, runs: Sequence[Run[Pair]], samples: int, extractor: str | None) -> Measured:
+        """Modes, quality and divergence."""
+        rows = [
+            evaluate(run.model, seed=run.seed, samples=samples)
+            for run in tqdm(runs, unit="run", desc="measuring", leave=False)
+        ]
+        return Measured(rows, "modes with a tenth of their share, share of good samples, KL to equal shares", samples)
+
+
+CHAPTER = EnergyModels()

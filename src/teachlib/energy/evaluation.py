@@ -1,0 +1,87 @@
+"""Modes, quality and shares together: any one of them alone can be had by a generator that is no good (§ 7.2.2)."""
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+
+from teachlib.distances import distances
+from teachlib.energy.networks import Pair
+from teachlib.energy.sets import CENTRES, DEVIATION, STACKED
+from teachlib.errors import require_shape
+from teachlib.metrics import feature_classifier
+from teachlib.modes import evaluating
+
+WITHIN = 3.0  # deviations from a mode's centre that count as good, as Srivastava et al. (2017) have it
+SURE = 0.9  # probability of the likeliest class of every channel, at least
+_CAUGHT = 0.1  # share of what would be fair
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What samples are of a set whose modes are known and equally likely.
+
+    Attributes:
+        modes: how many have a tenth of their fair share of all samples, or more, in good ones.
+        quality: share of good samples.
+        divergence: KL of the good samples' modes to equal shares, in nats; log K where there is no good one.
+        elsewhere: share of samples that are no good.
+    """
+
+    modes: int
+    quality: float
+    divergence: float
+
+    @property
+    def elsewhere(self) -> float:
+        """Share of samples that are no good."""
+        return 1 - self.quality
+
+
+def counted(modes: Tensor, good: Tensor, of: int) -> Counts:
+    """Counts of samples whose modes, (N,), and whether they are good, (N,), were found; there are ``of`` modes."""
+    hits = torch.bincount(modes[good], minlength=of).double()
+    share = hits / hits.sum().clamp_min(1)
+    divergence = (
+        torch.special.xlogy(share, share * of).sum().item() if good.any() else torch.tensor(float(of)).log().item()
+    )
+    caught = int((hits >= _CAUGHT * len(modes) / of).sum())
+    return Counts(caught, good.double().mean().item(), divergence)
+
+
+def on_grid(x: Tensor) -> Counts:
+    """Of samples (N, 2) of the 25 Gaussians: good ones lie within three deviations of a centre."""
+    require_shape(x, (2,))
+    nearest, modes = distances(x, CENTRES.to(x)).min(1)
+    return counted(modes, nearest <= WITHIN * DEVIATION, len(CENTRES))
+
+
+@torch.no_grad()
+def on_stacks(name: str, images: Tensor) -> Counts:
+    """Of pictures (N, 3, 32, 32) in [0, 1] of a stacked set: good ones have three digits that the zoo's classifier is
+    sure of; it is in evaluation mode."""
+    require_shape(images, (3, 32, 32))
+    classifier = feature_classifier(STACKED[name])
+    singles = images.reshape(-1, 1, *images.shape[2:])
+    logits = torch.cat([classifier(part) for part in singles.split(1000)])
+    sure, digits = logits.softmax(1).max(1)
+    modes = digits.view(-1, 3) @ torch.tensor([100, 10, 1])
+    return counted(modes, (sure.view(-1, 3) >= SURE).all(1), 1000)
+
+
+def count(name: str, samples: Tensor) -> Counts:
+    """Counts of samples of a set of :data:`teachlib.energy.sets.SETS`."""
+    return on_grid(samples) if name == "gaussians" else on_stacks(name, samples)
+
+
+def evaluate(model: Pair, *, seed: int, samples: int = 10_000) -> dict[str, float]:
+    """Modes, quality and divergence of a generator's samples.
+
+    Args:
+        model: to draw from.
+        seed: of the draws.
+        samples: how many.
+    """
+    with evaluating(model):
+        drawn = model.sample(samples, torch.Generator().manual_seed(seed))
+    return {name: float(value) for name, value in asdict(count(model.recipe.dataset, drawn)).items()}

@@ -1,0 +1,84 @@
+"""Modes that were caught, measured, beside what others have published (no table of the thesis: § 7.5.1 has none)."""
+
+from teachlib.energy.recipes import RECIPES
+from teachlib.energy.spread import SPREADS
+from teachlib.results import read_results, shown
+from teachlib.tables import Table, machine_of, markdown
+
+COLUMNS = ("modes", "quality", "divergence")
+_TITLES = {"modes-gan": "non-saturating game", "modes-likelihood": "Eqs 7.3 and 7.4"}
+_SPREAD = {
+    "distance": "samples repel, by distance",
+    "kernel": "samples repel, by a kernel",
+    "features": "features repel, by a kernel",
+    "determinantal": "a determinant",
+    "pack": "pairs are judged",
+    "minibatch": "the judge sees the batch",
+    "information": "noise is guessed",
+    "entropy": "entropy, by a critic",
+}
+_LIKELIHOOD = {
+    "modes-likelihood+m=1": "m = 1",
+    "modes-likelihood+m=1+penalty=one-centred": "m = 1, one-centred penalty",
+    "modes-likelihood+m=1+penalty=both": "m = 1, R1 and R2",
+    "modes-likelihood+m=16": "m = 16",
+    "modes-likelihood": "m = 128",
+    "modes-likelihood+together=True": "m = 128, both at once",
+    "modes-likelihood+points=prior": "m = 128, points of a prior",
+    "modes-likelihood+spread=flow": "m = 128, a flow and its entropy",
+}
+ROWS = {
+    "modes-gan": _TITLES["modes-gan"],
+    "modes-gan+together=True": f"{_TITLES['modes-gan']}, both at once",
+    "modes-gan+penalty=R1": f"{_TITLES['modes-gan']}, R1",
+    **{f"modes-gan+spread={name}": f"{_TITLES['modes-gan']}, {_SPREAD[name]}" for name in SPREADS if name in _SPREAD},
+    **{label: f"{_TITLES['modes-likelihood']}, {title}" for label, title in _LIKELIHOOD.items()},
+}
+# Of 25 modes, and share of good samples; of 1,000 modes, and divergence: Lin et al. (2018), Tables 1 and 2, of theirs.
+PRINTED = {
+    "gaussians": {
+        "GAN": "17.3, .948",
+        "ALI": "24.1, .954",
+        "minibatch discrimination": "23.8, .796",
+        "PacGAN2": "23.8, .913",
+    },
+    "stacked-mnist": {"DCGAN": "99.0, 3.40", "ALI": "16.0, 5.40", "VEEGAN": "150, 2.95", "PacDCGAN2": "1000, .06"},
+}
+TABLES = {
+    "modes": Table(
+        title="Modes, quality and divergence",
+        folder="modes",
+        rows=ROWS,
+        columns=COLUMNS,
+        dataset="gaussians",
+    )
+}
+assert set(_TITLES) == set(RECIPES)
+
+
+def page() -> str:
+    """Both sets' tables, in Markdown."""
+    parts = []
+    for dataset, title in (("gaussians", "25 Gaussians"), ("stacked-glyphs", "stacked glyphs, 1,000 modes")):
+        if measured := read_results("modes", dataset):
+            rows = [
+                [
+                    name,
+                    str(len(measured[label]["provenance"]["seeds"])),
+                    *(
+                        shown(measured[label]["values"][column], digits=1 if column == "modes" else 3)
+                        for column in COLUMNS
+                    ),
+                ]
+                for label, name in ROWS.items()
+                if label in measured
+            ]
+            some = next(iter(measured.values()))
+            parts += [
+                f"Measured, {title}, {some['metric']}; {some['recipe']['steps']:,} steps where a row does not say "
+                f"otherwise; {machine_of(some)}:",
+                markdown(["model", "seeds", *COLUMNS], rows),
+            ]
+    if not parts:
+        return ""
+    return "\n\n".join(["## Modes", "The thesis proposes Eqs 7.3 and 7.4 (§ 7.5.1) and prints no number.", *parts])

@@ -1,0 +1,195 @@
+"""The chapter's games: what moves whom, and the counts that judge them."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from teachlib import energy
+from teachlib.energy import CENTRES, Pair, PairObjective, count, counted, on_grid, recipe
+from teachlib.energy.chapter import CHAPTER
+from teachlib.energy.sets import DEVIATION, load, stacked
+from teachlib.energy.tables import ROWS
+from teachlib.errors import TeachlibError
+
+
+def _pair(name="modes-gan", **options):
+    torch.manual_seed(0)
+    return Pair(recipe(name, scale="ci", **options))
+
+
+def _batch(count=128):
+    return load("gaussians", "train", count)[:count]
+
+
+OPTIONS = [
+    ("modes-gan", {}),
+    *(("modes-gan", {"spread": name}) for name in energy.SPREADS if name not in ("none", "flow")),
+    ("modes-gan", {"together": True}),
+    ("modes-likelihood", {}),
+    ("modes-likelihood", {"m": 1, "penalty": "one-centred"}),
+    ("modes-likelihood", {"spread": "flow"}),
+    ("modes-likelihood", {"points": "prior"}),
+    ("modes-likelihood", {"points": "both", "together": True}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), OPTIONS)
+def test_each_loss_moves_its_own_network(name, options) -> None:
+    model = _pair(name, **options)
+    for weight in model.generator.parameters() if options.get("spread") == "flow" else ():
+        torch.nn.init.normal_(weight, std=0.1)  # couplings start as the identity, where inner layers do nothing yet
+    game = PairObjective(model)
+    optimizers = game.optimizers()
+    moved = {}
+    for update, loss in game.updates(_batch(), torch.Generator().manual_seed(1), 0):
+        weights = [w for group in optimizers[update].param_groups for w in group["params"]]
+        gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+        moved[update] = {id(w) for w, g in zip(weights, gradients, strict=True) if g is not None and g.abs().sum() > 0}
+    sides = {"judge": model.judge, "generator": model.generator}
+    for update, net in sides.items() if not options.get("together") else ():
+        assert {id(w) for w in net.parameters()} - moved[update] <= {id(model.judge.head.bias)}
+    if options.get("together"):
+        assert {id(w) for net in sides.values() for w in net.parameters()} - moved["both"] <= {
+            id(model.judge.head.bias)
+        }
+
+
+def test_together_the_generator_s_loss_leaves_the_judge_alone() -> None:
+    model = _pair(together=True)
+    game = PairObjective(model)
+    x, _ = _batch()
+    z = model.noise(len(x), torch.Generator().manual_seed(2))
+    loss = game.generator_loss(model.generator(z), z, torch.zeros(len(x)))
+    assert all(g is None for g in torch.autograd.grad(loss, list(model.judge.parameters()), allow_unused=True))
+
+
+def test_a_spread_is_weighed_and_added() -> None:
+    plain, spread = (PairObjective(_pair(spread=name)) for name in ("none", "kernel"))
+    spread.model.load_state_dict(plain.model.state_dict())
+    z = plain.model.noise(64, torch.Generator().manual_seed(3))
+    made = plain.model.generator(z)
+    more = spread.generator_loss(made, z, z[:, 0]) - plain.generator_loss(made, z, z[:, 0])
+    assert torch.allclose(more, energy.SPREADS["kernel"] * energy.kernel_repulsion(made, 0.25), rtol=1e-4)
+
+
+def test_a_flow_knows_its_density() -> None:
+    model = _pair("modes-likelihood", spread="flow")
+    for weight in model.generator.parameters():
+        torch.nn.init.normal_(weight, std=0.1)
+    z = torch.randn(40, 2, generator=torch.Generator().manual_seed(4))
+    x, log_prob = model.generator.with_log_prob(z)
+    jacobians = torch.stack(
+        [torch.autograd.functional.jacobian(lambda one: model.generator(one[None])[0], each) for each in z]
+    )
+    normal = -0.5 * z.square().sum(1) - math.log(2 * math.pi)
+    assert torch.allclose(log_prob, normal - torch.linalg.slogdet(jacobians).logabsdet, atol=1e-4)
+    assert torch.allclose(model.generator.log_prob(x), log_prob, atol=1e-3)
+
+
+def test_points_of_a_prior_are_weighed_by_one_over_its_density() -> None:
+    game = PairObjective(_pair("modes-likelihood", points="prior"))
+    points, log_weights = game._points(torch.zeros(20_000, 2), torch.zeros(20_000), torch.Generator().manual_seed(5))
+    # The mean of exp(-f)/p over draws of p, of a Gaussian of deviation one, is its constant.
+    found = energy.log_mean(0.5 * points.square().sum(1), log_weights)
+    assert found.item() == pytest.approx(math.log(2 * math.pi), abs=0.05)
+    both = PairObjective(_pair("modes-likelihood", points="both"))
+    mixed, _ = both._points(torch.zeros(10, 2), torch.zeros(10), torch.Generator())
+    assert (mixed == 0).all(1).tolist() == [True, False] * 5
+
+
+def test_a_packed_judge_sees_pairs() -> None:
+    model = _pair(spread="pack")
+    x = torch.randn(10, 2)
+    assert model.judge(x).shape == (5,)
+    assert torch.allclose(model.judge(x)[:1], model.judge(x[:2]))
+    assert model.energy(x).shape == (10,)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": "modes-gan", "m": 4}, "has no sum"),
+        ({"name": "modes-gan", "spread": "flow"}, "belongs to modes-likelihood"),
+        ({"name": "modes-likelihood", "m": 7}, "does not fall into such sums"),
+        ({"name": "modes-likelihood", "dataset": "stacked-glyphs", "points": "prior"}, "only in the plane"),
+        ({"name": "modes-gan", "penalty": "R3"}, "unknown penalty"),
+        ({"name": "modes-gan", "spread": "glue"}, "unknown spread"),
+        ({"name": "modes-gan", "dataset": "mnist"}, "unknown data set"),
+        ({"name": "modes", "dataset": "gaussians"}, "unknown recipe"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_a_line(options, message) -> None:
+    with pytest.raises(TeachlibError, match=message):
+        recipe(**options)
+
+
+@pytest.mark.parametrize("label", ROWS)
+def test_labels_lead_back(label) -> None:
+    name, options = CHAPTER.named(label)
+    assert CHAPTER.label(CHAPTER.recipe(name, scale="laptop", **options)) == label
+
+
+# ------------------------------------------------------------------------------------------------------- counts
+
+
+def test_the_data_have_all_modes_in_equal_shares() -> None:
+    held = load("gaussians", "test")
+    found = on_grid(held.points)
+    assert found.modes == 25
+    assert found.quality == pytest.approx(1 - math.exp(-4.5), abs=0.005)  # within three deviations, in the plane
+    assert found.divergence < 0.01
+    assert torch.equal(torch.cdist(held.points, CENTRES).argmin(1), held.modes)
+
+
+def test_a_smear_has_every_mode_and_no_quality() -> None:
+    smear = 5 * torch.rand(10_000, 2, generator=torch.Generator().manual_seed(0)) - 2.5
+    found = on_grid(smear)
+    assert found.quality == pytest.approx(math.pi * (3 * DEVIATION) ** 2, abs=0.02)
+    assert found.divergence < 0.05
+    assert found.modes < 25 or found.quality < 0.1
+    assert found.elsewhere == pytest.approx(1 - found.quality)
+
+
+def test_a_collapsed_generator_has_one_mode_and_log_25() -> None:
+    found = on_grid(CENTRES[3] + DEVIATION * torch.randn(1000, 2, generator=torch.Generator().manual_seed(1)))
+    assert (found.modes, found.divergence) == (1, pytest.approx(math.log(25)))
+    nowhere = on_grid(torch.full((100, 2), 40.0))
+    assert (nowhere.modes, nowhere.quality, nowhere.divergence) == (0, 0.0, pytest.approx(math.log(25)))
+
+
+def test_a_mode_counts_from_a_tenth_of_its_share() -> None:
+    modes = torch.cat([torch.zeros(900, dtype=torch.long), torch.ones(50, dtype=torch.long), torch.full((50,), 2)])
+    good = torch.ones(1000, dtype=torch.bool)
+    assert counted(modes, good, 2 + 1).modes == 3
+    assert counted(modes, good & (torch.arange(1000) < 930), 3).modes == 1
+
+
+def test_real_stacks_are_read_right() -> None:
+    held = stacked("stacked-glyphs", "test", 600, torch.Generator().manual_seed(2))
+    images, modes = held[:]
+    assert images.shape == (600, 3, 32, 32)
+    found = count("stacked-glyphs", images)
+    assert found.quality > 0.9
+    grey = count("stacked-glyphs", torch.full((20, 3, 32, 32), 0.5))
+    assert grey.quality < 0.5 or grey.modes == 1
+    assert modes.unique().numel() > 300
+
+
+def test_sets_are_the_same_at_every_call_and_splits_differ() -> None:
+    assert torch.equal(load("gaussians", "train", 100).points, load("gaussians", "train").points[:100])
+    assert not torch.equal(load("gaussians", "test", 100).points, load("gaussians", "train", 100).points)
+    with pytest.raises(TeachlibError, match="unknown split"):
+        load("gaussians", "trian")
+    assert len(load("gaussians").sha256) == 64
+
+
+def test_a_batch_of_pictures_goes_through_every_spread_there_is_for_them() -> None:
+    for spread in ("distance", "features", "pack", "information", "entropy", "minibatch", "determinantal"):
+        chosen = replace(recipe("modes-gan", "stacked-glyphs", scale="ci", spread=spread), batch_size=8)
+        torch.manual_seed(0)
+        game = PairObjective(Pair(chosen))
+        images = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+        losses = [loss for _, loss in game.updates((images, torch.zeros(8)), torch.Generator().manual_seed(1), 0)]
+        assert all(loss.isfinite() for loss in losses)
