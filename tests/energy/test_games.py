@@ -56,13 +56,16 @@ def test_each_loss_moves_its_own_network(name, options) -> None:
         }
 
 
-def test_together_the_generator_s_loss_leaves_the_judge_alone() -> None:
-    model = _pair(together=True)
-    game = PairObjective(model)
+def test_together_each_has_the_gradient_that_it_has_alone() -> None:
+    """The generator's loss passes through the judge and must leave nothing there."""
+    game = PairObjective(_pair(together=True))
+    judge = list(game.model.judge.parameters())
     x, _ = _batch()
-    z = model.noise(len(x), torch.Generator().manual_seed(2))
-    loss = game.generator_loss(model.generator(z), z, torch.zeros(len(x)))
-    assert all(g is None for g in torch.autograd.grad(loss, list(model.judge.parameters()), allow_unused=True))
+    (_, both), *_ = game.updates((x, x), torch.Generator().manual_seed(2), 0)
+    z = game.model.noise(len(x), torch.Generator().manual_seed(2))
+    alone = game.judge_loss(x, game.model.generator(z).detach(), z[:, 0], torch.Generator())
+    pairs = zip(torch.autograd.grad(both, judge), torch.autograd.grad(alone, judge), strict=True)
+    assert all(torch.allclose(a, b, atol=1e-7) for a, b in pairs)
 
 
 def test_a_spread_is_weighed_and_added() -> None:

@@ -50,7 +50,9 @@ class PairObjective:
         if self.recipe.together:
             made, log_prob = self._made(z)
             judged = self.judge_loss(x, made.detach(), log_prob, generator)
-            yield "both", judged + self.generator_loss(made, z, log_prob)
+            with frozen(self.nets["judge"]):
+                fooled = self.generator_loss(made, z, log_prob)
+            yield "both", judged + fooled
             return
         with torch.no_grad():
             made, log_prob = self._made(z)
@@ -95,8 +97,7 @@ class PairObjective:
 
     def generator_loss(self, made: Tensor, z: Tensor, log_prob: Tensor) -> Tensor:
         """What the generator descends: to be where D is large, and what keeps its samples apart."""
-        with frozen(self.nets["judge"]):
-            return self._outwitting(made) + self._spreading(made, z, log_prob)
+        return self._outwitting(made) + self._spreading(made, z, log_prob)
 
     def _outwitting(self, made: Tensor) -> Tensor:
         scores = self.nets["judge"](made)

@@ -58,13 +58,16 @@ class Painter(nn.Module):
         objects: how many boxes it is told.
         width: channels.
         z_dim: numbers of noise for each object.
+        sees: whether there is a picture that it draws into.
     """
 
-    def __init__(self, objects: int, width: int, z_dim: int) -> None:
+    def __init__(self, objects: int, width: int, z_dim: int, *, sees: bool = True) -> None:
         super().__init__()
-        seen = 3 + 3 * objects
+        seen = 3 * sees + 3 * objects
         self.mapping = mlp(objects * (z_dim + 5), _STYLE, _STYLE, activation=nn.LeakyReLU)
-        self.glance = nn.Linear(3 * 8 * 8, _STYLE)
+        self.glance = nn.Linear(3 * 8 * 8, _STYLE) if sees else None
+        if self.glance is not None:
+            nn.init.zeros_(self.glance.weight)  # at first, nothing depends on what earlier painters do
         self.first = Modulated(4 * seen, width, 3)
         self.down = Modulated(width, 2 * width, 3, stride=2)
         self.middle = Modulated(2 * width, 2 * width, 3)
@@ -76,18 +79,19 @@ class Painter(nn.Module):
         )
         self.last = nn.Conv2d(pixel, 4, 1)
 
-    def forward(self, picture: Tensor, conditions: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, picture: Tensor | None, conditions: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """Colours (N, 3, 32, 32) and alphas (N, 1, 32, 32) in [0, 1].
 
         Args:
-            picture: as far as it is assembled, (N, 3, 32, 32) in [0, 1].
+            picture: as far as it is assembled, (N, 3, 32, 32) in [0, 1]; ``None`` for a painter that sees none.
             conditions: of the objects to draw, (N, K, 5).
             z: noise, (N, K, z_dim).
         """
         scaled = conditions / torch.tensor([1.0, *[SIZE] * 4], device=conditions.device)
-        glance = self.glance(F.avg_pool2d(picture, SIZE // 8).flatten(1))
-        style = self.mapping(torch.cat([z, scaled], 2).flatten(1)) + glance
-        seen = torch.cat([2 * picture - 1, told(conditions)], 1)
+        style, seen = self.mapping(torch.cat([z, scaled], 2).flatten(1)), told(conditions)
+        if self.glance is not None and picture is not None:
+            style = style + self.glance(F.avg_pool2d(picture, SIZE // 8).flatten(1))
+            seen = torch.cat([2 * picture - 1, seen], 1)
         fine = self.first(F.pixel_unshuffle(seen, 2), style)
         coarse = self.middle(self.down(fine, style), style)
         context = self.up(F.interpolate(coarse, scale_factor=2.0), style) + fine
@@ -143,12 +147,11 @@ class Joint(nn.Module):
     def __init__(self, width: int, z_dim: int) -> None:
         super().__init__()
         self.z_dim = z_dim
-        self.painter = Painter(len(OBJECTS), width, z_dim)
+        self.painter = Painter(len(OBJECTS), width, z_dim, sees=False)
 
     def forward(self, conditions: Tensor, z: Tensor, order: Sequence[int] = (0, 1, 2)) -> Tensor:
         """Pictures (N, 3, 32, 32) in [0, 1]; there is no order in which they are drawn."""
-        black = torch.zeros(len(conditions), 3, SIZE, SIZE, device=conditions.device)
-        colour, alpha = self.painter(black, conditions, z)
+        colour, alpha = self.painter(None, conditions, z)
         return alpha * colour
 
 

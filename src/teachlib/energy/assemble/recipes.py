@@ -11,7 +11,7 @@ RECIPES = ("assemble", "assemble-direct", "assemble-joint")
 TOLD = "everything"
 _STEPS = {Scale.CI: 20, Scale.LAPTOP: 6_000, Scale.PAPER: 100_000}
 _WIDTH = {Scale.CI: 8, Scale.LAPTOP: 16, Scale.PAPER: 48}
-_JOINT_WIDER = 2.25  # so that one painter has as many parameters as three
+_JOINT_WIDER = 2.375  # so that one painter has as many parameters as three
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class AssembleRecipe:
         z_dim: numbers of noise for each object.
         batch_size: pictures a step, over all devices.
         learning_rate: Adam's.
-        gamma: weight of R1 in the first step; it falls, by the same factor each, for a fifth of all steps.
+        gamma: weight of R1 in the first step; it falls, by the same factor each, for two fifths of all steps.
         last_gamma: and stays at this: strong at first, where painters go astray; weak later, for sharp edges.
         mismatch: weight of real pictures that come with another's boxes, among the generated ones.
         ema_half_life: of the average of the weights, in thousands of pictures.
@@ -77,7 +77,7 @@ class AssembleRecipe:
 
     def gamma_at(self, step: int) -> float:
         """Weight of R1 in a step, counted from 0."""
-        return self.gamma * (self.last_gamma / self.gamma) ** min(1.0, 5 * step / self.steps)
+        return self.gamma * (self.last_gamma / self.gamma) ** min(1.0, 2.5 * step / self.steps)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for checkpoints and results."""

@@ -1,0 +1,164 @@
+"""The table of modes on 25 Gaussians, ten seeds a row side by side: `python benchmarks/modes.py [--steps N] [rows …]`.
+
+`teachlib table modes --train all --seeds 10` trains the same games one after the other. Networks of a few thousand
+weights leave most of a core idle, so here the weights of all seeds are stacked, and every step is one batched product.
+What is trained are the library's own losses, mapped over the seeds; those that cannot be mapped, because they
+differentiate twice or draw by themselves, are trained one after the other.
+
+A row's steps are chosen so that every row takes as long as the plain game does, alone on one thread, with --steps.
+"""
+
+import argparse
+import copy
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad, stack_module_state, vmap
+
+from teachlib.energy import Pair, PairObjective, gaussians
+from teachlib.energy.chapter import CHAPTER
+from teachlib.energy.evaluation import evaluate
+from teachlib.energy.recipes import Recipe
+from teachlib.energy.tables import ROWS
+from teachlib.results import measured_folder, provenance, refuse_another_row, row_file, spread, write_result
+from teachlib.training import Schedule, fit
+
+SEEDS = tuple(range(10))
+_HALF_LIFE = 15_000 / 128  # steps, as the recipes have it in samples
+
+
+class Losses(nn.Module):
+    """Both losses of a game as functions of its weights.
+
+    Args:
+        pair: the networks.
+    """
+
+    def __init__(self, pair: Pair) -> None:
+        super().__init__()
+        self.pair = pair
+        self.game = PairObjective(pair)
+
+    def forward(self, side: str, x: Tensor, z: Tensor) -> Tensor:
+        """The loss of "judge" or "generator"."""
+        made, log_prob = self.game._made(z)
+        if side == "judge":
+            return self.game.judge_loss(x, made.detach(), log_prob, torch.Generator())
+        return self.game.generator_loss(made, z, log_prob)
+
+
+def alone(recipe: Recipe, steps: int = 150) -> float:
+    """Seconds a step by the course's own loop, on one thread."""
+    torch.manual_seed(0)
+    data = gaussians(10_000, torch.Generator().manual_seed(0))
+    schedule = Schedule(steps=steps, batch_size=recipe.batch_size, ema_half_life=recipe.ema_half_life)
+    times = []
+    for _ in range(2):
+        model = Pair(recipe)
+        begun = time.process_time()
+        fit(PairObjective(model), data, schedule, progress=False)
+        times.append((time.process_time() - begun) / steps)
+    return min(times)
+
+
+def can_be_mapped(recipe: Recipe) -> bool:
+    """Whether a game's losses are functions of weights, samples and noise, differentiated once."""
+    return recipe.penalty == "none" and recipe.points == "generator" and recipe.spread != "flow"
+
+
+def one_by_one(recipe: Recipe) -> list[Pair]:
+    """A row's models, by the course's own loop."""
+    pairs = []
+    for seed in SEEDS:
+        with tempfile.TemporaryDirectory() as folder:
+            CHAPTER.train(recipe, seed=seed, folder=folder, progress=False)
+            pairs.append(CHAPTER.open_run(folder)[0])  # the average of the weights
+    return pairs
+
+
+def side_by_side(recipe: Recipe) -> list[Pair]:
+    """A row's models, the averages of their weights, one a seed, trained at once."""
+    pairs = []
+    for seed in SEEDS:
+        torch.manual_seed(seed)
+        pairs.append(Pair(recipe))
+    weights, _ = stack_module_state([Losses(pair) for pair in pairs])  # type: ignore[arg-type]
+    skeleton = Losses(copy.deepcopy(pairs[0])).to("meta")
+    judges = {name for name in weights if name.startswith("pair.judge.")}
+    own = {"judge": judges, "generator": weights.keys() - judges}
+    optimizers = {
+        side: torch.optim.Adam([weights[name] for name in sorted(names)], recipe.learning_rate, (0.5, 0.99), fused=True)
+        for side, names in own.items()
+    }
+
+    def loss(moving: dict[str, Tensor], still: dict[str, Tensor], side: str, x: Tensor, z: Tensor) -> Tensor:
+        return functional_call(skeleton, {**moving, **still}, (side, x, z))
+
+    slopes = {side: vmap(grad(loss), in_dims=(0, 0, None, 0, 0)) for side in own}
+    average = {name: value.detach().clone() for name, value in weights.items()}
+    generator = torch.Generator().manual_seed(0)
+    for step in range(recipe.steps):
+        x = gaussians(len(SEEDS) * recipe.batch_size, generator).points.view(len(SEEDS), recipe.batch_size, 2)
+        z = torch.randn(2, len(SEEDS), recipe.batch_size, recipe.latent, generator=generator)
+        for side, noise in zip(own, z[[0, 0]] if recipe.together else z, strict=True):
+            values = {name: value.detach() for name, value in weights.items()}
+            moving = {name: value for name, value in values.items() if name in own[side]}
+            still = {name: value for name, value in values.items() if name not in own[side]}
+            for name, slope in slopes[side](moving, still, side, x, noise).items():
+                weights[name].grad = slope
+            if not recipe.together:
+                optimizers[side].step()
+        if recipe.together:
+            for optimizer in optimizers.values():
+                optimizer.step()
+        keeps = 0.5 ** (1 / min(_HALF_LIFE, 0.05 * (step + 1)))
+        torch._foreach_lerp_(list(average.values()), [value.detach() for value in weights.values()], 1 - keeps)
+    for seed, pair in enumerate(pairs):
+        pair.load_state_dict({name.removeprefix("pair."): value[seed] for name, value in average.items()}, strict=False)
+    return pairs
+
+
+def measure(recipe: Recipe, seconds: float) -> dict[str, Any]:
+    """A row, as `teachlib evaluate --record` writes it; a step takes so many seconds alone."""
+    begun = time.perf_counter()
+    pairs = side_by_side(recipe) if can_be_mapped(recipe) else one_by_one(recipe)
+    rows = [evaluate(pair.eval(), seed=seed) for seed, pair in zip(SEEDS, pairs, strict=True)]
+    origin = provenance(SEEDS, time.perf_counter() - begun)
+    values = {name: spread([row[name] for row in rows]) for name in rows[0]}
+    return {
+        "recipe": recipe.as_dict(),
+        "values": values | {"seconds of training, alone": spread([seconds * recipe.steps])},
+        "metric": "modes with a tenth of their share, share of good samples, KL to equal shares",
+        "samples": 10_000,
+        "provenance": origin | {"command": "python benchmarks/modes.py"},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", help="of the table; all that can be mapped over seeds")
+    parser.add_argument("--steps", type=int, default=8000, help="of the plain game")
+    parser.add_argument("--record", type=Path, default=measured_folder())
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    plain = alone(CHAPTER.recipe("modes-gan", scale="laptop"))
+    for label in options.rows or ROWS:
+        name, own = CHAPTER.named(label)
+        recipe = CHAPTER.recipe(name, scale="laptop", **own)
+        seconds = alone(recipe)
+        recipe = replace(recipe, steps=max(1, round(options.steps * plain / seconds)))
+        refuse_another_row(row_file(options.record, "modes", label, "gaussians"), recipe.as_dict())
+        result = measure(recipe, seconds)
+        print(
+            label, recipe.steps, {key: round(value["mean"], 3) for key, value in result["values"].items()}, flush=True
+        )
+        write_result(options.record, "modes", label, "gaussians", result)
+
+
+if __name__ == "__main__":
+    main()
