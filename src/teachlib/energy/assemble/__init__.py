@@ -2,7 +2,7 @@
 
 from teachlib.energy.assemble.chapter import CHAPTER
 from teachlib.energy.assemble.evaluation import alone, evaluate, measured, minds, pairs, pictures_of
-from teachlib.energy.assemble.measures import apexes, boxes_of, changed, classes_of, dependency, obedience, overlap
+from teachlib.energy.assemble.measures import apexes, boxes_of, classes_of, dependency, obedience, overlap, seen
 from teachlib.energy.assemble.networks import Assembler, Joint, Painter, masks
 from teachlib.energy.assemble.objective import Assembled, AssembledObjective
 from teachlib.energy.assemble.recipes import RECIPES, AssembleRecipe, recipe
@@ -25,7 +25,6 @@ __all__ = [
     "alone",
     "apexes",
     "boxes_of",
-    "changed",
     "classes_of",
     "dependency",
     "depends",
@@ -42,5 +41,6 @@ __all__ = [
     "pictures_of",
     "recipe",
     "scenes",
+    "seen",
     "train",
 ]

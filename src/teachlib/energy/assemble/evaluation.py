@@ -7,12 +7,14 @@ from teachlib.energy.assemble.measures import (
     Dependency,
     Draws,
     boxes_of,
-    changed,
     classes_of,
     dependency,
+    disturbed,
     miscounted,
     obedience,
     overlap,
+    seen,
+    spilled,
 )
 from teachlib.energy.assemble.networks import Assembler
 from teachlib.energy.assemble.objective import Assembled
@@ -35,14 +37,17 @@ def pictures_of(model: Assembled, seed: int) -> Draws:
 
 
 def pairs(count: int, seed: int) -> tuple[Scenes, Scenes]:
-    """Scenes with a triangle and a square and nothing else, and the same ones with their squares moved up or down."""
+    """Scenes with a triangle and a square and nothing else, and the same ones, their squares at heights of others.
+
+    So squares stand where squares do stand in real pictures, and leave room above them.
+    """
     generator = torch.Generator().manual_seed(seed)
     drawn = scenes(6 * count + 100, generator)
     drawn = drawn[drawn.present[:, TRIANGLE] & drawn.present[:, SQUARE]][:count]
     drawn = drawn.showing(torch.tensor([False, True, True]).expand(len(drawn), 3))
     centres = drawn.centres.clone()
     room = drawn.sizes[:, SQUARE] / 2 + 0.5
-    centres[:, SQUARE, 1] = room + torch.rand(len(drawn), generator=generator) * (SIZE - 2 * room)
+    centres[:, SQUARE, 1] = centres[:, SQUARE, 1].roll(1).clamp(room, SIZE - room)
     return drawn, Scenes(**{**vars(drawn), "centres": centres})
 
 
@@ -70,7 +75,7 @@ def alone(model: Assembled, pictures: Tensor, asked: Scenes, *, seed: int) -> di
         lacking = ~asked.present[:, number]
         before, conditions = pictures[lacking], model.told(whole.conditions())[lacking]
         after = model.generator.add(number, before, conditions, z[lacking])
-        on = changed(before, after)
+        on = seen(after - before)
         real = boxes_of(asked.alphas()[lacking, number] >= 0.5)
         found[f"{name} alone"] = overlap(boxes_of(on), real).mean().item()
         found[f"{name} alone, named"] = (classes_of(on)[0] == number).double().mean().item()
@@ -94,11 +99,13 @@ def evaluate(model: Assembled, pictures: Tensor, asked: Scenes, *, seed: int = 0
 def measured(draw: Draws, asked: Scenes, *, seed: int) -> dict[str, float]:
     """All measures of something that draws scenes: a model, or what real pictures are drawn by."""
     row: dict[str, float] = {}
-    for name, found in obedience(draw, asked).items():
-        row |= {name: found.overlap, f"{name} named": found.named, f"{name} kept": found.kept}
+    for number, (name, found) in enumerate(obedience(draw, asked).items()):
+        row |= {name: found.overlap, f"{name} named": found.named}
+        row[f"without the {name}"] = disturbed(draw, asked, number)
     minded = minds(draw, seed=seed)
     return row | {
         "miscounted": miscounted(draw, asked),
+        "spilled": spilled(draw, asked),
         "above": minded.above,
         "above by chance": minded.chance,
         "slope": minded.slope,

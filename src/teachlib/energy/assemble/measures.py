@@ -1,7 +1,7 @@
-"""Whether what was asked for was drawn: measured on a picture with an object and the same one without it.
+"""Whether what was asked for was drawn.
 
-Nothing here is trained: an object is what changes, its box is that of the pixels that change, and its class is the
-solid shape that covers them best. Real pictures go through the same hands, which is what these measures can reach.
+Nothing here is trained: an object is what is bright around its box, where no other one is near; its own box is that of
+the bright pixels, and its class the solid shape that covers them best. Real pictures go through the same hands.
 """
 
 import math
@@ -22,17 +22,17 @@ from teachlib.errors import require_shape
 Draws = Callable[[Scenes], Tensor]
 """Pictures (N, 3, 32, 32) of scenes; what is not told by them, such as noise, stays the same from call to call."""
 
-_FAINT = 0.1  # a pixel that changes by less has not changed
+_FAINT = 0.1  # a pixel that differs by less does not
 _CROP = 16  # side of the grid that shapes are compared on
 _TURNS = 24  # of the triangle
 
 
-def changed(before: Tensor, after: Tensor) -> Tensor:
-    """Pixels that differ by half of what the strongest do, and visibly, (N, 32, 32) booleans."""
-    require_shape(before, after.shape[1:])
-    difference = (after - before).abs().amax(1)
-    strong = difference.flatten(1).quantile(0.99, dim=1)[:, None, None]
-    return difference > (0.5 * strong).clamp_min(_FAINT)
+def seen(difference: Tensor) -> Tensor:
+    """Pixels that differ by half of what the strongest do, and visibly: (N, 3, 32, 32) → (N, 32, 32) booleans."""
+    require_shape(difference, (3, SIZE, SIZE))
+    strength = difference.abs().amax(1)
+    strong = strength.flatten(1).quantile(0.99, dim=1)[:, None, None]
+    return strength > (0.5 * strong).clamp_min(_FAINT)
 
 
 def boxes_of(on: Tensor) -> Tensor:
@@ -98,13 +98,11 @@ class Obedience:
         overlap: mean intersection over union of the box that was drawn and the real object's, both of pixels that are
             covered by half.
         named: share that is of the right class.
-        kept: mean absolute change of pixels outside the box, one pixel around it left out; 0 is best.
         count: of scenes.
     """
 
     overlap: float
     named: float
-    kept: float
     count: int
 
 
@@ -123,26 +121,37 @@ def clear(scenes: Scenes, number: int) -> Tensor:
 
 
 def obedience(draw: Draws, scenes: Scenes) -> dict[str, Obedience]:
-    """Of each object, in scenes where nothing hides it.
+    """Of each object, in scenes where no other one is near it.
 
     Args:
         draw: pictures of scenes.
         scenes: what is asked for.
     """
-    found = {}
+    pictures, found = draw(scenes), {}
     for number, name in enumerate(OBJECTS):
-        chosen = scenes[clear(scenes, number)]
-        with_it, without = draw(chosen), draw(_without(chosen, number))
-        on = changed(without, with_it)
-        asked = boxes_of(chosen.alphas()[:, number] >= 0.5)
-        outside = F.max_pool2d(masks(chosen.conditions())[:, number : number + 1], 3, 1, 1)[:, 0] == 0
-        moved = ((with_it - without).abs().mean(1) * outside).sum() / outside.sum().clamp_min(1)
-        right = classes_of(on)[0] == number
-        drawn = on.flatten(1).any(1)
+        chosen = clear(scenes, number)
+        around = F.max_pool2d(masks(scenes[chosen].conditions())[:, number : number + 1], 5, 1, 2) > 0
+        on = seen(pictures[chosen] * around)
+        asked = boxes_of(scenes[chosen].alphas()[:, number] >= 0.5)
+        right = (classes_of(on)[0] == number) & on.flatten(1).any(1)
         found[name] = Obedience(
-            overlap(boxes_of(on), asked).mean().item(), (right & drawn).float().mean().item(), moved.item(), len(chosen)
+            overlap(boxes_of(on), asked).mean().item(), right.double().mean().item(), int(chosen.sum())
         )
     return found
+
+
+def spilled(draw: Draws, scenes: Scenes) -> float:
+    """Mean brightness of the ground, a pixel around the boxes left out; black is 0."""
+    ground = F.max_pool2d(masks(scenes.conditions()), 3, 1, 1).amax(1) == 0
+    return ((draw(scenes).mean(1) * ground).sum() / ground.sum()).item()
+
+
+def disturbed(draw: Draws, scenes: Scenes, number: int) -> float:
+    """How much the others change when an object is taken away: mean absolute change of pixels outside of its box."""
+    chosen = scenes[scenes.present[:, number]]
+    outside = F.max_pool2d(masks(chosen.conditions())[:, number : number + 1], 3, 1, 1) == 0
+    change = (draw(chosen) - draw(_without(chosen, number))).abs().mean(1, keepdim=True)
+    return ((change * outside).sum() / outside.sum()).item()
 
 
 def miscounted(draw: Draws, scenes: Scenes) -> float:
@@ -155,8 +164,14 @@ def miscounted(draw: Draws, scenes: Scenes) -> float:
 
 
 def apexes(draw: Draws, scenes: Scenes) -> tuple[Tensor, Tensor]:
-    """Top of what the triangle adds, in pixels, (N,), and whether it adds anything, (N,); all scenes ask for one."""
-    on = changed(draw(_without(scenes, TRIANGLE)), draw(scenes))
+    """Top of the triangle, in pixels, (N,), and whether one is seen, (N,): what is bright outside the square's box.
+
+    Args:
+        draw: pictures of scenes.
+        scenes: with a triangle and a square, and no circle.
+    """
+    square = masks(scenes.conditions())[:, SQUARE : SQUARE + 1] > 0
+    on = seen(draw(scenes) * ~square)
     return boxes_of(on)[:, 1], on.flatten(1).any(1)
 
 
