@@ -11,7 +11,7 @@ from teachlib.scale import Scale
 
 RECIPES = ("modes-gan", "modes-likelihood")
 POINTS = ("generator", "prior", "both")
-_PLANE_STEPS = {Scale.CI: 20, Scale.LAPTOP: 8_000, Scale.PAPER: 50_000}
+_PLANE_STEPS = {Scale.CI: 20, Scale.LAPTOP: 6_000, Scale.PAPER: 50_000}
 _PICTURE_STEPS = {Scale.CI: 4, Scale.LAPTOP: 3_000, Scale.PAPER: 50_000}
 _PLANE_WIDTH = {Scale.CI: 32, Scale.LAPTOP: 96, Scale.PAPER: 400}
 _PICTURE_WIDTH = {Scale.CI: 8, Scale.LAPTOP: 16, Scale.PAPER: 64}
