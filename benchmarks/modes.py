@@ -54,7 +54,7 @@ class Losses(nn.Module):
 
 
 def cost(recipe: Recipe, steps: int = 60, turns: int = 4) -> float:
-    """Processor time of a step by the course's own loop, over that of the plain game's; the least of some turns each."""
+    """Processor time of a step by the course's own loop, over that of the plain game's, by turns; the least counts."""
     data = gaussians(10_000, torch.Generator().manual_seed(0))
     least = [math.inf, math.inf]
     for _ in range(turns):

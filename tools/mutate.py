@@ -82,6 +82,14 @@ TESTED = {
             "rivals", "semantics", "tiling",
         )
     },
+    **{
+        f"energy/{name}.py": ("tests/energy",)
+        for name in (
+            "assemble/evaluation", "assemble/measures", "assemble/networks", "assemble/objective", "assemble/shapes",
+            "constant", "evaluation", "improving", "likelihood", "line", "networks", "objective", "penalties", "sets",
+            "spread", "worlds",
+        )
+    },
     **{f"training/{name}.py": TRAINING for name in ("loop", "machine", "schedule", "states", "watch")},
     **{
         f"primer/{name}.py": PRIMER

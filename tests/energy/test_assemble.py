@@ -143,6 +143,12 @@ def test_planted_errors_fail_the_measure_that_is_theirs() -> None:
     assert miscounted(lambda asked: torch.zeros(len(asked), 3, SIZE, SIZE), HELD.scenes) > 0.8
 
 
+def test_objects_that_nobody_asks_for_are_left_out() -> None:
+    drawn, _ = pairs(40, 3)
+    assert set(obedience(Scenes.draw, drawn)) == {"triangle", "square"}
+    assert disturbed(Scenes.draw, drawn, CIRCLE) == 0
+
+
 def _with_tops(asked, tops):
     """Scenes whose triangles stand elsewhere: their tops at these heights."""
     centres = asked.centres.clone()

@@ -174,9 +174,10 @@ def test_real_stacks_are_read_right() -> None:
     images, modes = held[:]
     assert images.shape == (600, 3, 32, 32)
     found = count("stacked-glyphs", images)
-    assert found.quality > 0.9
-    grey = count("stacked-glyphs", torch.full((20, 3, 32, 32), 0.5))
-    assert grey.quality < 0.5 or grey.modes == 1
+    assert found.quality > 0.85
+    generator = torch.Generator().manual_seed(3)
+    for nonsense in (torch.full((20, 3, 32, 32), 0.5), torch.rand(20, 3, 32, 32, generator=generator), 1 - images[:20]):
+        assert count("stacked-glyphs", nonsense).quality == 0
     assert modes.unique().numel() > 300
 
 

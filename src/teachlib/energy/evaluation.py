@@ -1,19 +1,23 @@
 """Modes, quality and shares together: any one of them alone can be had by a generator that is no good (§ 7.2.2)."""
 
 from dataclasses import asdict, dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
 
+from teachlib import data
 from teachlib.distances import distances
 from teachlib.energy.networks import Pair
 from teachlib.energy.sets import CENTRES, DEVIATION, STACKED
 from teachlib.errors import require_shape
 from teachlib.metrics import feature_classifier
+from teachlib.metrics.classifier import features_of
 from teachlib.modes import evaluating
 
 WITHIN = 3.0  # deviations from a mode's centre that count as good, as Srivastava et al. (2017) have it
 SURE = 0.9  # probability of the likeliest class of every channel, at least
+_REAL, _USUAL = 2000, 0.99  # pictures that are looked at, and the share of real ones that count as near
 _CAUGHT = 0.1  # share of what would be fair
 
 
@@ -56,17 +60,30 @@ def on_grid(x: Tensor) -> Counts:
     return counted(modes, nearest <= WITHIN * DEVIATION, len(CENTRES))
 
 
+@cache
+def _typical(name: str) -> tuple[Tensor, float]:
+    """Features of real pictures of a set, (2000, 64), and how near to one of them all but a few other real ones are."""
+    images = data.load(name, "test").images[: 2 * _REAL].float() / 255
+    features = features_of(feature_classifier(name), images)
+    centres, others = features[:_REAL], features[_REAL:]
+    return centres, distances(others, centres).amin(1).quantile(_USUAL).item()
+
+
 @torch.no_grad()
 def on_stacks(name: str, images: Tensor) -> Counts:
-    """Of pictures (N, 3, 32, 32) in [0, 1] of a stacked set: good ones have three digits that the zoo's classifier is
-    sure of; it is in evaluation mode."""
+    """Of pictures (N, 3, 32, 32) in [0, 1] of a stacked set.
+
+    Good ones have three digits that the zoo's classifier is sure of, and that are as near to a real one in its features
+    as real ones are to each other: a classifier is sure of many things that are no digits.
+    """
     require_shape(images, (3, 32, 32))
-    classifier = feature_classifier(STACKED[name])
+    classifier, (centres, radius) = feature_classifier(STACKED[name]), _typical(STACKED[name])
     singles = images.reshape(-1, 1, *images.shape[2:])
-    logits = torch.cat([classifier(part) for part in singles.split(1000)])
-    sure, digits = logits.softmax(1).max(1)
+    features = features_of(classifier, singles)
+    sure, digits = classifier.head(features.relu()).softmax(1).max(1)
+    near = torch.cat([distances(part, centres).amin(1) for part in features.split(2000)]) <= radius
     modes = digits.view(-1, 3) @ torch.tensor([100, 10, 1])
-    return counted(modes, (sure.view(-1, 3) >= SURE).all(1), 1000)
+    return counted(modes, ((sure >= SURE) & near).view(-1, 3).all(1), 1000)
 
 
 def count(name: str, samples: Tensor) -> Counts:

@@ -121,7 +121,7 @@ def clear(scenes: Scenes, number: int) -> Tensor:
 
 
 def obedience(draw: Draws, scenes: Scenes) -> dict[str, Obedience]:
-    """Of each object, in scenes where no other one is near it.
+    """Of each object that is asked for with no other one near it; there may be objects that never are.
 
     Args:
         draw: pictures of scenes.
@@ -130,6 +130,8 @@ def obedience(draw: Draws, scenes: Scenes) -> dict[str, Obedience]:
     pictures, found = draw(scenes), {}
     for number, name in enumerate(OBJECTS):
         chosen = clear(scenes, number)
+        if not chosen.any():
+            continue
         around = F.max_pool2d(masks(scenes[chosen].conditions())[:, number : number + 1], 5, 1, 2) > 0
         on = seen(pictures[chosen] * around)
         asked = boxes_of(scenes[chosen].alphas()[:, number] >= 0.5)
@@ -147,8 +149,11 @@ def spilled(draw: Draws, scenes: Scenes) -> float:
 
 
 def disturbed(draw: Draws, scenes: Scenes, number: int) -> float:
-    """How much the others change when an object is taken away: mean absolute change of pixels outside of its box."""
+    """How much the others change when an object is taken away: mean absolute change of pixels outside of its box; 0
+    where it never is there."""
     chosen = scenes[scenes.present[:, number]]
+    if not len(chosen):
+        return 0.0
     outside = F.max_pool2d(masks(chosen.conditions())[:, number : number + 1], 3, 1, 1) == 0
     change = (draw(chosen) - draw(_without(chosen, number))).abs().mean(1, keepdim=True)
     return ((change * outside).sum() / outside.sum()).item()
