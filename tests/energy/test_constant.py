@@ -61,4 +61,6 @@ def test_what_is_known_of_a_likelihood() -> None:
     entropy = 1 + math.log(2 * math.pi) + DEVIATION.log().sum().item()
     assert (low, high) == (pytest.approx(-entropy, abs=0.1), pytest.approx(-entropy, abs=0.1))
     with pytest.raises(TeachlibError):
+        _bounds(3, torch.zeros(5, 1))
+    with pytest.raises(TeachlibError):
         Anneal(energy, torch.zeros(2), 1.0, temperatures=0, step_size=0.1)

@@ -115,8 +115,13 @@ def test_a_packed_judge_sees_pairs() -> None:
     [
         ({"name": "modes-gan", "m": 4}, "has no sum"),
         ({"name": "modes-gan", "spread": "flow"}, "belongs to modes-likelihood"),
-        ({"name": "modes-likelihood", "m": 7}, "does not fall into such sums"),
+        ({"name": "modes-likelihood", "m": 7}, "verdicts a batch do not fall"),
         ({"name": "modes-likelihood", "dataset": "stacked-glyphs", "points": "prior"}, "only in the plane"),
+        ({"name": "modes-likelihood", "spread": "pack", "m": 128}, "64 verdicts a batch do not fall"),
+        ({"name": "modes-likelihood", "spread": "pack", "points": "prior"}, "takes its points from the generator"),
+        ({"name": "modes-likelihood", "points": "both", "m": 1}, "m must be even"),
+        ({"name": "modes-gan", "spread_weight": -5.0}, "0 or more, or -1"),
+        ({"name": "modes-gan", "spread_weight": 3.0}, "no term that could be weighed"),
         ({"name": "modes-gan", "penalty": "R3"}, "unknown penalty"),
         ({"name": "modes-gan", "spread": "glue"}, "unknown spread"),
         ({"name": "modes-gan", "dataset": "mnist"}, "unknown data set"),
@@ -132,6 +137,13 @@ def test_what_does_not_fit_is_refused_in_a_line(options, message) -> None:
 def test_labels_lead_back(label) -> None:
     name, options = CHAPTER.named(label)
     assert CHAPTER.label(CHAPTER.recipe(name, scale="laptop", **options)) == label
+
+
+def test_a_sum_over_verdicts_on_pairs() -> None:
+    game = PairObjective(_pair("modes-likelihood", spread="pack"))
+    assert game.recipe.m == 64
+    losses = [loss for _, loss in game.updates(_batch(), torch.Generator().manual_seed(0), 0)]
+    assert all(loss.isfinite() for loss in losses)
 
 
 # ------------------------------------------------------------------------------------------------------- counts
@@ -158,6 +170,8 @@ def test_a_smear_has_every_mode_and_no_quality() -> None:
 def test_a_collapsed_generator_has_one_mode_and_log_25() -> None:
     found = on_grid(CENTRES[3] + DEVIATION * torch.randn(1000, 2, generator=torch.Generator().manual_seed(1)))
     assert (found.modes, found.divergence) == (1, pytest.approx(math.log(25)))
+    with pytest.raises(TeachlibError, match="no samples"):
+        on_grid(torch.zeros(0, 2))
     nowhere = on_grid(torch.full((100, 2), 40.0))
     assert (nowhere.modes, nowhere.quality, nowhere.divergence) == (0, 0.0, pytest.approx(math.log(25)))
 

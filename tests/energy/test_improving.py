@@ -91,10 +91,30 @@ def test_platt_finds_a_known_logistic_whatever_its_units() -> None:
     logits = 3 * torch.randn(40_000, generator=generator)
     real = torch.rand(40_000, generator=generator) < (0.5 * logits + 0.7).sigmoid()
     a, b = platt(logits[real], logits[~real])
+    b += math.log(real.sum() / (~real).sum())  # the ratio of densities does not know which kind was more frequent
     assert (a, b) == (pytest.approx(0.5, abs=0.03), pytest.approx(0.7, abs=0.05))
     assert platt(1e4 * logits[real], 1e4 * logits[~real])[0] == pytest.approx(a / 1e4, rel=1e-3)
     with pytest.raises(TeachlibError, match="needs both"):
         platt(logits, logits[:0])
+    with pytest.raises(TeachlibError, match="not finite"):
+        platt(logits, torch.tensor([math.nan]))
+
+
+def test_calibration_does_not_mind_how_many_of_each_there_are() -> None:
+    generator = torch.Generator().manual_seed(11)
+    real, made = torch.randn(2, 30_000, generator=generator) + torch.tensor([[1.0], [0.0]])
+    a, b = platt(real, made[:3000])
+    assert (a, b) == (pytest.approx(1, abs=0.1), pytest.approx(-0.5, abs=0.1))
+
+
+def test_what_cannot_be_chosen_from_or_followed_is_refused_in_a_line() -> None:
+    x = torch.zeros(3, 2)
+    with pytest.raises(TeachlibError, match="expected a finite ratio for each"):
+        resampled(x, torch.zeros(2), 5, torch.Generator())
+    with pytest.raises(TeachlibError, match="no slope"):
+        langevin_of_noise(
+            lambda z: z, lambda x: x.detach().sum(1), x, torch.Generator(), steps=1, step_size=0.1, corrected=False
+        )
 
 
 def test_isotonic_calibration_rises_and_is_right_where_logistic_ones_are_not() -> None:
@@ -104,7 +124,7 @@ def test_isotonic_calibration_rises_and_is_right_where_logistic_ones_are_not() -
     real = torch.rand(60_000, generator=generator) < truth.sigmoid()
     calibrated = isotonic(logits[real], logits[~real])
     at = torch.linspace(-2, 2, 41)
-    found = calibrated(at)
+    found = calibrated(at) + math.log(real.sum() / (~real).sum())
     assert (found.diff() >= 0).all()
     assert found[5].item() == pytest.approx(-1, abs=0.2)
     assert found[-5].item() == pytest.approx(2, abs=0.2)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teachlib.energy import likelihood_loss, line, log_mean, sums_of, support_loss
+from teachlib.errors import TeachlibError
 
 
 @given(st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=20), st.floats(-1e4, 1e4))
@@ -35,6 +36,10 @@ def test_one_point_a_sum_is_the_critics_loss() -> None:
 
 def test_sums_leave_out_what_does_not_fill_one() -> None:
     assert sums_of(torch.arange(7.0), 3).tolist() == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
+    with pytest.raises(TeachlibError, match="2 points do not fill a sum of 3"):
+        sums_of(torch.arange(2.0), 3)
+    with pytest.raises(TeachlibError, match="no points"):
+        log_mean(torch.zeros(4, 0))
 
 
 def _gradient(net, points, log_weights):

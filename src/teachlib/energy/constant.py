@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from teachlib.errors import require_at_least, require_positive
+from teachlib.errors import require_at_least, require_positive, require_shape
 from teachlib.primer.energy import Energy, mala
 
 
@@ -88,7 +88,12 @@ class Anneal:
         """Both, from samples of exp(−f) (N, d) and as many chains as asked.
 
         Where the samples are not of exp(−f), the upper one is no bound.
+
+        Raises:
+            TeachlibError: samples of another dimension, none, or no chain.
         """
+        require_shape(samples, self.mean.shape)
+        require_at_least(1, chains=chains, samples=len(samples))
         up, (_, low) = self.backward(samples, generator), self.forward(chains, generator)
         lower, lower_error = _log_mean_exp(low)
         upper, upper_error = _log_mean_exp(up)

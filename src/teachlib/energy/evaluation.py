@@ -9,8 +9,8 @@ from torch import Tensor
 from teachlib import data
 from teachlib.distances import distances
 from teachlib.energy.networks import Pair
-from teachlib.energy.sets import CENTRES, DEVIATION, STACKED
-from teachlib.errors import require_shape
+from teachlib.energy.sets import CENTRES, DEVIATION, SETS, STACKED
+from teachlib.errors import TeachlibError, require_shape, unknown
 from teachlib.metrics import feature_classifier
 from teachlib.metrics.classifier import features_of
 from teachlib.modes import evaluating
@@ -44,6 +44,8 @@ class Counts:
 
 def counted(modes: Tensor, good: Tensor, of: int) -> Counts:
     """Counts of samples whose modes, (N,), and whether they are good, (N,), were found; there are ``of`` modes."""
+    if not len(modes):
+        raise TeachlibError("no samples; nothing can be counted")
     hits = torch.bincount(modes[good], minlength=of).double()
     share = hits / hits.sum().clamp_min(1)
     divergence = (
@@ -87,7 +89,13 @@ def on_stacks(name: str, images: Tensor) -> Counts:
 
 
 def count(name: str, samples: Tensor) -> Counts:
-    """Counts of samples of a set of :data:`teachlib.energy.sets.SETS`."""
+    """Counts of samples of a set of :data:`teachlib.energy.sets.SETS`.
+
+    Raises:
+        TeachlibError: another set, samples of another shape, or none.
+    """
+    if name not in SETS:
+        raise unknown("data set", name, SETS)
     return on_grid(samples) if name == "gaussians" else on_stacks(name, samples)
 
 

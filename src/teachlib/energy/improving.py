@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from teachlib.energy.likelihood import log_mean
-from teachlib.errors import TeachlibError, require_at_least
+from teachlib.errors import TeachlibError, require_at_least, require_positive
 from teachlib.primer.energy import langevin, mala
 from teachlib.primer.gan import discriminator_loss
 
@@ -28,34 +28,46 @@ _LARGEST = 500  # batches that are proposed at most
 def _told_apart(real: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
     if not (len(real) and len(made)):
         raise TeachlibError("no logits of real or of generated samples; calibration needs both")
-    return torch.cat([real, made]).double(), torch.cat([torch.ones(len(real)), torch.zeros(len(made))])
+    logits = torch.cat([real, made]).detach().double()
+    if not logits.isfinite().all():
+        raise TeachlibError("logits that are not finite; look for NaN in the samples or the judge")
+    return logits, torch.cat([torch.ones(len(real)), torch.zeros(len(made))])
 
 
 def platt(real: Tensor, made: Tensor) -> tuple[float, float]:
-    """a and b for which sigmoid(a·logit + b) is the probability of "real", by logistic regression (Platt, 1999).
+    """a and b for which a·logit + b is log p_data/p_G, by logistic regression (Platt, 1999).
 
     Args:
         real: logits of held-out real samples, (N,).
-        made: logits of as many generated ones, (N,).
+        made: logits of generated ones, (M,); if there are more of one kind, b accounts for it.
+
+    Raises:
+        TeachlibError: none of either kind, or values that are not finite.
     """
     logits, labels = _told_apart(real, made)
     scale = logits.std().clamp_min(1e-12)  # the solver stops too early on logits of thousands
     fitted = LogisticRegression(C=math.inf, max_iter=1000).fit((logits / scale)[:, None].numpy(), labels.numpy())
-    return float(fitted.coef_[0, 0] / scale), float(fitted.intercept_[0])
+    return float(fitted.coef_[0, 0] / scale), float(fitted.intercept_[0]) - math.log(len(real) / len(made))
 
 
 def isotonic(real: Tensor, made: Tensor) -> LogRatio:
-    """log-odds of "real" as the best non-decreasing function of logits (Zadrozny & Elkan, 2002), kept within ±10.
+    """log p_data/p_G as the best non-decreasing function of logits (Zadrozny & Elkan, 2002), kept within ±10.
 
     Args:
         real: logits of held-out real samples, (N,).
-        made: logits of as many generated ones, (N,).
+        made: logits of generated ones, (M,); if there are more of one kind, it is accounted for.
+
+    Raises:
+        TeachlibError: none of either kind, or values that are not finite.
     """
     logits, labels = _told_apart(real, made)
+    more = math.log(len(real) / len(made))
     fitted = IsotonicRegression(out_of_bounds="clip").fit(logits.numpy(), labels.numpy())
 
     def calibrated(logits: Tensor) -> Tensor:
-        return torch.from_numpy(fitted.predict(logits.detach().double().numpy())).logit().clamp(-10, 10).float()
+        return (
+            torch.from_numpy(fitted.predict(logits.detach().double().numpy())).logit().sub(more).clamp(-10, 10).float()
+        )
 
     return calibrated
 
@@ -125,14 +137,15 @@ def rejection(
     """
     require_at_least(1, count=count)
     kept: list[Tensor] = []
-    batch = max(count, 1000)
-    for rounds in range(1, _LARGEST + 1):
-        x = propose(batch)
+    proposed = 0
+    for _ in range(_LARGEST):
+        x = propose(max(count, 1000))
+        proposed += len(x)
         log_accepted = log_ratio(x) - log_largest + shift
         kept.append(x[torch.rand(len(x), generator=generator).log() < log_accepted])
         if sum(map(len, kept)) >= count:
-            return Chosen(torch.cat(kept)[:count], rounds * batch)
-    accepted = sum(map(len, kept)) / (_LARGEST * batch)
+            return Chosen(torch.cat(kept)[:count], proposed)
+    accepted = sum(map(len, kept)) / max(proposed, 1)
     raise TeachlibError(f"{accepted:.1e} of the proposals are accepted; calibrate the ratio, or shift it")
 
 
@@ -171,7 +184,12 @@ def resampled(samples: Tensor, log_ratios: Tensor, count: int, generator: torch.
 
     Returns:
         The chosen, (count, …), and the effective number of samples, (Σw)²/Σw²: how many of them do the work.
+
+    Raises:
+        TeachlibError: not a ratio for each sample, none at all, or ratios that are not finite.
     """
+    if len(samples) != len(log_ratios) or not len(samples) or not log_ratios.isfinite().all():
+        raise TeachlibError(f"{len(samples)} samples and {len(log_ratios)} ratios; expected a finite ratio for each")
     weights = (log_ratios.double() - log_ratios.max()).exp()
     chosen = torch.multinomial(weights, count, replacement=True, generator=generator)
     return samples[chosen], (weights.sum().square() / weights.square().sum()).item()
@@ -208,7 +226,15 @@ def langevin_of_noise(
 
     Returns:
         Samples G(z) of the ends, (N, …), and the share of accepted steps, 1 where none may be refused.
+
+    Raises:
+        TeachlibError: a ratio without a slope, such as an isotonic one.
     """
+    require_positive(step_size=step_size)
+    with torch.enable_grad():
+        probe = z[:1].detach().requires_grad_()
+        if not log_ratio(make(probe)).requires_grad:
+            raise TeachlibError("the ratio has no slope that a chain could follow; take Platt's, not an isotonic one")
     energy, accepted = latent_energy(make, log_ratio), 1.0
     if corrected:
         z, accepted = mala(energy, z, generator, steps=steps, step_size=step_size)

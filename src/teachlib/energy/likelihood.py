@@ -8,6 +8,8 @@ import math
 import torch
 from torch import Tensor
 
+from teachlib.errors import TeachlibError, require_at_least
+
 
 def log_mean(energies: Tensor, log_weights: Tensor | None = None) -> Tensor:
     """log of the mean over m points of D·w = exp(−f)·w: the thesis's sum of Eq 7.2, divided by m.
@@ -21,7 +23,12 @@ def log_mean(energies: Tensor, log_weights: Tensor | None = None) -> Tensor:
 
     Returns:
         (…), in nats.
+
+    Raises:
+        TeachlibError: no point.
     """
+    if not energies.shape[-1]:
+        raise TeachlibError("no points; a sum that stands for an integral takes one or more")
     exponents = -energies if log_weights is None else log_weights - energies
     return torch.logsumexp(exponents, -1) - math.log(energies.shape[-1])
 
@@ -52,6 +59,13 @@ def support_loss(points: Tensor) -> Tensor:
 
 
 def sums_of(energies: Tensor, m: int) -> Tensor:
-    """Energies (N,) as sums of m points, (N // m, m); what does not fill a sum is left out."""
+    """Energies (N,) as sums of m points, (N // m, m); what does not fill a sum is left out.
+
+    Raises:
+        TeachlibError: fewer than m.
+    """
+    require_at_least(1, m=m)
+    if len(energies) < m:
+        raise TeachlibError(f"{len(energies)} points do not fill a sum of {m}; take a smaller m, or a larger batch")
     count = len(energies) // m
     return energies[: count * m].view(count, m)

@@ -76,24 +76,25 @@ class PairObjective:
         else:
             points, log_weights = self._points(made, -log_prob.detach(), generator)
             sums = sums_of(-judge(points), self.recipe.m)
-            loss = likelihood_loss(-judge(x), sums, sums_of(log_weights, self.recipe.m))
+            weights = sums_of(log_weights, self.recipe.m) if log_weights is not None else None
+            loss = likelihood_loss(-judge(x), sums, weights)
         kind, weight = self.recipe.penalty, self.recipe.penalty_weight
         return loss + weight * penalty(kind, self._alone, x, made, generator) if weight else loss
 
     def _alone(self, x: Tensor) -> Tensor:
         return self.nets["judge"](x)
 
-    def _points(self, made: Tensor, log_weights: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Where the integral is taken, and the logarithms of 1/p there, 0 where p is not known."""
+    def _points(self, made: Tensor, log_weights: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        """Where the integral is taken, and the logarithms of 1/p there, ``None`` where p is not known."""
         if self.recipe.points == "generator":
-            return made, log_weights
+            return made, log_weights if self.recipe.spread == "flow" else None
         broad = BROAD * torch.randn(made.shape, generator=generator, device=generator.device).to(made)
         weights = -(standard_normal_log_prob(broad / BROAD) - 2 * torch.tensor(BROAD).log())
         if self.recipe.points == "prior":
             return broad, weights
         # Every other one: each sum then has as many of both.
         mixed = torch.stack([made, broad], 1).flatten(0, 1)[: len(made)]
-        return mixed, torch.zeros_like(log_weights)
+        return mixed, None
 
     def generator_loss(self, made: Tensor, z: Tensor, log_prob: Tensor) -> Tensor:
         """What the generator descends: to be where D is large, and what keeps its samples apart."""

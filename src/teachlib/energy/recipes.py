@@ -5,7 +5,7 @@ from typing import Any
 
 from teachlib.energy.penalties import PENALTIES
 from teachlib.energy.sets import SETS
-from teachlib.energy.spread import SPREADS
+from teachlib.energy.spread import PACKED, SPREADS
 from teachlib.errors import TeachlibError, require_at_least, require_positive, unknown
 from teachlib.scale import Scale
 
@@ -83,9 +83,13 @@ class Recipe:
             raise TeachlibError(f"{self.dataset}: only in the plane are there a flow and a prior; leave them out")
         if self.spread == "flow" and self.name == "modes-gan":
             raise TeachlibError("modes-gan: a flow's entropy belongs to modes-likelihood, whose D it makes a density")
-        packed = 2 if self.spread == "pack" else 1
-        if self.batch_size % (self.m * packed):
-            raise TeachlibError(f"m={self.m}: a batch of {self.batch_size} does not fall into such sums evenly")
+        if self.spread == "pack" and self.points != "generator":
+            raise TeachlibError("a judge of pairs takes its points from the generator; leave --points at generator")
+        if self.points == "both" and self.m % 2:
+            raise TeachlibError(f"m={self.m}: half of each sum comes from either side, so m must be even")
+        judged = self.batch_size // (PACKED if self.spread == "pack" else 1)
+        if judged % self.m:
+            raise TeachlibError(f"m={self.m}: {judged} verdicts a batch do not fall into such sums evenly")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for checkpoints and results."""
@@ -132,6 +136,10 @@ def recipe(
         raise unknown("spread", spread, SPREADS)
     require_at_least(1, width=width, steps=steps)
     require_at_least(0, m=m)
+    if spread_weight < 0 and spread_weight != -1:
+        raise TeachlibError(f"spread_weight is {spread_weight}; expected 0 or more, or -1 for the usual one")
+    if spread_weight > 0 and not SPREADS[spread]:
+        raise TeachlibError(f"spread {spread} is no term that could be weighed; leave --spread-weight out")
     chosen, plane = Scale.of(scale), dataset == "gaussians"
     penalty = penalty if penalty != "usual" else "none" if plane else "R1"
     if penalty not in PENALTIES:
@@ -144,7 +152,7 @@ def recipe(
         width=width or (_PLANE_WIDTH if plane else _PICTURE_WIDTH)[chosen],
         latent=2 if plane else 64,
         steps=steps or (_PLANE_STEPS if plane else _PICTURE_STEPS)[chosen],
-        m=(m or batch_size) if name == "modes-likelihood" else max(m, 1),
+        m=(m or batch_size // (PACKED if spread == "pack" else 1)) if name == "modes-likelihood" else max(m, 1),
         penalty=penalty,
         penalty_weight=_PENALTY[penalty][0 if plane else 1],
         spread=spread,

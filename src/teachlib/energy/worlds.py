@@ -61,11 +61,13 @@ def world(plan: str = PLAN, *, slips: float = 0.1) -> World:
         slips: probability of a step to either side instead, together.
 
     Raises:
-        TeachlibError: rows of other lengths, or other signs.
+        TeachlibError: rows of other lengths, other signs, nowhere to stand, or slips outside [0, 1].
     """
     rows = plan.split()
     if len({len(row) for row in rows}) != 1 or set("".join(rows)) - set(".#Gx"):
         raise TeachlibError("a plan needs rows of one length, of '.', '#', 'G' and 'x'")
+    if "." not in plan or not 0 <= slips <= 1:
+        raise TeachlibError(f"a plan with no '.' to stand on, or slips {slips} that are no probability")
     cells = [(r, c) for r, row in enumerate(rows) for c, sign in enumerate(row) if sign != "#"]
     place = {cell: number for number, cell in enumerate(cells)}
     signs = [rows[r][c] for r, c in cells]
@@ -92,7 +94,7 @@ class WorldModel(nn.Module):
     def __init__(self, of: World, width: int = 64) -> None:
         super().__init__()
         self.net = mlp(2 + len(MOVES), width, width, len(of))
-        self.register_buffer("places", of.free.float() / of.free.max() * 2 - 1)
+        self.register_buffer("places", of.free.float() / of.free.max().clamp_min(1) * 2 - 1)
         self.places: Tensor
 
     def forward(self, states: Tensor, moves: Tensor) -> Tensor:
@@ -151,6 +153,8 @@ def planned(step: Tensor, of: World, *, discount: float = 0.95, rounds: int = 30
 
 def worth(moves: Tensor, of: World, *, discount: float = 0.95) -> float:
     """What a plan (S,) earns in the true world, from a random free state on, discounted; exactly."""
+    if not 0 <= discount < 1:
+        raise TeachlibError(f"discount is {discount}; expected a number in [0, 1)")
     follow = of.step[torch.arange(len(of)), moves]
     going = discount * follow * ~of.last
     value = torch.linalg.solve(torch.eye(len(of)) - going, follow @ of.reward)

@@ -19,6 +19,7 @@ from teachlib.energy.assemble.measures import (
 from teachlib.energy.assemble.networks import Assembler
 from teachlib.energy.assemble.objective import Assembled
 from teachlib.energy.assemble.shapes import OBJECTS, SIZE, SQUARE, TRIANGLE, Scenes, scenes
+from teachlib.errors import require_at_least
 from teachlib.modes import evaluating
 
 _BATCH = 500
@@ -41,6 +42,7 @@ def pairs(count: int, seed: int) -> tuple[Scenes, Scenes]:
 
     So squares stand where squares do stand in real pictures, and leave room above them.
     """
+    require_at_least(1, count=count)
     generator = torch.Generator().manual_seed(seed)
     drawn = scenes(6 * count + 100, generator)
     drawn = drawn[drawn.present[:, TRIANGLE] & drawn.present[:, SQUARE]][:count]
@@ -75,10 +77,12 @@ def alone(model: Assembled, pictures: Tensor, asked: Scenes, *, seed: int) -> di
         lacking = ~asked.present[:, number]
         before, conditions = pictures[lacking], model.told(whole.conditions())[lacking]
         after = model.generator.add(number, before, conditions, z[lacking])
+        if not len(before):
+            continue
         on = seen(after - before)
         real = boxes_of(asked.alphas()[lacking, number] >= 0.5)
         found[f"{name} alone"] = overlap(boxes_of(on), real).mean().item()
-        found[f"{name} alone, named"] = (classes_of(on)[0] == number).double().mean().item()
+        found[f"{name} alone, named"] = ((classes_of(on)[0] == number) & on.flatten(1).any(1)).double().mean().item()
     return found
 
 

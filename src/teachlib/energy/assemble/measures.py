@@ -17,7 +17,7 @@ from torch import Tensor
 
 from teachlib.energy.assemble.networks import masks
 from teachlib.energy.assemble.shapes import CIRCLE, OBJECTS, SIZE, SQUARE, TRIANGLE, Scenes
-from teachlib.errors import require_shape
+from teachlib.errors import TeachlibError, require_shape
 
 Draws = Callable[[Scenes], Tensor]
 """Pictures (N, 3, 32, 32) of scenes; what is not told by them, such as noise, stays the same from call to call."""
@@ -160,9 +160,12 @@ def disturbed(draw: Draws, scenes: Scenes, number: int) -> float:
 
 
 def miscounted(draw: Draws, scenes: Scenes) -> float:
-    """Share of pictures with more or fewer separate things in them than were asked for, of scenes with room between."""
+    """Share of pictures with more or fewer separate things in them than were asked for, of scenes with room between;
+    0 where there are none."""
     apart = torch.stack([clear(scenes, number) | ~scenes.present[:, number] for number in range(len(OBJECTS))]).all(0)
     chosen = scenes[apart]
+    if not len(chosen):
+        return 0.0
     visible = (draw(chosen).amax(1) > 2 * _FAINT).numpy()
     things = torch.tensor([label(one, np.ones((3, 3)))[1] for one in visible])
     return (things != chosen.present.sum(1)).double().mean().item()
@@ -209,6 +212,8 @@ def dependency(draw: Draws, scenes: Scenes, moved: Scenes) -> Dependency:
         scenes: real ones.
         moved: the same ones with squares elsewhere, and nothing else.
     """
+    if len(scenes) < 2:
+        raise TeachlibError(f"{len(scenes)} scenes; whether one thing minds another takes two or more")
     tops, drawn = apexes(draw, scenes)
     squares, (real, _) = scenes.boxes()[:, SQUARE, 1], apexes(Scenes.draw, scenes)
     again, redrawn = apexes(draw, moved)

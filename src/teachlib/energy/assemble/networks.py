@@ -133,7 +133,8 @@ class Assembler(nn.Module):
 
     def forward(self, conditions: Tensor, z: Tensor, order: Sequence[int] = (0, 1, 2)) -> Tensor:
         """Pictures (N, 3, 32, 32) in [0, 1] of conditions (N, 3, 5) and noise (N, 3, z_dim)."""
-        return [picture for _, picture in self.steps(conditions, z, order)][-1]
+        black = torch.zeros(len(conditions), 3, SIZE, SIZE, device=conditions.device)
+        return [black, *(picture for _, picture in self.steps(conditions, z, order))][-1]
 
 
 class Joint(nn.Module):

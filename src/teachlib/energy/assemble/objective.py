@@ -51,7 +51,8 @@ class Assembled(nn.Module):
 
     def forward(self, conditions: Tensor, z: Tensor, order: tuple[int, ...] | None = None) -> Tensor:
         """Pictures (N, 3, 32, 32) in [0, 1] of full conditions (N, 3, 5), of which it is told what the recipe says."""
-        order = order or tuple(sorted(range(len(OBJECTS)), key=lambda number: number == self.recipe.hidden))
+        if order is None:
+            order = tuple(sorted(range(len(OBJECTS)), key=lambda number: number == self.recipe.hidden))
         return self.generator(self.told(conditions), z, order)
 
 
