@@ -29,7 +29,6 @@ class Counts:
         modes: how many have a tenth of their fair share of all samples, or more, in good ones.
         quality: share of good samples.
         divergence: KL of the good samples' modes to equal shares, in nats; log K where there is no good one.
-        elsewhere: share of samples that are no good.
     """
 
     modes: int
