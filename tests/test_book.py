@@ -434,7 +434,10 @@ def test_thesis_map_wants_quoted_numbers(tmp_path: Path) -> None:
 
 
 def test_library_reference_names_every_public_module() -> None:
-    text = pages.library_reference()
+    parts = [pages.library_reference(chapter) for chapter in (None, *pages.CHAPTERS)]
+    text = "\n".join(parts)
+    assert all(text.count(line) == 1 for line in text.splitlines() if line.startswith("## "))
+    assert all(parts)
     source = ROOT / "src" / "teachlib"
     modules = [path.stem for path in source.glob("[a-z]*.py")]
     modules += [init.parent.name for init in source.glob("[a-z]*/__init__.py") if pages.exports(init)]

@@ -7,6 +7,7 @@ A generator reads committed files only, so that the same commit always gives the
 import ast
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -163,10 +164,27 @@ def _described(folder: Path, name: str) -> Iterable[tuple[str, list[str]]]:
             yield inner, [inner]
 
 
-def library_reference(package: Path = ROOT / "src" / "teachlib") -> str:
-    """One section for each module directly below ``teachlib`` and each package, described by its docstrings."""
+PACKAGE = ROOT / "src" / "teachlib"
+CHAPTERS = ("primer", "rae", "gmmvae", "gif", "invgan", "energy")  # packages that have a page of the reference each
+
+
+def _chapter_of(name: str) -> str | None:
+    """The chapter whose page describes a module, ``None`` for the page of what chapters share."""
+    inside = name.split(".")[1] if "." in name else ""
+    return inside if inside in CHAPTERS else None
+
+
+def library_reference(chapter: str | None = None, package: Path = PACKAGE) -> str:
+    """One section for each module directly below ``teachlib`` and each package, described by its docstrings.
+
+    Args:
+        chapter: of :data:`CHAPTERS`, whose packages alone are described; ``None``: what belongs to no chapter.
+        package: the library's folder.
+    """
     sections = []
     for name, modules in _described(package, package.name):
+        if _chapter_of(name) != chapter:
+            continue
         directives = [f".. automodule:: {module}\n   :members:" for module in modules]
         sections.append(f"## {name}\n\n```{{eval-rst}}\n" + "\n\n".join(directives) + "\n```")
     return "\n\n".join(sections)
@@ -176,6 +194,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "data-catalogue": data_catalogue,
     "string-catalogue": string_catalogue,
     "library-reference": library_reference,
+    **{f"reference-{chapter}": partial(library_reference, chapter) for chapter in CHAPTERS},
     "paper-vs-measured": paper_vs_measured,
     "thesis-map": thesis_map,
 }
