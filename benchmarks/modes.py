@@ -47,7 +47,7 @@ class Losses(nn.Module):
 
     def forward(self, side: str, x: Tensor, z: Tensor) -> Tensor:
         """The loss of "judge" or "generator"."""
-        made, log_prob = self.game._made(z)
+        made, log_prob = self.game.generated(z)
         if side == "judge":
             return self.game.judge_loss(x, made.detach(), log_prob, torch.Generator())
         return self.game.generator_loss(made, z, log_prob)

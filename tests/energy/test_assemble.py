@@ -108,8 +108,6 @@ def _shifted(asked):
 
 def _discs(asked):
     """Every object as a circle."""
-    round_ones = Scenes(**{**vars(asked), "centres": asked.centres.clone()})
-    alphas = round_ones.alphas() * asked.present[..., None, None]
     ticks = torch.arange(SIZE) + 0.5
     pictures = torch.zeros(len(asked), 3, SIZE, SIZE)
     boxes = asked.boxes()
@@ -121,7 +119,6 @@ def _discs(asked):
             :, number, None, None
         ]
         pictures = torch.where(disc[:, None] > 0, asked.colours[:, number, :, None, None], pictures)
-    assert alphas.shape[1] == 3
     return pictures
 
 

@@ -163,8 +163,7 @@ def test_a_smear_has_every_mode_and_no_quality() -> None:
     found = on_grid(smear)
     assert found.quality == pytest.approx(math.pi * (3 * DEVIATION) ** 2, abs=0.02)
     assert found.divergence < 0.05
-    assert found.modes < 25 or found.quality < 0.1
-    assert found.elsewhere == pytest.approx(1 - found.quality)
+    assert found.modes == 0
 
 
 def test_a_collapsed_generator_has_one_mode_and_log_25() -> None:

@@ -98,8 +98,8 @@ def test_the_game_s_losses_and_the_witness_that_learns_along() -> None:
 
 def test_each_side_has_noise_of_its_own() -> None:
     g, zs = PairObjective(_pair()), []
-    old = g._made
-    g._made = lambda z: (zs.append(z), old(z))[1]
+    old = g.generated
+    g.generated = lambda z: (zs.append(z), old(z))[1]
     list(g.updates((X, X), gen(), 0))
     assert not torch.equal(*zs)
 

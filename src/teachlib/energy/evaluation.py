@@ -35,11 +35,6 @@ class Counts:
     quality: float
     divergence: float
 
-    @property
-    def elsewhere(self) -> float:
-        """Share of samples that are no good."""
-        return 1 - self.quality
-
 
 def counted(modes: Tensor, good: Tensor, of: int) -> Counts:
     """Counts of samples whose modes, (N,), and whether they are good, (N,), were found; there are ``of`` modes."""

@@ -48,20 +48,20 @@ class PairObjective:
         x = batch[0]
         z = self.model.noise(len(x), generator)
         if self.recipe.together:
-            made, log_prob = self._made(z)
+            made, log_prob = self.generated(z)
             judged = self.judge_loss(x, made.detach(), log_prob, generator)
             with frozen(self.nets["judge"]):
                 fooled = self.generator_loss(made, z, log_prob)
             yield "both", judged + fooled
             return
         with torch.no_grad():
-            made, log_prob = self._made(z)
+            made, log_prob = self.generated(z)
         yield "judge", self.judge_loss(x, made, log_prob, generator)
         z = self.model.noise(len(x), generator)
-        made, log_prob = self._made(z)
+        made, log_prob = self.generated(z)
         yield "generator", self.generator_loss(made, z, log_prob)
 
-    def _made(self, z: Tensor) -> tuple[Tensor, Tensor]:
+    def generated(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Samples, and log p_G of each where the generator knows it, else 0."""
         net = self.nets["generator"]
         if self.recipe.spread == "flow":
