@@ -1,8 +1,10 @@
 """Exercises whose checker names the misconception, and what their definitions are made of."""
 
+import builtins
 import html
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, wraps
 from typing import Any
 
 import torch
@@ -77,8 +79,14 @@ class Exercise:
     wrong: Mapping[str, WrongAnswer]
     tolerance: float | Mapping[str, float] = 1e-4
 
-    def check(self, answer: Any) -> Verdict:
-        """Judge an answer. Whatever the answer does with its inputs or raises ends in a verdict."""
+    def check(self, answer: Any, *, hidden: bool = False) -> Verdict:
+        """Judge an answer. Whatever the answer does with its inputs or raises ends in a verdict.
+
+        Args:
+            answer: a function, or whatever a student wrote instead.
+            hidden: say nothing that the inputs could be read from: no expected number, and nothing that the answer
+                itself says, such as an exception's text.
+        """
         try:
             seen = self._observe(answer)
         except (Unanswered, NotImplementedError):
@@ -86,14 +94,21 @@ class Exercise:
         except Unfit as unfit:
             return Verdict(self.name, 0, _line(str(unfit)))
         except (Exception, SystemExit) as error:
-            return Verdict(self.name, 0, f"stopped with {type(error).__name__}: {_text(error)}")
-        expected = self._observe(self.solution)
-        if self._equal(seen, expected):
+            return Verdict(self.name, 0, _stopped(error, hidden=hidden))
+        if self._equal(seen, self._expected):
             return Verdict(self.name, 1, "correct")
-        for mistake in self.wrong.values():
-            if self._equal(seen, self._observe(mistake.answer)):
-                return Verdict(self.name, 0, mistake.message)
-        return Verdict(self.name, 0, self._first_difference(seen, expected))
+        for mistake, message in self._mistakes:
+            if self._equal(seen, mistake):
+                return Verdict(self.name, 0, message)
+        return Verdict(self.name, 0, self._first_difference(seen, hidden=hidden))
+
+    @cached_property
+    def _expected(self) -> dict[str, Any]:
+        return self._observe(self.solution)
+
+    @cached_property
+    def _mistakes(self) -> list[tuple[dict[str, Any], str]]:
+        return [(self._observe(mistake.answer), mistake.message) for mistake in self.wrong.values()]
 
     def _observe(self, answer: Any) -> dict[str, Any]:
         if answer is None or answer is ...:
@@ -124,14 +139,16 @@ class Exercise:
     def _equal(self, seen: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
         return all(self._same(name, seen[name], expected[name]) for name in expected)
 
-    def _first_difference(self, seen: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
-        name = next(name for name in expected if not self._same(name, seen[name], expected[name]))
-        wanted = as_numbers(expected[name])
+    def _first_difference(self, seen: Mapping[str, Any], *, hidden: bool) -> str:
+        name = next(name for name in self._expected if not self._same(name, seen[name], self._expected[name]))
+        wanted = as_numbers(self._expected[name])
         assert wanted is not None  # the solution's own
         try:
-            numbers = observed(name, seen[name], tuple(wanted.shape))
+            numbers = observed(name, seen[name], tuple(wanted.shape), told=not hidden)
         except Unfit as unfit:
             return str(unfit)
+        if hidden:
+            return f"{name}: another result than expected; the inputs are not shown"
         excess = (numbers - wanted).abs() - self._allowed(name) * wanted.abs().clamp(min=1)
         place = tuple(int(i) for i in (excess > 0).nonzero()[0])
         at = f" at {list(place)}" if place else ""
@@ -200,31 +217,34 @@ def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def observed(name: str, value: Any, shape: tuple[int, ...]) -> Tensor:
+def observed(name: str, value: Any, shape: tuple[int, ...], *, told: bool = True) -> Tensor:
     """What an answer returned, as a float64 tensor of this shape and with finite entries.
 
     Args:
         name: of the quantity, for the message.
         value: whatever was returned.
         shape: expected.
+        told: whether the message says what was found, and not only what was expected.
 
     Raises:
         Unfit: no numbers, another shape, or entries that are not finite.
     """
     numbers = as_numbers(value)
     if numbers is None:
-        raise Unfit(f"{name}: expected a tensor of shape {shape}; found {type(value).__name__}")
+        raise Unfit(f"{name}: expected a tensor of shape {shape}; found {type(value).__name__ if told else 'none'}")
     if tuple(numbers.shape) != shape:
-        raise Unfit(f"{name}: expected shape {shape}; found {tuple(numbers.shape)}")
+        raise Unfit(f"{name}: expected shape {shape}; found {tuple(numbers.shape) if told else 'another'}")
     if not numbers.isfinite().all():
         count = int((~numbers.isfinite()).sum())
-        raise Unfit(f"{name}: {count} of {numbers.numel()} entries are not finite (NaN or infinite)")
+        some = f"{count} of {numbers.numel()}" if told else "some"
+        raise Unfit(f"{name}: {some} entries are not finite (NaN or infinite)")
     return numbers
 
 
 def _guarded(answer: Answer) -> Answer:
     """``answer`` on copies of its inputs, so that in-place operations change nobody else's; empty answers raise."""
 
+    @wraps(answer, assigned=(), updated=())
     def call(*inputs: Any, **named: Any) -> Any:
         result = answer(*map(_copy, inputs), **{name: _copy(value) for name, value in named.items()})
         if result is None or result is ...:
@@ -241,6 +261,14 @@ def _copy(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(_copy(item) for item in value)
     return value
+
+
+def _stopped(error: BaseException, *, hidden: bool) -> str:
+    """That an answer raised; where inputs are hidden, only the names that everybody knows: others may hold them."""
+    kind = type(error).__name__
+    if not hidden:
+        return f"stopped with {kind}: {_text(error)}"
+    return f"stopped with {kind}" if isinstance(getattr(builtins, kind, None), type) else "stopped with an exception"
 
 
 def _text(error: BaseException) -> str:
