@@ -9,7 +9,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -24,17 +25,24 @@ def run(
         environment: of the program; by default, this process's.
         folder: to run it in.
     """
-    reading, writing = os.pipe()  # Only this process holds the end for writing: it closes when this process dies.
-    try:
+    with lifeline() as end:
         return subprocess.run(
             [sys.executable, *command],
-            stdin=reading,
+            stdin=end,
             capture_output=True,
             text=True,
             check=False,
             env=environment,
             cwd=folder,
         )
+
+
+@contextmanager
+def lifeline() -> Iterator[int]:
+    """A standard input for children that call :func:`end_with_parent`: it ends with this process, or with the block."""
+    reading, writing = os.pipe()  # Only this process holds the end for writing: it closes when this process dies.
+    try:
+        yield reading
     finally:
         os.close(reading)
         os.close(writing)

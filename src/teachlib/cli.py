@@ -1,7 +1,7 @@
-"""The command line: ``teachlib train | evaluate | table | data | zoo | doctor``, and what chapters add.
+"""The command line: ``teachlib train | evaluate | table | data | zoo | assignment | grade | doctor``, and more.
 
-Names that do not exist are answered here, before torch or a chapter is imported; what the commands do stands in
-:mod:`teachlib.commands`.
+Chapters add commands. Names that do not exist are answered here, before torch or a chapter is imported; what the
+commands do stands in :mod:`teachlib.commands`.
 """
 
 import inspect
@@ -59,6 +59,15 @@ class Commands(TyperGroup):
         return super().get_command(ctx, cmd_name)
 
 
+class Grading(TyperGroup):
+    """Commands of which one, ``class``, needs no name: a word that is no command is an assignment."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command of these words."""
+        known = args and (args[0] in self.commands or args[0].startswith("-"))
+        return super().resolve_command(ctx, args if known else ["class", *args])
+
+
 def _commands_of_chapters() -> dict[str, str]:
     """Command → key of the chapter that has it."""
     return {name: key for key, line in registry.CHAPTERS.items() for name in line.commands}
@@ -82,8 +91,16 @@ _SWITCHES = {"--resume", "--grey", "--tf32", "--compile", "--help"}  # options o
 
 data_app = typer.Typer(no_args_is_help=True, help="List, fetch and check data sets.")
 zoo_app = typer.Typer(no_args_is_help=True, help="The small trained models that ship with the package.")
+assignment_app = typer.Typer(no_args_is_help=True, help="List, build and check the graded assignments.")
+grade_app = typer.Typer(
+    cls=Grading,
+    no_args_is_help=True,
+    help="Grade a class: 'teachlib grade NAME SUBMISSIONS --out DIR'; merge marks, or see what this machine allows.",
+)
 app.add_typer(data_app, name="data")
 app.add_typer(zoo_app, name="zoo")
+app.add_typer(assignment_app, name="assignment")
+app.add_typer(grade_app, name="grade")
 
 
 def _asked(words: Sequence[str]) -> tuple[list[str], str | None]:
@@ -285,6 +302,102 @@ def zoo_list() -> None:
         for name, card in ((name, zoo.card(name)) for name in zoo.names())
     ]
     print(pd.DataFrame(rows).to_string(index=False, max_colwidth=70))
+
+
+_Source = Annotated[Path, typer.Option(help="Folder of the assignments' sources.")]
+_Name = Annotated[str, typer.Argument(help="Of the assignment, see 'teachlib assignment list'; or its source's path.")]
+_SOURCES = Path("assignments/source")
+
+
+@assignment_app.command("list")
+def assignment_list(source: _Source = _SOURCES) -> None:
+    """What assignments there are: questions, points and named mistakes."""
+    from teachlib.commands import assignment
+
+    assignment.show(source)
+
+
+@assignment_app.command("build")
+def assignment_build(
+    name: _Name,
+    variant: Annotated[int, typer.Option(min=0, max=999_999_999, help="Constants and data follow from it.")] = 0,
+    students: Annotated[
+        Path | None, typer.Option(help="CSV with a column 'id': a notebook each, with variants from --variant on.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("handed-out"),
+    term: Annotated[str | None, typer.Option(help="Keep what is handed out, with its source, under this name.")] = None,
+    solutions: Annotated[bool, typer.Option("--solutions", help="The teacher's notebook instead: solved.")] = False,
+    source: _Source = _SOURCES,
+) -> None:
+    """Write the notebook that students get: without solutions and hidden tests."""
+    from teachlib.commands import assignment
+
+    assignment.build(name, variant=variant, students=students, out=out, term=term, solutions=solutions, source=source)
+
+
+@assignment_app.command("check")
+def assignment_check(
+    name: _Name,
+    variants: Annotated[int, typer.Option(min=1, help="How many variants, from 0.")] = 3,
+    sandbox: Annotated[str, typer.Option(help="Where answers run: none (this process), strict or weak.")] = "none",
+    source: _Source = _SOURCES,
+) -> None:
+    """What the grader says to the solution, each named mistake, an empty answer and fixed numbers."""
+    from teachlib.commands import assignment
+
+    assignment.check(name, variants=variants, sandbox=sandbox, source=source)
+
+
+@grade_app.command("class", hidden=True)
+def grade_class(
+    name: _Name,
+    submissions: Annotated[
+        Path, typer.Argument(help="Folder or zip file, as a learning-management system exports it.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the class: grades, feedback, report; goes on there.")],
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Processes at a time.")] = min(os.cpu_count() or 1, 8),
+    sandbox: Annotated[str, typer.Option(help="strict, or weak where the system forbids more.")] = "strict",
+    variant: Annotated[int | None, typer.Option(min=0, help="That all have; default: the record's, or 0.")] = None,
+    variants: Annotated[Path | None, typer.Option(help="CSV with columns id and variant.")] = None,
+    worksheet: Annotated[
+        list[Path] | None, typer.Option(help="Moodle's grading worksheet or Canvas's gradebook, to be filled in.")
+    ] = None,
+    column: Annotated[str | None, typer.Option(help="With Canvas's gradebook: the assignment's column.")] = None,
+    scale: Annotated[bool, typer.Option("--scale", help="Convert to the worksheet's own maximum.")] = False,
+    seconds: Annotated[float, typer.Option(min=0.1, max=600, help="For a cell, or a call of an answer.")] = 10.0,
+    total: Annotated[float, typer.Option(min=1, max=3600, help="Seconds for a submission.")] = 60.0,
+    source: _Source = _SOURCES,
+) -> None:
+    """Grade all submissions in a sandbox; what is graded already stays."""
+    given = locals()
+    from teachlib.commands import grade
+
+    grade.grade(**given)
+
+
+@grade_app.command("marks")
+def grade_marks(
+    name: _Name,
+    out: Annotated[Path, typer.Argument(help="Folder of the class.")],
+    marks: Annotated[Path | None, typer.Argument(help="The filled table; default: marks.csv in that folder.")] = None,
+    worksheet: Annotated[list[Path] | None, typer.Option(help="Moodle's or Canvas's file, to be filled in.")] = None,
+    column: Annotated[str | None, typer.Option(help="With Canvas's gradebook: the assignment's column.")] = None,
+    scale: Annotated[bool, typer.Option("--scale", help="Convert to the worksheet's own maximum.")] = False,
+    source: _Source = _SOURCES,
+) -> None:
+    """Merge marks given by hand into grades and feedback."""
+    given = locals()
+    from teachlib.commands import grade
+
+    grade.marks(**given)
+
+
+@grade_app.command("doctor")
+def grade_doctor() -> None:
+    """Which sandbox this machine can give; each is tried."""
+    from teachlib.commands import grade
+
+    grade.doctor()
 
 
 @app.command()

@@ -132,8 +132,8 @@ class Exercise:
         a, b = as_numbers(seen), as_numbers(expected)
         if a is None or b is None or a.shape != b.shape:
             return False
-        close = (a - b).abs() <= self._allowed(name) * b.abs().clamp(min=1)
-        # A mistake may be known by its NaN or infinity; the solution has neither.
+        # A mistake may be known by its NaN or infinity, which nothing is near to; the solution has neither.
+        close = ((a - b).abs() <= self._allowed(name) * b.abs().clamp(min=1)) & b.isfinite()
         return bool((close | (a == b) | (a.isnan() & b.isnan())).all())
 
     def _equal(self, seen: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:

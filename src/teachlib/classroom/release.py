@@ -73,17 +73,20 @@ def write_release(assignment: Assignment, folder: Path, *, variant: int = 0, sol
     return path
 
 
-def trial(exercise: Exercise, other: Exercise, judge: Callable[[Any], Verdict]) -> dict[str, Verdict]:
+def trial(exercise: Exercise, other: Exercise) -> dict[str, Verdict]:
     """What the grader says to the solution, to each named mistake, to an empty answer and to fixed numbers.
 
     Args:
         exercise: on the judged seed.
         other: the same on another seed: its right results are what ``fixed`` repeats.
-        judge: of an answer.
     """
-    said = {"right": judge(exercise.solution)}
-    said |= {name: judge(mistake.answer) for name, mistake in exercise.wrong.items()}
-    return {**said, "empty": judge(None), "fixed": judge(repeated(other))}
+    answers = {
+        "right": exercise.solution,
+        **{name: mistake.answer for name, mistake in exercise.wrong.items()},
+        "empty": None,
+        "fixed": repeated(other),
+    }
+    return {name: exercise.check(answer, hidden=True) for name, answer in answers.items()}
 
 
 def repeated(exercise: Exercise) -> Callable[..., Any]:

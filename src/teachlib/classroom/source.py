@@ -82,6 +82,7 @@ class Assignment:
         given: code of the locked cells without points, in order: imports, constants that follow from ``SEED``,
             functions that the answers get.
         questions: in the notebook's order.
+        locked: nbgrader's names of the cells that students cannot change.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Assignment:
     path: Path
     given: tuple[str, ...]
     questions: tuple[Question, ...]
+    locked: tuple[str, ...] = ()
 
     @property
     def graded(self) -> tuple[Question, ...]:
@@ -195,7 +197,8 @@ def read_source(path: Path) -> Assignment:
         for cell, name, mark in marks
         if cell.cell_type == "code" and name and not mark.get("grade") and not mark.get("solution")
     )
-    return Assignment(path.stem, title, path, given, tuple(_questions(path, marks)))
+    locked = tuple(name for _, name, mark in marks if mark.get("locked"))
+    return Assignment(path.stem, title, path, given, tuple(_questions(path, marks)), locked)
 
 
 def grader_id(cell: Any) -> str:

@@ -1,0 +1,332 @@
+"""Grading a class: the record, the jobs, and the files that come of it. Everything may be killed and started again.
+
+The folder of a class holds ``record.json`` (assignment, variants and the secret seed; for the teacher alone),
+``results/`` (a file a submission), and what is made of these: ``grades.csv``, ``feedback/`` (a page a student),
+``report.html`` and ``log.txt`` for the teacher, ``marks.csv`` and ``explanations.html`` for what is marked by hand.
+"""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tqdm import tqdm
+
+from teachlib import attached
+from teachlib.alone import alone
+from teachlib.checkpoints import write_atomically
+from teachlib.classroom import pages
+from teachlib.classroom.grading import Limits
+from teachlib.classroom.job import fingerprint
+from teachlib.classroom.marks import Marks, marks_table, read_marks
+from teachlib.classroom.sandbox import WAYS, refuse_impossible
+from teachlib.classroom.source import Assignment
+from teachlib.classroom.submissions import Submission, find_submissions
+from teachlib.classroom.worksheets import as_csv, fill, read_csv
+from teachlib.errors import TeachlibError, unknown
+
+ATTEMPTS = 3  # of a job that dies
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a class beforehand, and kept beside its grades.
+
+    Attributes:
+        assignment: its name.
+        seed: secret: the inputs of hidden tests follow from it.
+        variant: of whoever is not among ``variants``.
+        variants: id → variant.
+    """
+
+    assignment: str
+    seed: int
+    variant: int = 0
+    variants: Mapping[str, int] = field(default_factory=dict)
+
+    def of(self, student: str) -> int:
+        """A student's variant."""
+        return self.variants.get(student, self.variant)
+
+
+@dataclass(frozen=True)
+class Worksheets:
+    """Files of learning-management systems to fill in, and how."""
+
+    files: Sequence[Path] = ()
+    column: str | None = None
+    scale: bool = False
+
+
+def grade_class(
+    assignment: Assignment,
+    place: Path,
+    out: Path,
+    *,
+    jobs: int = 2,
+    way: str = "strict",
+    variant: int | None = None,
+    variants: Path | None = None,
+    worksheets: Worksheets = Worksheets(),
+    limits: Limits = Limits(),  # noqa: B008 (frozen)
+    progress: bool = True,
+) -> list[dict[str, Any]]:
+    """Grade all submissions that are not graded yet, and write everything that follows from the grades.
+
+    Args:
+        assignment: what was handed out.
+        place: folder or zip file of submissions.
+        out: folder of the class.
+        jobs: processes at a time.
+        way: of the sandbox.
+        variant: that all students have; by default what the record says, or 0.
+        variants: a CSV file with columns ``id`` and ``variant``.
+        worksheets: filled in beside the grades.
+        limits: of each submission.
+        progress: whether to show a bar.
+
+    Returns:
+        What is kept of each submission, sorted by id.
+
+    Raises:
+        TeachlibError: a sandbox that this machine does not have, submissions or a record that do not fit.
+    """
+    if way not in WAYS:
+        raise unknown("sandbox", way, WAYS)
+    refuse_impossible(way)
+    submissions = find_submissions(place)
+    if out.resolve() == place.resolve() or place.resolve() in out.resolve().parents:
+        raise TeachlibError(f"--out {out} lies within the submissions; choose a folder beside them")
+    with alone(out / ".lock", "grades here"):
+        record = open_record(assignment, out, variant, variants)
+        results = out / "results"
+        results.mkdir(parents=True, exist_ok=True)
+        mark = fingerprint(assignment, record.seed)
+        waiting = [one for one in submissions if not _finished(results, one, record, mark, assignment)]
+        _run_jobs(assignment, waiting, record, mark, results, jobs, way, limits, progress)
+        _forget_others(results, submissions)
+        return write_all(assignment, out, worksheets)
+
+
+def open_record(assignment: Assignment, out: Path, variant: int | None, variants: Path | None) -> Record:
+    """The record of a class; made where there is none.
+
+    Raises:
+        TeachlibError: it is another assignment's, or says other variants.
+    """
+    path = out / "record.json"
+    asked = {} if variants is None else _read_variants(variants)
+    if not path.exists():
+        record = Record(assignment.name, secrets.randbits(48), variant or 0, asked)
+        write_atomically(path, json.dumps(asdict(record), indent=1).encode())
+        path.chmod(0o600)
+        return record
+    try:
+        record = Record(**json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise TeachlibError(f"{path}: not a record of a class; restore it, or choose another --out") from error
+    if record.assignment != assignment.name:
+        raise TeachlibError(f"{out} holds the grades of '{record.assignment}'; choose another --out")
+    if (variant is not None and variant != record.variant) or (asked and asked != record.variants):
+        raise TeachlibError(f"{path} says other variants; they were recorded when the class was first graded")
+    return record
+
+
+def _read_variants(path: Path) -> dict[str, int]:
+    header, rows = read_csv(path)
+    if not {"id", "variant"} <= set(header):
+        raise TeachlibError(f"{path}: expected columns id and variant; found {', '.join(header)}")
+    bad = next((row for row in rows if not row["variant"].strip().isdecimal()), None)
+    if bad is not None:
+        raise TeachlibError(f"{path}: the variant of {bad['id']} is '{bad['variant']}'; expected a whole number")
+    return {row["id"]: int(row["variant"]) for row in rows}
+
+
+def _finished(results: Path, submission: Submission, record: Record, mark: str, assignment: Assignment) -> bool:
+    """Whether the kept result is of this very submission, source, seed and variant."""
+    try:
+        kept = json.loads((results / f"{submission.key}.json").read_text())
+        same = kept["fingerprint"] == mark and kept["variant"] == record.of(submission.id)
+        if not same:
+            return False
+        file, _ = submission.chosen(assignment)
+        return bool(kept["hash"] == _hash(file.read() if file else b""))
+    except (OSError, ValueError, KeyError):
+        return False
+    except Exception:  # a file that cannot be read: it is looked at anew
+        return False
+
+
+def _hash(raw: bytes) -> str:
+    import hashlib
+
+    return hashlib.sha256(raw).hexdigest()
+
+
+def _forget_others(results: Path, submissions: Sequence[Submission]) -> None:
+    """Remove results of what is no longer among the submissions."""
+    kept = {f"{one.key}.json" for one in submissions}
+    for path in results.glob("*.json"):
+        if path.name not in kept:
+            path.unlink()
+
+
+def _run_jobs(
+    assignment: Assignment,
+    waiting: Sequence[Submission],
+    record: Record,
+    mark: str,
+    results: Path,
+    jobs: int,
+    way: str,
+    limits: Limits,
+    progress: bool,
+) -> None:
+    """Share what is waiting among processes; one that dies is started again on what is left of its share."""
+    for one in waiting:
+        (results / f"{one.key}.json").unlink(missing_ok=True)  # of an earlier submission or source
+    shares = [waiting[number::jobs] for number in range(min(jobs, len(waiting)))]
+    with (
+        TemporaryDirectory() as folder,
+        attached.lifeline() as end,
+        tqdm(total=len(waiting), unit="submission", disable=not progress) as bar,
+    ):
+        running = [_Share(number, share, Path(folder), end) for number, share in enumerate(shares)]
+        common = {"source": str(assignment.path.resolve()), "fingerprint": mark, "out": str(results.resolve())}
+        common |= {"way": way, "seed": record.seed, "limits": asdict(limits)}  # type: ignore[dict-item]
+        for share in running:
+            share.start(common, record, results)
+        try:
+            while running:
+                time.sleep(0.1)
+                new = sum((results / f"{one.key}.json").exists() for one in waiting) - bar.n
+                if new:
+                    bar.update(new)
+                running = [share for share in running if share.goes_on(common, record, results)]
+        finally:
+            for share in running:
+                share.process.terminate()
+
+
+class _Share:
+    """A process and the submissions that it grades."""
+
+    def __init__(self, number: int, submissions: Sequence[Submission], folder: Path, end: int) -> None:
+        self.number, self.submissions, self.folder, self.end = number, submissions, folder, end
+        self.starts = 0
+
+    def start(self, common: Mapping[str, Any], record: Record, results: Path) -> None:
+        left = [one for one in self.submissions if not (results / f"{one.key}.json").exists()]
+        listed = [
+            {
+                "id": one.id,
+                "name": one.name,
+                "files": [(file.path, file.members) for file in one.files],
+                "notes": one.notes,
+                "variant": record.of(one.id),
+            }
+            for one in left
+        ]
+        task = self.folder / f"task-{self.number}.json"
+        task.write_text(json.dumps({**common, "job": self.number, "submissions": listed}))
+        task.chmod(0o600)
+        self.said = self.folder / f"said-{self.number}"
+        self.starts += 1
+        with open(self.said, "wb") as said:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "teachlib.attached", "teachlib.classroom.job:main", str(task)],
+                stdin=self.end,
+                stdout=said,
+                stderr=said,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+            )
+
+    def goes_on(self, common: Mapping[str, Any], record: Record, results: Path) -> bool:
+        """Whether it is at work; a process that died is started again, a few times."""
+        code = self.process.poll()
+        if code is None:
+            return True
+        if code == 0:
+            return False
+        said = self.said.read_text(errors="replace").strip().splitlines()
+        if code == 1 or self.starts >= ATTEMPTS:
+            raise TeachlibError(f"grading stopped: {said[-1] if said else f'a process ended with {code}'}")
+        self.start(common, record, results)
+        return True
+
+
+def write_all(assignment: Assignment, out: Path, worksheets: Worksheets = Worksheets()) -> list[dict[str, Any]]:
+    """Write grades, pages and worksheets from the kept results and marks; return the results, sorted by id."""
+    results = sorted(
+        (json.loads(path.read_text()) | {"key": path.stem} for path in (out / "results").glob("*.json")),
+        key=lambda one: (one["id"], one["name"]),
+    )
+    marks = Marks.of(out)
+    rows = [grades_row(assignment, one, marks) for one in results]
+    columns = ["id", "name", "total", "of", "unmarked", *(question.name for question in assignment.questions), "notes"]
+    _write(out / "grades.csv", as_csv(rows, columns))
+    kept = {one["key"] for one in results}
+    for page in (out / "feedback").glob("*.html"):
+        if page.stem not in kept:
+            page.unlink()
+    for one, row in zip(results, rows, strict=True):
+        _write(out / "feedback" / f"{one['key']}.html", pages.feedback(assignment, one, row, marks))
+    _write(out / "report.html", pages.report(assignment, results, rows))
+    _write(out / "log.txt", _log(results))
+    if any(question.by_hand for question in assignment.questions):
+        _write(out / "marks.csv", marks_table(assignment, results, read_marks(out / "marks.csv"), marks))
+        _write(out / "explanations.html", pages.explanations(assignment, results))
+    grades = {
+        one["id"]: (one["name"], float(row["total"]), pages.in_a_line(one))
+        for one, row in zip(results, rows, strict=True)
+    }
+    for sheet in worksheets.files:
+        text, without = fill(sheet, grades, assignment.points, column=worksheets.column, scale=worksheets.scale)
+        _write(out / f"{sheet.stem}-filled.csv", text)
+        if without:
+            print(
+                f"{sheet.name} has no row for {len(without)} of {len(grades)}: {', '.join(without[:5])}",
+                file=sys.stderr,
+            )
+    return results
+
+
+def grades_row(assignment: Assignment, result: Mapping[str, Any], marks: Marks) -> dict[str, Any]:
+    """Points by question, what is not marked yet, and the sum."""
+    right = {verdict["exercise"]: verdict["points"] for verdict in result["verdicts"]}
+    points: dict[str, float | str] = {}
+    unmarked = 0
+    for question in assignment.questions:
+        if question.by_hand:
+            mark = marks.mark(result["id"], question.name)
+            points[question.name] = "" if mark is None else mark
+            unmarked += question.points if mark is None else 0
+        else:
+            points[question.name] = question.points * right.get(question.name, 0)
+    total = sum(float(value) for value in points.values() if value != "")
+    named = {name: value if value == "" else f"{float(value):g}" for name, value in points.items()}
+    return {
+        **named,
+        "id": result["id"],
+        "name": result["name"],
+        "total": f"{total:g}",
+        "of": assignment.points,
+        "unmarked": unmarked,
+        "notes": "; ".join(result["notes"]),
+    }
+
+
+def _log(results: Sequence[Mapping[str, Any]]) -> str:
+    lines = [f"{one['id']}: {line}" for one in results for line in [*one["notes"], *one["log"]]]
+    return "\n".join([*lines, f"{len(results)} submissions, {sum(one['seconds'] for one in results):.0f} s in all", ""])
+
+
+def _write(path: Path, text: str) -> None:
+    write_atomically(path, text.encode("utf-8", "replace"))

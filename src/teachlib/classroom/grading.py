@@ -1,0 +1,147 @@
+"""Grading one submission: its cells run one by one in the sandbox, its answers are judged outside, by numbers alone."""
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from teachlib.checks import UNANSWERED, Exercise, Verdict
+from teachlib.classroom.inside import wire
+from teachlib.classroom.notebooks import Cell
+from teachlib.classroom.remote import Remote
+from teachlib.classroom.sandbox import Gone, Session, Warm
+from teachlib.classroom.source import Assignment
+
+LINE = 300  # characters of a line of the log
+SHOWN = 4000  # characters of what a submission printed
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of one submission: seconds for a cell or a call, seconds in all, and processes that may be started in vain."""
+
+    call: float = 10.0
+    total: float = 60.0
+    restarts: int = 4
+
+
+@dataclass
+class Outcome:
+    """What came of a submission: verdicts in the assignment's order, what went wrong, and what it printed.
+
+    What it printed ends where the hidden tests begin, whose inputs it could print.
+    """
+
+    verdicts: list[Verdict] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+    printed: str = ""
+    seconds: float = 0.0
+
+
+def grade(
+    warm: Warm,
+    assignment: Assignment,
+    exercises: Mapping[str, Exercise],
+    cells: Sequence[Cell],
+    *,
+    variant: int,
+    seed: int,
+    limits: Limits = Limits(),
+) -> Outcome:
+    """Run a submission's own cells, then judge every answer.
+
+    A cell that ends the process, or has to be stopped, is left out, and the others run again in a new process; so is it
+    with an answer. What a submission does costs its own points at most.
+    """
+    return _Grading(warm, assignment, exercises, cells, variant, seed, limits).outcome()
+
+
+class _Grading:
+    def __init__(
+        self,
+        warm: Warm,
+        assignment: Assignment,
+        exercises: Mapping[str, Exercise],
+        cells: Sequence[Cell],
+        variant: int,
+        seed: int,
+        limits: Limits,
+    ) -> None:
+        self.warm, self.assignment, self.exercises, self.cells = warm, assignment, exercises, cells
+        self.variant, self.seed, self.limits = variant, seed, limits
+        self.started = time.monotonic()
+        self.left_out: set[int] = set()
+        self.starts = 0
+        self.result = Outcome()
+
+    def outcome(self) -> Outcome:
+        session = self._session()
+        for name, exercise in self.exercises.items():
+            verdict = None
+            if session is not None:
+                try:
+                    verdict = self._verdict(session, exercise)
+                except Gone as gone:
+                    verdict = Verdict(name, 0, str(gone))
+                    session.close()
+                    session = self._session()
+            self.result.verdicts.append(
+                verdict or Verdict(name, 0, "not run: the notebook used up its time or restarts")
+            )
+        if session is not None:
+            session.close()
+        self.result.seconds = time.monotonic() - self.started
+        return self.result
+
+    def _remaining(self) -> float:
+        return self.started + self.limits.total - time.monotonic()
+
+    def _session(self) -> Session | None:
+        """A process in which every cell ran that let it live; ``None`` where time or restarts are used up."""
+        while self.starts <= self.limits.restarts and self._remaining() > 0:
+            self.starts += 1
+            session = self.warm.fork(self._remaining())
+            first = self.starts == 1
+            place = -1
+            try:
+                session.request(
+                    {"do": "begin", "codes": list(self.assignment.given), "variant": self.variant}, self.limits.call
+                )
+                for place, cell in enumerate(self.cells):
+                    if place not in self.left_out:
+                        self._run(session, place, cell, told=first)
+                self._keep(session, told=first)
+                return session
+            except Gone as gone:
+                self.result.log.append(f"cell {place + 1}: {gone}; it was left out")
+                self.left_out.add(place)
+                self._keep(session, told=first)
+                session.close()
+        return None
+
+    def _run(self, session: Session, place: int, cell: Cell, *, told: bool) -> None:
+        try:
+            error = session.request({"do": "cell", "source": cell.source}, self.limits.call).get("error")
+        except wire.Bad:
+            error = "its reply could not be read"
+        if told and error:
+            self.result.log.append(f"cell {place + 1}: {_line(str(error))}")
+
+    def _keep(self, session: Session, *, told: bool) -> None:
+        if told:
+            self.result.printed = bytes(session.printed[:SHOWN]).decode("utf-8", "replace")
+
+    def _verdict(self, session: Session, exercise: Exercise) -> Verdict:
+        try:
+            has = session.request({"do": "has", "name": exercise.name}, self.limits.call).get("has")
+        except wire.Bad:
+            has = True  # what it gives is judged
+        if not has:
+            return Verdict(exercise.name, 0, UNANSWERED)
+        seed = int.from_bytes(hashlib.sha256(f"{self.seed} {exercise.name}".encode()).digest()[:4])
+        return exercise.check(Remote(session, exercise.name, seed=seed, seconds=self.limits.call), hidden=True)
+
+
+def _line(text: str) -> str:
+    line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    return line if len(line) <= LINE else line[: LINE - 1] + "…"
