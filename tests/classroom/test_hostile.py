@@ -216,11 +216,13 @@ def test_an_answer_costs_itself_at_most(warm: Warm, toy: Assignment, exercises: 
 # What it tries to see or change; each ends with 'got in' where it succeeds.
 ATTEMPTS = {
     "the sources": "import os; assert not any(os.path.exists(p) for p in {places!r})",
-    "exercises of the library": """import importlib, pkgutil, teachlib
-for package in ('primer', 'rae', 'gmmvae', 'gif', 'invgan', 'energy'):
-    try: importlib.import_module(f'teachlib.{package}.exercises')
-    except ImportError: continue
-    raise AssertionError(package)""",
+    "exercises of the library": """import importlib, os, teachlib
+root = os.path.dirname(teachlib.__file__)
+assert not [name for name in os.listdir(root) if 'exercises' in ' '.join(os.listdir(os.path.join(root, name))
+            if os.path.isdir(os.path.join(root, name)) and name != 'checks' else [])]
+try: importlib.import_module('teachlib.primer.exercises')
+except ImportError: pass
+else: raise AssertionError""",
     "solutions that were compiled": """import os, teachlib
 root = os.path.dirname(teachlib.__file__)
 assert not [f for d, _, fs in os.walk(root) for f in fs if f.endswith('.pyc') or 'exercise' in d.replace(root, '')]""",
@@ -249,7 +251,7 @@ assert libc.mount(b'none', b'/scratch', b'tmpfs', 0, None) == -1 and libc.umount
     "capabilities": """import ctypes, os
 assert os.getuid() != 0 and os.geteuid() != 0
 try: os.setuid(0)
-except PermissionError: pass
+except OSError: pass
 else: raise AssertionError""",
     "files outside": """places = '/etc/passwd /usr/x /x /site/x /dev/x /site/teachlib/__init__.py /tmp/x /proc/x'
 for path in places.split():
@@ -258,7 +260,7 @@ for path in places.split():
     raise AssertionError(path)""",
     "links out of the scratch folder": """import os
 os.symlink('/work', 'out'); os.symlink('/proc/1/root', 'root')
-assert not os.path.exists('out/main') and not os.path.exists('root/work')""",
+assert not os.path.exists('out/main/README.md') and not os.path.exists('root/work/main/README.md')""",
     "limits raised": """import resource
 for what in (resource.RLIMIT_AS, resource.RLIMIT_NPROC, resource.RLIMIT_FSIZE):
     soft, hard = resource.getrlimit(what)
@@ -284,17 +286,18 @@ def test_nothing_outside_can_be_seen_or_changed(
 
 
 def test_nothing_is_left_for_the_next(warm: Warm, toy: Assignment, exercises: dict[str, Exercise]) -> None:
-    leave = """import os
+    leave = """import os, itertools
 wrote = []
 for top in '/ /tmp /dev /dev/shm /scratch /scratch/work /run /etc /site /proc /usr /home'.split():
-    for folder, _, _ in [(top, 0, 0)] + list(os.walk(top))[:300]:
+    for folder, _, _ in [(top, 0, 0), *itertools.islice(os.walk(top), 100)]:
         try: open(folder + '/leak', 'w').write('x'); wrote.append(folder)
         except OSError: pass
 import sys, torch, builtins
 torch.leaked = builtins.leaked = True
 print(wrote)"""
     look = """import os, torch, builtins
-found = [folder for folder, _, files in os.walk('/') if 'leak' in files]
+tops = '/tmp /dev /scratch /run /etc /site /home'.split()
+found = [folder for top in tops for folder, _, files in os.walk(top) if 'leak' in files]
 assert not found and not hasattr(torch, 'leaked') and not hasattr(builtins, 'leaked'), found"""
     left = graded(warm, toy, exercises, submission(after=[leave]))
     assert "scratch" in left.printed

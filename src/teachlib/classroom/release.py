@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import nbformat
 import torch
 
 from teachlib.checkpoints import write_atomically
-from teachlib.checks import Exercise, Verdict
+from teachlib.checks import Exercise, Unfit, Verdict
 from teachlib.classroom.source import Assignment
 from teachlib.errors import TeachlibError
 
@@ -97,6 +98,7 @@ def repeated(exercise: Exercise) -> Callable[..., Any]:
         results.append(exercise.solution(*inputs, **named))
         return results[-1]
 
-    exercise.observe(recording)
+    with suppress(Unfit):  # a class was asked for: there is nothing to repeat
+        exercise.observe(recording)
     remaining = iter(results)
     return lambda *inputs, **named: next(remaining, torch.zeros(()))

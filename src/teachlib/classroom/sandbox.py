@@ -374,7 +374,11 @@ def _copy_library(folder: Path) -> None:
         out = (answers | {"__pycache__"}) & set(names)
         return out | (set(names) - {"__init__.py", "inside"} if Path(place) == library / "classroom" else set())
 
-    shutil.copytree(library, folder / "teachlib", ignore=left_out)
+    shutil.copytree(library, folder / "teachlib", ignore=left_out, copy_function=shutil.copyfile)
+    for place, _, names in os.walk(folder):
+        os.chmod(place, 0o755)
+        for name in names:
+            os.chmod(os.path.join(place, name), 0o644)
 
 
 def _importable(modules: Sequence[str]) -> list[str]:

@@ -1,0 +1,164 @@
+"""Answers in the sandbox: the same numbers, gradients and verdicts as outside, and messages that nothing breaks."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sandboxes import warm_process
+from toy_assignment import CELLS, IMPORTS, write_toy
+
+from teachlib.classroom.grading import grade
+from teachlib.classroom.inside import wire
+from teachlib.classroom.notebooks import Cell
+from teachlib.classroom.remote import Remote
+from teachlib.classroom.sandbox import Session, Warm
+from teachlib.classroom.source import Assignment, open_assignment, sources
+
+SOURCES = Path(__file__).resolve().parents[2] / "assignments" / "source"
+WAYS = ("strict", "weak")
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def warm(request: pytest.FixtureRequest) -> Iterator[Warm]:
+    yield from warm_process(request.param)
+
+
+@pytest.fixture
+def session(warm: Warm) -> Iterator[Session]:
+    session = warm.fork(60)
+    session.request({"do": "begin", "codes": ["SEED = 0", IMPORTS], "variant": 3}, 30)
+    yield session
+    session.close()
+
+
+def remote(session: Session, source: str, name: str) -> Remote:
+    reply = session.request({"do": "cell", "source": source}, 30)
+    assert reply["error"] is None, reply
+    return Remote(session, name, seed=0, seconds=30)
+
+
+def test_given_cells_have_the_variant(session: Session) -> None:
+    assert remote(session, "seen = (SEED, FACTOR)", "seen")() == (3, 5.0)
+
+
+def test_values_travel_there_and_back(session: Session) -> None:
+    echo = remote(session, "def echo(*values, **named): return [values, named]", "echo")
+    sent = (torch.arange(3), torch.rand(2, 1), 1, 2.5, float("inf"), True, None, "α\n", [1, (2, 3)], {"a": [4]})
+    values, named = echo(*sent, word="x")
+    assert named == {"word": "x"}
+    assert torch.equal(values[0], sent[0])  # type: ignore[arg-type]
+    assert torch.equal(values[1], sent[1])  # type: ignore[arg-type]
+    assert tuple(values[2:]) == sent[2:]
+
+
+def test_generators_and_arrays_travel(session: Session) -> None:
+    draw = remote(session, "def draw(generator): return torch.randn(3, generator=generator).numpy()", "draw")
+    expected = torch.randn(3, generator=torch.Generator().manual_seed(5))
+    assert np.array_equal(draw(torch.Generator().manual_seed(5)), expected.numpy())
+
+
+def test_torchs_own_generator_is_seeded_for_each_call(session: Session) -> None:
+    draw = remote(session, "def draw(): return torch.randn(3)", "draw")
+    assert torch.equal(draw(), draw())
+
+
+def test_gradients_of_any_order_are_those_of_the_function(session: Session) -> None:
+    source = "def f(x, y): return (x**3 * y.sin()).sum(), x * y"
+    far = remote(session, source, "f")
+    x, y = torch.rand(3).requires_grad_(), torch.rand(3).requires_grad_()
+
+    def numbers(f: object) -> list[torch.Tensor]:
+        total, product = f(x, y)  # type: ignore[operator]
+        value = total + product.exp().sum()
+        first = torch.autograd.grad(value, (x, y), create_graph=True)
+        second = torch.autograd.grad(first[0].square().sum() + first[1].sum(), (x, y), create_graph=True)
+        third = torch.autograd.grad(second[0].sum(), (x, y))
+        return [value, *first, *second, *third]
+
+    near = numbers(lambda x, y: ((x**3 * y.sin()).sum(), x * y))
+    for one, other in zip(numbers(far), near, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+
+
+def test_a_result_without_gradient_has_none(session: Session) -> None:
+    far = remote(session, "def f(x): return (x * 2).detach()", "f")
+    assert not far(torch.ones(2, requires_grad=True)).requires_grad
+
+
+def test_a_jacobian_can_be_taken(session: Session) -> None:
+    far = remote(session, "def f(x): return x.cumsum(0).square()", "f")
+    x = torch.rand(3)
+    jacobian = torch.autograd.functional.jacobian(far, x)
+    assert torch.allclose(jacobian, torch.autograd.functional.jacobian(lambda x: x.cumsum(0).square(), x))
+
+
+def test_expressions_are_evaluated_at_values_of_their_symbols(session: Session) -> None:
+    slope = remote(session, "answer = sp.exp(t) / 2", "answer")
+    values = torch.tensor([0.0, 1.0], dtype=torch.float64)
+    assert torch.allclose(slope(t=values), values.exp() / 2)
+    constant = remote(session, "number = sp.Rational(1, 3)", "number")
+    assert torch.allclose(constant(t=values), torch.full((2,), 1 / 3, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("name", [*sources(SOURCES), "toy"])
+def test_verdicts_in_the_sandbox_are_those_outside(warm: Warm, name: str, tmp_path: Path) -> None:
+    assignment = write_toy(tmp_path) if name == "toy" else open_assignment(name, SOURCES)
+    exercises = assignment.exercises(1, 77)
+    for wrong in _rounds(assignment):
+        cells = [
+            Cell(question.mistakes[wrong[question.name]].code if question.name in wrong else question.cell, True, "")
+            for question in assignment.graded
+        ]
+        outcome = grade(warm, assignment, exercises, cells, variant=1, seed=77)
+        for verdict in outcome.verdicts:
+            exercise = exercises[verdict.exercise]
+            mistake = wrong.get(verdict.exercise)
+            answer = exercise.solution if mistake is None else exercise.wrong[mistake].answer
+            assert verdict == exercise.check(answer, hidden=True), (verdict, mistake)
+
+
+def _rounds(assignment: Assignment) -> Iterator[dict[str, str]]:
+    """Right answers; then every question with its first mistake, every one with its second, and so on."""
+    yield {}
+    lists = {question.name: list(question.mistakes) for question in assignment.graded}
+    for number in range(max(map(len, lists.values()))):
+        yield {name: mistakes[number] for name, mistakes in lists.items() if number < len(mistakes)}
+
+
+def test_the_toy_is_whole() -> None:
+    assert CELLS
+
+
+trees = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**62), 2**62) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(trees)
+@settings(deadline=None)
+def test_what_is_packed_is_unpacked(tree: object) -> None:
+    assert repr(wire.unpack(wire.pack(tree))) == repr(tree)
+
+
+@given(st.binary(max_size=300))
+@settings(deadline=None)
+def test_bytes_that_are_no_message_are_refused(blob: bytes) -> None:
+    with pytest.raises(wire.Bad):
+        wire.unpack(blob)
+
+
+@given(st.data())
+@settings(deadline=None)
+def test_a_message_that_was_altered_is_read_or_refused(data: st.DataObject) -> None:
+    blob = bytearray(wire.pack({"a": [torch.rand(2), 1.5, "x"], "b": {"c": None}}))
+    for _ in range(data.draw(st.integers(1, 4))):
+        blob[data.draw(st.integers(0, len(blob) - 1))] = data.draw(st.integers(0, 255))
+    with suppress(wire.Bad):
+        wire.unpack(bytes(blob[: data.draw(st.integers(0, len(blob)))]))
