@@ -212,10 +212,10 @@ def _members(archive: File, above: tuple[str, ...]) -> Iterator[tuple[File | Non
 
 
 def _common_folder(names: Iterable[str]) -> str:
-    """A folder that all notebooks lie in, as when a folder was zipped, if students' folders or files follow."""
-    folders = {name.partition("/")[0] for name in names if not name.startswith(_SKIPPED)}
-    deep = all(name.count("/") >= 1 for name in names)
-    only = next(iter(folders)) if len(folders) == 1 and deep else ""
+    """A folder that everything lies in, as when a folder was zipped, if more than one student's things follow."""
+    parts = [name.split("/", 2) for name in names if not name.startswith(_SKIPPED)]
+    folders, below = {part[0] for part in parts}, {part[1] for part in parts if len(part) > 1}
+    only = next(iter(folders)) if len(folders) == 1 and len(below) > 1 else ""
     return f"{only}/" if only and not _MOODLE.match(only) else ""
 
 

@@ -1,0 +1,231 @@
+"""Finding submissions: what learning-management systems export, and what people put in between."""
+
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+from toy_assignment import submission, write_toy
+
+from teachlib.classroom.notebooks import SIZE, Unreadable, explanations, own_cells, read_cells, shingles
+from teachlib.classroom.source import Assignment
+from teachlib.classroom.submissions import File, Submission, find_submissions
+from teachlib.errors import TeachlibError
+
+NOTEBOOK = json.dumps(submission()).encode()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    folder = tmp_path / "handed-in"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Assignment:
+    return write_toy(tmp_path)
+
+
+def put(place: Path, name: str, data: bytes = NOTEBOOK) -> None:
+    path = place / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def zipped(*names: str, data: bytes = NOTEBOOK) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "id_", "student"),
+    [
+        ("Jane Doe_1234567_assignsubmission_file/toy.ipynb", "1234567", "Jane Doe"),
+        ("Jane Doe_1234567_assignsubmission_file_/deep/toy.ipynb", "1234567", "Jane Doe"),
+        ("Jane Doe_1234567_assignsubmission_file_toy.ipynb", "1234567", "Jane Doe"),
+        ("doejane_98765_4321_toy.ipynb", "98765", "doejane"),
+        ("doejane_LATE_98765_4321_toy-2.ipynb", "98765", "doejane"),
+        ("jane_s0042_toy.ipynb", "s0042", "jane"),
+        ("s0042.ipynb", "s0042", ""),
+        ("s0042/anything.ipynb", "s0042", ""),
+        ("007/toy.ipynb", "007", ""),
+        ("Zoë Ångström_77_assignsubmission_file_/toy.ipynb", "77", "Zoë Ångström"),
+    ],
+)
+def test_names_of_exports_are_understood(place: Path, name: str, id_: str, student: str) -> None:
+    put(place, name)
+    archive = place.parent / "export.zip"
+    archive.write_bytes(zipped(name))
+    for source in (place, archive):
+        (one,) = find_submissions(source)
+        assert (one.id, one.name, len(one.files)) == (id_, student, 1)
+        assert one.files[0].read() == NOTEBOOK
+
+
+def test_zip_files_within_folders_and_exports(place: Path) -> None:
+    put(place, "a/work.zip", zipped("x/toy.ipynb", "__MACOSX/x/toy.ipynb", "notes.txt"))
+    put(place, "b_2_3_toy.zip", zipped("toy.ipynb"))
+    found = {one.id: one for one in find_submissions(place)}
+    assert [len(found[id_].files) for id_ in ("a", "2")] == [1, 1]
+    archive = place.parent / "export.zip"
+    archive.write_bytes(zipped("a/work.zip", data=zipped("toy.ipynb")))
+    (one,) = find_submissions(archive)
+    assert (one.id, one.files[0].read()) == ("a", NOTEBOOK)
+
+
+def test_a_folder_that_was_zipped_is_no_student(place: Path) -> None:
+    archive = place.parent / "export.zip"
+    archive.write_bytes(zipped("homework/a/toy.ipynb", "homework/b/toy.ipynb"))
+    assert [one.id for one in find_submissions(archive)] == ["a", "b"]
+
+
+def test_students_without_a_notebook_are_there(place: Path) -> None:
+    put(place, "a/notes.txt", b"sorry")
+    put(place, "b/toy.ipynb")
+    assert [(one.id, len(one.files)) for one in find_submissions(place)] == [("a", 0), ("b", 1)]
+
+
+def test_the_notebook_with_our_cells_is_chosen_and_of_those_the_last(place: Path, toy: Assignment) -> None:
+    put(place, "a/other.ipynb", b'{"cells": []}')
+    put(place, "a/toy-2.ipynb")
+    put(place, "a/toy-10.ipynb")
+    (one,) = find_submissions(place)
+    chosen, notes = one.chosen(toy)
+    assert chosen is not None
+    assert chosen.name == "toy-10.ipynb"
+    assert notes == ["3 notebooks; toy-10.ipynb was graded"]
+
+
+def test_links_pipes_and_devices_are_not_followed(place: Path, toy: Assignment) -> None:
+    put(place, "a/toy.ipynb")
+    (place / "a" / "secret.ipynb").symlink_to("/etc/passwd")
+    (place / "b").symlink_to("/etc")
+    (place / "c").mkdir()
+    os.mkfifo(place / "c" / "pipe.ipynb")
+    found = {one.id: one for one in find_submissions(place)}
+    assert len(found["a"].files) == 1
+    assert "link" in found["a"].notes[0]
+    assert found["b"].files == ()
+    with pytest.raises(Unreadable, match="regular"):
+        found["c"].files[0].read()
+
+
+def test_paths_that_lead_out_of_a_zip_file_lead_nowhere(place: Path) -> None:
+    archive = place.parent / "export.zip"
+    archive.write_bytes(zipped("../../etc/evil.ipynb", "/abs/toy.ipynb", "a/../b/toy.ipynb", "C:\\x\\toy.ipynb"))
+    before = sorted(place.parent.rglob("*"))
+    for one in find_submissions(archive):
+        assert one.files[0].read() == NOTEBOOK
+        assert "/" not in one.key
+        assert ".." not in one.key
+    assert sorted(place.parent.rglob("*")) == before
+
+
+def test_bombs_are_read_up_to_the_limit(place: Path) -> None:
+    put(place, "a/bomb.zip", zipped("toy.ipynb", data=bytes(300 << 20)))
+    (one,) = find_submissions(place)
+    assert len(one.files[0].read()) == SIZE + 1
+    with pytest.raises(Unreadable, match="larger than 20 MiB"):
+        read_cells(one.files[0].read())
+
+
+@pytest.mark.parametrize("kind", ["empty", "head", "text", "cut"])
+def test_damaged_zip_files_cost_their_owner_alone(place: Path, kind: str) -> None:
+    data = {"empty": b"", "head": b"PK\x03\x04", "text": b"no zip", "cut": zipped("toy.ipynb")[:60]}[kind]
+    put(place, "a/work.zip", data)
+    put(place, "b/toy.ipynb")
+    found = {one.id: one for one in find_submissions(place)}
+    assert found["a"].files == ()
+    assert "cannot" not in found["a"].notes[0]
+    assert "zip" in found["a"].notes[0]
+    assert len(found["b"].files) == 1
+
+
+def test_an_export_that_is_damaged_or_empty_is_refused(place: Path) -> None:
+    with pytest.raises(TeachlibError, match="no submissions"):
+        find_submissions(place)
+    with pytest.raises(TeachlibError, match="no such folder"):
+        find_submissions(place / "x")
+    put(place.parent, "export.zip", b"PK no")
+    with pytest.raises(TeachlibError, match="not a zip file"):
+        find_submissions(place.parent / "export.zip")
+
+
+def test_keys_tell_everybody_apart_and_are_safe() -> None:
+    names = ["a/b", "a b", "A B", "ä", "a\u0308", "..", "=cmd", "x" * 500, "\u202egpj", "", "😀", "a\nb"]
+    keys = {Submission(name, "").key for name in names}
+    assert len(keys) == len(names)
+    assert all(key.isascii() and len(key) < 60 and not set(key) & set("/\\.\n ") for key in keys)
+
+
+def test_one_id_twice_is_said(place: Path) -> None:
+    put(place, "anna_7_toy.ipynb")
+    put(place, "berta_7_toy.ipynb")
+    found = find_submissions(place)
+    assert len({one.key for one in found}) == 2
+    assert all("another submission has the id 7" in one.notes[0] for one in found)
+
+
+def test_names_in_any_bytes_and_unicode_forms(place: Path) -> None:
+    put(place, "a\u0308/toy.ipynb")
+    os.makedirs(os.fsencode(place) + b"/\xff\xfe")
+    Path(os.fsdecode(os.fsencode(place) + b"/\xff\xfe/toy.ipynb")).write_bytes(NOTEBOOK)
+    found = find_submissions(place)
+    assert {one.id for one in found} == {"ä", "\ufffd\ufffd"}
+    assert all(one.files[0].read() == NOTEBOOK for one in found)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"", b"[" * 200_000, b"\xff\xfe{}", b"{}", b'{"cells": "abc"}', b"[]", b"null",
+        b'{"nbformat": 3, "worksheets": []}',
+    ],
+)  # fmt: skip
+def test_what_is_no_notebook_is_unreadable(raw: bytes) -> None:
+    with pytest.raises(Unreadable):
+        read_cells(raw)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "null", "3", '"x"', "[]", "{}", '{"cell_type": "code", "source": 5}', '{"cell_type": 3}',
+        '{"cell_type": "code", "source": [1, "x = 1"]}', '{"cell_type": "code", "source": "x = \'\\ud800\'"}',
+        '{"cell_type": "code", "source": "", "metadata": []}', '{"cell_type": "code", "metadata": {"nbgrader": 7}}',
+        '{"cell_type": "code", "metadata": {"nbgrader": {"grade_id": [1]}}}', '{"cell_type": "raw", "source": "x"}',
+    ],
+)  # fmt: skip
+def test_odd_cells_are_read_or_left_out(cell: str) -> None:
+    for one in read_cells(b'{"cells": [' + cell.encode() + b"]}"):
+        assert isinstance(one.source, str)
+        one.source.encode()
+
+
+def test_own_cells_leave_the_locked_ones_out(toy: Assignment) -> None:
+    cells = read_cells(NOTEBOOK)
+    names = {cell.name for cell in own_cells(cells, toy)}
+    assert names == {question.name for question in toy.graded}
+    assert explanations(cells, toy) == {
+        "why": "YOUR ANSWER HERE\n\n### BEGIN MARK SCHEME\n- the reason\n### END MARK SCHEME"
+    }
+
+
+def test_renamed_copies_have_the_same_runs_of_tokens() -> None:
+    def of(source: str) -> list[int]:
+        return shingles(read_cells(json.dumps({"cells": [{"cell_type": "code", "source": source}]}).encode()))
+
+    one = of("def f(a, b):\n    return a + b * 2  # mine")
+    assert one == of("def f(first, second):\n    # hers\n    return first + second * 2")
+    assert one != of("def f(a, b):\n    return a - b * 2")
+    assert of("def (") == of("def (") and of("'") == []  # noqa: PT018
+
+
+def test_files_are_named_by_their_last_part() -> None:
+    assert File("/a/b.zip", ("c/d.zip", "e\\f.ipynb")).name == "f.ipynb"
