@@ -63,7 +63,7 @@ class Book:
 def sources_digest(root: Path = ROOT) -> str:
     """The hash of everything the book is made from, the notebooks' library and the tools included."""
     files = [path for folder in ("src/teachlib", "tools") for path in (root / folder).rglob("*") if path.is_file()]
-    files += [*notebooks(root), root / "requirements.lock"]
+    files += [*notebooks(root), *(root / "assignments" / "source").rglob("*.ipynb"), root / "requirements.lock"]
     kept = [path.relative_to(root) for path in sorted(files) if path.suffix != ".pyc"]
     own = [(str(name), (root / name).read_bytes()) for name in kept]
     return digest([*sorted(static_sources(root).items()), *own])

@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +103,9 @@ class Warm:
                     env=environment,
                     cwd="/",
                 )
-        except BaseException:
+        except OSError as error:  # a full disk, a file of teachlib's that may not be read
             shutil.rmtree(self.folder, ignore_errors=True)
-            raise
+            raise TeachlibError(f"the {way} sandbox cannot be prepared in {self.folder.parent}: {error}") from error
         finally:
             theirs.close()
         self._wait_until_ready()
@@ -439,8 +440,9 @@ def lacking(way: str) -> str:
     if way == "strict":
         if shutil.which("bwrap") is None:
             return "bubblewrap is not installed; install the system's package 'bubblewrap'"
-        if os.getuid() == 0 and shutil.which("setpriv") is None:
-            return "setpriv is not installed; install the system's package 'util-linux'"
+        if shutil.which("setpriv") is None or shutil.which("unshare") is None:
+            return "setpriv or unshare is not installed; install the system's package 'util-linux'"
+        return _forbidden()
     if way == "weak":
         if not isolation.landlock_version():
             return "its kernel has no Landlock; Linux 5.13 or newer with Landlock enabled is needed"
@@ -448,6 +450,25 @@ def lacking(way: str) -> str:
         if closed is not None:
             return f"root's submissions run as another user, who cannot enter {closed}; grade as an ordinary user"
     return ""
+
+
+@cache
+def _forbidden() -> str:
+    """What bubblewrap says where the system forbids namespaces, or namespaces within them; empty where it does not."""
+    root = os.getuid() == 0
+    other = ["setpriv", f"--reuid={FIRST_USER}", f"--regid={FIRST_USER}", "--clear-groups"] if root else []
+    inner = ["unshare", "--user", "--mount", "--pid", "--ipc", "--fork", "true"]
+    outer = ["bwrap", "--unshare-pid", "--unshare-net", *([] if root else ["--unshare-user"])]
+    shown = ["--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev"]
+    for name in ("bin", "lib", "lib64"):
+        shown += (
+            ["--symlink", f"usr/{name}", f"/{name}"]
+            if os.path.islink(f"/{name}")
+            else ["--ro-bind-try", f"/{name}", f"/{name}"]
+        )
+    done = subprocess.run([*outer, *shown, "--", *other, *inner], capture_output=True, text=True, check=False)
+    said = done.stderr.strip().splitlines()
+    return f"the system forbids namespaces ({said[-1] if said else done.returncode})" if done.returncode else ""
 
 
 def _closed_to_others() -> Path | None:

@@ -1,0 +1,101 @@
+"""A student with JupyterLab in a real browser opens what was handed out, solves it, saves it, and gets the points."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sandboxes import usable
+from toy_assignment import CELLS, NAMES, write_toy
+
+from teachlib.classroom.course import grade_class
+from teachlib.classroom.release import release
+from teachlib.classroom.source import Assignment
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Assignment:
+    return write_toy(tmp_path / "source")
+
+
+@pytest.fixture
+def lab(tmp_path: Path, toy: Assignment) -> Iterator[tuple[str, Path]]:
+    """The address of JupyterLab over a folder with the notebook that was handed out."""
+    folder = tmp_path / "student"
+    folder.mkdir()
+    (folder / "toy.ipynb").write_text(release(toy, 0), encoding="utf-8")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = [
+        "lab",
+        "--no-browser",
+        "--allow-root",
+        f"--port={port}",
+        "--IdentityProvider.token=open",
+        f"--notebook-dir={folder}",
+    ]
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {**os.environ, "HOME": str(home), "JUPYTER_CONFIG_DIR": str(home), "JUPYTER_RUNTIME_DIR": str(home)}
+    with open(tmp_path / "lab.log", "wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "jupyter", *words], stdout=log, stderr=log, env=environment, cwd=folder
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"{address}/api?token=open", timeout=5).read()
+                break
+            except OSError:
+                assert process.poll() is None, (tmp_path / "lab.log").read_text()
+                time.sleep(0.2)
+        yield address, folder
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_a_student_solves_the_assignment_and_gets_full_marks(
+    lab: tuple[str, Path], toy: Assignment, tmp_path: Path
+) -> None:
+    from playwright.sync_api import sync_playwright
+
+    usable("strict")
+    address, folder = lab
+    cells = json.loads((folder / "toy.ipynb").read_text())["cells"]
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(120_000)
+        page.goto(f"{address}/lab/tree/toy.ipynb?token=open")
+        page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
+        for number, cell in enumerate(cells):
+            if cell["id"] in CELLS:
+                page.locator(f".jp-Notebook [data-windowed-list-index='{number}'] .cm-content").click()
+                page.keyboard.press("Control+a")
+                page.keyboard.insert_text(CELLS[cell["id"]].strip("\n"))
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        page.locator(".jp-InputPrompt", has_text=f"[{2 + 2 * len(NAMES)}]:").wait_for()
+        page.keyboard.press("Control+s")
+        page.wait_for_function("() => !document.querySelector('.jp-mod-dirty')")
+        browser.close()
+    saved = json.loads((folder / "toy.ipynb").read_text())["cells"]
+    by_id = {cell["id"]: "".join(cell["source"]) for cell in saved}
+    assert {name: by_id[name] for name in NAMES} == {name: CELLS[name].strip("\n") for name in NAMES}
+    errors = [output for cell in saved for output in cell.get("outputs", []) if output["output_type"] == "error"]
+    assert errors == []
+    (result,) = grade_class(toy, folder.parent / "student", tmp_path / "graded", jobs=1, progress=False)
+    assert {verdict["exercise"]: verdict["points"] for verdict in result["verdicts"]} == dict.fromkeys(NAMES, 1)
