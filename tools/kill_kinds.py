@@ -5,6 +5,7 @@ A start runs in a process forked for it, so whatever it changes in the library l
 
 import gzip
 import hashlib
+import json
 import os
 import random
 import runpy
@@ -175,10 +176,33 @@ def start_book(folder: Path) -> None:
     program(lambda: runpy.run_path(str(tools / "book.py"), run_name="__main__"), "--scale", "ci", "--output", folder)
 
 
+# -------------------------------------------------------------------------------------------------------- a class
+
+
+def prepare_grade(folder: Path) -> None:
+    """Four submissions of the first assignment, one of which ends its process; the seed is one that is known."""
+    source = ROOT / "assignments" / "source" / "primer" / "primer.ipynb"
+    (folder / "in").mkdir(parents=True)
+    for number in range(4):
+        notebook = nbformat.read(source, as_version=4)
+        if number:
+            notebook.cells[number * 4].source = "import os; os._exit(1)"
+        nbformat.write(notebook, folder / "in" / f"student_{number}_primer.ipynb")
+    (folder / "out").mkdir()
+    record = {"assignment": "primer", "seed": 1, "variant": 0, "variants": {}}
+    (folder / "out" / "record.json").write_text(json.dumps(record))
+
+
+def start_grade(folder: Path) -> None:
+    where = ("--source", ROOT / "assignments" / "source", "--out", folder / "out", "--jobs", 2)
+    program(cli.main, "grade", "primer", folder / "in", *where)
+
+
 KINDS = {
     "fit": Kind(start_fit),
     "table": Kind(start_table),
     "data": Kind(start_data, prepare_data, may_fail=True),
     "zoo": Kind(start_zoo, prepare_zoo),
     "book": Kind(start_book, prepare_book),
+    "grade": Kind(start_grade, prepare_grade),
 }

@@ -57,7 +57,7 @@ def feedback(assignment: Assignment, result: Mapping[str, Any], row: Mapping[str
         "<h2>What was run</h2>",
         f"<p>{_e(result['file'] or 'no file')}, variant {result['variant']}. Your cells ran one after the other, "
         "without those that are locked, of which the grader has its own. Then every answer was called on inputs that "
-        f"are not shown, so that they can be used again; it took {result['seconds']:.1f} s.</p>",
+        "are not shown, so that they can be used again.</p>",
         _list([*result["notes"], *result["log"]]),
     ]
     if result["printed"].strip():
