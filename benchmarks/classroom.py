@@ -1,7 +1,7 @@
 """Two hundred synthetic submissions: ``python -m benchmarks.classroom [--assignment primer] [--count 200] [--jobs 2]``.
 
 Each answer is right (60 %), a named mistake (25 %), empty (10 %) or odd (5 %: an exception, a syntax error, the end of
-the process), drawn with a seed. Printed are seconds and memory, and how many verdicts were not what they should be: none.
+the process), drawn with a seed. Printed are seconds and memory, and how many verdicts were not what they should be.
 """
 
 import argparse
@@ -28,7 +28,7 @@ ODD = (
 
 
 def answer(question: Question, draw: random.Random) -> tuple[str, str | None]:
-    """Code for a question's cell, or an empty text for none, and the message that is due; ``None`` for any but points."""
+    """Code for a question's cell, empty to leave it, and the message that is due; ``None`` for any without points."""
     kind = draw.choices(("right", "mistake", "empty", "odd"), (60, 25, 10, 5))[0]
     if kind == "right":
         return question.cell, "correct"
@@ -81,12 +81,8 @@ def main() -> None:
     )
     seconds = [one["seconds"] for one in results]
     memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10
-    print(
-        f"{options.count} submissions of '{options.assignment}' in {whole:.0f} s by {options.jobs} jobs, {again:.1f} s again"
-    )
-    print(
-        f"each: median {statistics.median(seconds):.2f} s, most {max(seconds):.2f} s; a process at most {memory:.0f} MiB"
-    )
+    print(f"{options.count} of '{options.assignment}' in {whole:.0f} s by {options.jobs} jobs; again in {again:.1f} s")
+    print(f"each: median {statistics.median(seconds):.2f} s, most {max(seconds):.2f} s; processes ≤ {memory:.0f} MiB")
     print(f"{wrong} verdicts not as they should be")
 
 
