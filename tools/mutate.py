@@ -16,6 +16,7 @@ import json
 import math
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -117,7 +118,8 @@ SWAPS: dict[type, type] = {
 }
 # What a call is told of the size of a network, of how and how long it is trained, and by which seed: choices.
 CHOSEN = ("batch_size", "layers", "learning_rate", "lr", "seed", "width")
-PATIENCE = 60  # seconds for the tests of one mutant, beyond five times what they take; longer is a hang, and noticed
+PATIENCE = 60  # seconds for a test, beyond five times what it takes; longer is a hang, and noticed
+ROOM = 16 * 2**30  # bytes for the tests of a mutant; whoever wants more is noticed too, before the machine is full
 OPTIONS = ("-x", "-s", "-n", "0", "-p", "no:cacheprovider", "-qq", "--no-summary")
 
 
@@ -292,14 +294,14 @@ class Trial:
         beside.sort(key=lambda item: self.seen[item.nodeid].seconds)
         if not mutant.function:
             beside.sort(key=lambda item: Path(mutant.module).stem not in _file(item))
-        patience = PATIENCE + 5 * sum(self.seen[item.nodeid].seconds for item in beside)
         copy = self.package / mutant.module
         kept, before = copy.read_text(encoding="utf-8"), copy.stat()
         copy.write_text(ast.unparse(mutant.tree), encoding="utf-8")  # for processes that are started
         try:
             if mutant.function:
-                return _in_fork(partial(self._try, mutant, beside), patience)
-            return _pass_anew([item.nodeid for item in beside], patience)  # it acts while the module is imported
+                return _in_fork(partial(self._try, mutant, beside))
+            seconds = PATIENCE + 5 * sum(self.seen[item.nodeid].seconds for item in beside)
+            return _pass_anew([item.nodeid for item in beside], seconds)  # it acts while the module is imported
         finally:
             copy.write_text(kept, encoding="utf-8")
             os.utime(copy, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -309,7 +311,11 @@ class Trial:
         for code in _codes(compile(mutant.tree, str(self.package / mutant.module), "exec")):
             for function in self.functions.get(_key(code), ()):
                 function.__code__ = code
-        return _pass(items)
+        resource.setrlimit(resource.RLIMIT_DATA, (ROOM, ROOM))
+        return _pass(items, self._patience)
+
+    def _patience(self, item: pytest.Item) -> float:
+        return PATIENCE + 5 * self.seen[item.nodeid].seconds
 
 
 def _calls(test: Seen, mutant: Mutant) -> bool:
@@ -343,25 +349,32 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
             yield from _codes(inner)
 
 
-def _pass(items: list[pytest.Item]) -> bool:
-    """Whether all tests pass or are skipped; the first that does not ends it."""
-    return all(
-        not report.failed
-        for item, after in zip(items, [*items[1:], None], strict=False)
-        for report in runtestprotocol(item, log=False, nextitem=after)
-    )
+def _pass(items: list[pytest.Item], patience: Callable[[pytest.Item], float] | None = None) -> bool:
+    """Whether all tests pass or are skipped; the first that does not ends it, one that takes too long this process."""
+    for item, after in zip(items, [*items[1:], None], strict=False):
+        signal.alarm(math.ceil(patience(item)) if patience else 0)  # also where it computes outside of Python
+        if any(report.failed for report in runtestprotocol(item, log=False, nextitem=after)):
+            return False
+    return True
 
 
 def _pass_anew(names: list[str], seconds: float) -> bool:
-    """Whether tests pass in a fresh Python."""
-    with suppress(subprocess.TimeoutExpired):
-        command = [sys.executable, "-B", "-m", "pytest", *OPTIONS, *names]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, timeout=seconds).returncode == 0
-    return False
+    """Whether tests pass in a fresh Python, with no more than so many seconds."""
+    command = [sys.executable, "-B", "-m", "pytest", *OPTIONS, *names]
+    quiet = subprocess.DEVNULL  # a pipe would stay open as long as anybody whom the tests started
+    process = subprocess.Popen(command, cwd=ROOT, stdout=quiet, stderr=quiet, start_new_session=True)
+    try:
+        return process.wait(seconds) == 0
+    except subprocess.TimeoutExpired:
+        return False
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
-def _in_fork(task: Callable[[], bool], seconds: float | None = None) -> bool:
-    """What a task says, silently, in a copy of this process; no after so many seconds."""
+def _in_fork(task: Callable[[], bool]) -> bool:
+    """What a task says, silently, in a copy of this process."""
     child = os.fork()
     if not child:
         code = 1
@@ -369,7 +382,6 @@ def _in_fork(task: Callable[[], bool], seconds: float | None = None) -> bool:
             os.setsid()  # whatever the tests start is ended with them
             for stream in (1, 2):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
-            signal.alarm(math.ceil(seconds or 0))  # ends the process, also where it computes outside of Python
             code = 0 if task() else 1
         finally:
             os._exit(code)
