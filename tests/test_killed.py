@@ -53,13 +53,21 @@ def _kill_myself(*_: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.mark.parametrize(("what", "times"), [("fit", 4), ("data", 8), ("zoo", 4)])
-def test_killed_at_any_moment_the_next_start_comes_to_the_same_end(what: str, times: int) -> None:
-    command = [sys.executable, str(TOOLS / "kill.py"), "--what", what, "--times", str(times)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def _kill(*options: str) -> None:
+    done = subprocess.run([sys.executable, TOOLS / "kill.py", *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "0 faults" in done.stdout
-    assert "0 ends compared" not in done.stdout
+    assert ", 0 faults" in done.stdout
+    assert " 0 ends compared" not in done.stdout
+
+
+@pytest.mark.parametrize(("what", "times"), [("fit", "4"), ("data", "8"), ("zoo", "4")])
+def test_killed_at_any_moment_the_next_start_comes_to_the_same_end(what: str, times: str) -> None:
+    _kill("--what", what, "--times", times)
+
+
+@pytest.mark.parametrize(("what", "times"), [("fit", "2"), ("data", "4"), ("zoo", "2")])
+def test_of_two_that_meet_in_one_folder_both_are_right_or_the_second_is_refused(what: str, times: str) -> None:
+    _kill("--what", what, "--times", times, "--together")
 
 
 # ---------------------------------------------------------------------------------------------------- files and locks

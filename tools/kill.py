@@ -5,6 +5,11 @@
 A program is started in one folder again and again until it ends by itself; then all that lies there is compared with
 what an undisturbed run left, but for what differs from run to run anyway. The moments of the kills are spread evenly
 over the time of an undisturbed run. Where a run that went on ends before its kill, the kill falls to the next folder.
+
+    .venv/bin/python tools/kill.py --what fit --together --times 10 --seed 0
+
+starts two programs in one folder, the second at a random moment of the first, which is killed every other time. Each
+ends well or is refused in one line, at least one that nobody kills ends well, and one more start comes to the same end.
 """
 
 import argparse
@@ -13,6 +18,7 @@ import multiprocessing
 import os
 import random
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -28,17 +34,18 @@ from teachlib.checkpoints import read_checkpoint
 
 # What differs from run to run: times, and the states of NumPy's and Python's own generators, which nothing seeds.
 UNLIKE = {"seconds", "training_seconds", "provenance", "random"}
+REFUSED = "wait until it ends, or choose another folder"  # what the second of two in one folder is told
 # Sphinx's own notes, with times and paths in them; what a teacher is told of a class, with times, too.
 PASSING = (".doctrees", ".buildinfo", "report.html", "log.txt")
 _fork = multiprocessing.get_context("fork")  # everything is imported already: a kill seldom falls into an import
 
 
-def started(kind: Kind, folder: Path) -> BaseProcess:
+def started(kind: Kind, folder: Path, name: str = "") -> BaseProcess:
     """The program in a process of its own; what it prints goes into files beside the folder."""
 
     def run() -> None:
-        for number, name in ((1, "out"), (2, "err")):
-            os.dup2(os.open(folder.with_suffix(f".{name}"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        for number, stream in ((1, "out"), (2, "err")):
+            os.dup2(os.open(folder.with_suffix(f"{name}.{stream}"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
         kind.start(folder)
 
     process = _fork.Process(target=run)
@@ -72,13 +79,14 @@ def differences(whole: dict[str, object], pieces: dict[str, object]) -> Iterator
     yield from (f"differs: {name}" for name in sorted(whole.keys() & pieces.keys()) if whole[name] != pieces[name])
 
 
-def complaint(kind: Kind, process: BaseProcess, folder: Path) -> str:
+def complaint(kind: Kind, process: BaseProcess, folder: Path, name: str = "") -> str:
     """What is wrong with how a program ended by itself, or nothing."""
-    said = folder.with_suffix(".err").read_text().strip()
+    said = folder.with_suffix(f"{name}.err").read_text().strip()
     lines = said.splitlines() or [f"ended with {process.exitcode}"]
     if "Traceback (most recent call last)" in said:
         return f"a traceback: {lines[-1]}"
-    return f"does not go on: {lines[-1]}" if process.exitcode and not kind.may_fail else ""
+    excused = REFUSED in lines[-1] if name else kind.may_fail
+    return f"does not go on: {lines[-1]}" if process.exitcode and not excused else ""
 
 
 def undisturbed(kind: Kind, folder: Path) -> tuple[dict[str, object], float]:
@@ -125,16 +133,50 @@ def killed(kind: Kind, times: int, seed: int, place: Path) -> tuple[int, int, li
     return kills, ends, faults
 
 
+def together(kind: Kind, times: int, seed: int, place: Path) -> tuple[int, int, list[str]]:
+    """Kills, ends that were compared, and faults, of two that meet in one folder."""
+    luck = Server.luck = random.Random(seed)
+    Server.honest = True
+    whole, duration = undisturbed(kind, place / "whole")
+    kills, faults, folder = 0, list[str](), place / "pieces"
+    for number in range(times):
+        shutil.rmtree(folder, ignore_errors=True)
+        kind.prepare(folder)
+        first = started(kind, folder, ".first")
+        time.sleep(luck.choice((0, luck.random() * duration)))
+        second = started(kind, folder, ".second")
+        if number % 2:
+            first.join(luck.random() * duration)
+            first.kill()
+        for process in (first, second):
+            process.join()
+        killed_first = first.exitcode == -signal.SIGKILL
+        kills += killed_first
+        wrong = [complaint(kind, second, folder, ".second")]
+        wrong += [] if killed_first else [complaint(kind, first, folder, ".first")]
+        if first.exitcode and second.exitcode and not killed_first:
+            wrong.append("neither ended well")
+        last = started(kind, folder)
+        last.join()
+        wrong += [complaint(kind, last, folder), *differences(whole, contents(folder))]
+        wrong = [f"pair {number}: {fault}" for fault in wrong if fault]
+        print(*wrong, sep="\n", end="\n" if wrong else "", flush=True)
+        faults += wrong
+    return kills, times, faults
+
+
 def main() -> None:
     """Kill one kind of program; exit code 1 when there were faults."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--what", choices=tuple(KINDS), required=True)
     parser.add_argument("--times", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--together", action="store_true", help="two at once in one folder")
     options = parser.parse_args()
     torch.set_num_threads(1)
     with TemporaryDirectory(prefix="kill-", ignore_cleanup_errors=True) as place:
-        kills, ends, faults = killed(KINDS[options.what], options.times, options.seed, Path(place))
+        run = together if options.together else killed
+        kills, ends, faults = run(KINDS[options.what], options.times, options.seed, Path(place))
     print(f"{options.what}: {kills} kills, {ends} ends compared, {len(faults)} faults")
     sys.exit(bool(faults))
 
