@@ -3,7 +3,9 @@
 import io
 import json
 import pickle
+import resource
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from teachlib.checkpoints import read_checkpoint, write_checkpoint
 from teachlib.data import folder, idx, pickles, svhn
 from teachlib.errors import TeachlibError
 from teachlib.rae.grammar import EXPRESSIONS, SMILES, evaluate_expression, is_molecule
-from teachlib.results import read_results
+from teachlib.results import read_results, shown
 
 MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -64,6 +66,14 @@ def altered(whole: bytes) -> st.SearchStrategy[bytes]:
         return whole[:at] + new + (b"" if cut else whole[at + dropped :])
 
     return st.tuples(st.integers(0, 10**6), st.binary(max_size=12), st.integers(0, 12), st.booleans()).map(change)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def modest() -> Iterator[None]:
+    """Whatever is read, no more than 4 GiB are taken for it."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    yield
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 4 * 2**20  # KiB
 
 
 @MANY
@@ -130,7 +140,7 @@ def test_pickles_run_nothing(contents: bytes) -> None:
 def test_matlab_files(contents: bytes) -> None:
     file = PLACE / "test_32x32.mat"
     file.write_bytes(contents)
-    with pytest.raises(TeachlibError):
+    with pytest.raises(TeachlibError, match="wrong hash"):
         svhn.read_part(file, {"test_32x32.mat": "0" * 64})
 
 
@@ -154,6 +164,8 @@ JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(max_size=6),
     lambda inner: (
         st.lists(inner, max_size=3)
+        | st.fixed_dictionaries(dict.fromkeys(("mean", "std", "values"), inner))
+        | st.fixed_dictionaries(dict.fromkeys(("recipe", "values", "metric", "samples"), inner))
         | st.dictionaries(
             st.sampled_from(["recipe", "values", "metric", "samples", "name", "dataset", "x"]), inner, max_size=5
         )
@@ -169,9 +181,13 @@ def test_measured_rows(text: str) -> None:
     table.mkdir(parents=True, exist_ok=True)
     (table / "ae-glyphs.json").write_text(text, "utf-8")
     try:
-        read_results("3.1", "glyphs", folder=PLACE / "rows")
+        rows = read_results("3.1", "glyphs", folder=PLACE / "rows")
     except TeachlibError as error:
         one_line(error, "not a measured row")
+        return
+    for row in rows.values():
+        for value in row["values"].values():
+            shown(value)
 
 
 @MANY

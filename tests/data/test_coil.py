@@ -56,6 +56,7 @@ def test_a_hundred_objects_are_in_colour_and_named_by_degrees(tmp_path: Path) ->
     ("change", "message"),
     [
         (lambda number, pose: b"" if (number, pose) == (2, 71) else None, "object 2 at 355"),
+        (lambda number, pose: bytes(2**20 + 1) if (number, pose) == (1, 3) else None, r"obj1__3\.png: too large"),
         (lambda number, pose: b"no picture" if (number, pose) == (1, 3) else None, "not a sound PNG"),
         (lambda number, pose: png(1, 0)[:90] if (number, pose) == (1, 3) else None, "not a sound PNG"),
         (lambda number, pose: png(1, 0, 64) if (number, pose) == (2, 0) else None, "64×64 pixels"),

@@ -3,9 +3,11 @@
 import gzip
 import hashlib
 import pickle
+import resource
 import shutil
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -218,7 +220,7 @@ def test_cifar_is_split_and_named_by_torchvisions_hashes(tmp_path: Path, monkeyp
     [
         (_python2_batch(PIXELS, [1, 2]), "2 labels for 4 images"),
         (_python2_batch(PIXELS[:, :100], [1] * 4), r"'data' is uint8 \(4, 100\), expected uint8 of \(N, 3072\)"),
-        (_python2_batch(PIXELS, [1] * 4)[:-200], "not a pickle of plain data: pickle data was truncated"),
+        (_python2_batch(PIXELS, [1] * 4)[:-200], "damaged or no pickle .* only 12123 remain"),
         (_python2_batch(PIXELS, [1] * 4).replace(b"u1", b"O8"), "array of type 'O8', which is not one of numbers"),
         (pickle.dumps([1, 2]), "no CIFAR-10 batch"),
         (b"", "damaged or no pickle"),
@@ -246,6 +248,61 @@ def test_todays_pickles_of_arrays_are_read(protocol: int, kind: str) -> None:
     assert np.array_equal(found["array"], array)
     assert found["array"].dtype == array.dtype
     assert found["list"][1] == (1.5, "text", None)
+
+
+def test_protocol_0_of_python_2_is_read() -> None:
+    """Whose text held any bytes."""
+    assert pickles.read(b"(dp1\nS'data'\np2\nS'\\xff\\x00\xe9'\np3\nsS'again'\ng3\ns.", "file") == {
+        b"data": b"\xff\x00\xe9",
+        b"again": b"\xff\x00\xe9",
+    }
+
+
+@pytest.mark.parametrize("note", [b"r\x00\x00\x00\x10", b"r\xff\xff\xff\xff", b"p300000000\n"])
+def test_an_object_noted_under_a_far_number_takes_no_room(note: bytes) -> None:
+    """The reader keeps a list of all numbers up to the largest: 4 GiB for eight bytes."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for start in (b"N", b"\x80\x02N"):
+        with pytest.raises(TeachlibError, match="noted under the number"):
+            pickles.read(start + note + b".", "file")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**20  # KiB
+
+
+def test_what_is_held_twice_is_built_once() -> None:
+    """Else a list of two lists of two lists … would be 2¹⁰⁰ of them."""
+    array = np.arange(3)
+    value: Any = {"array": array}
+    for _ in range(50):
+        value = [(value, value), {"a": value}]
+    found = pickles.read(pickle.dumps(value), "file")
+    assert found[0][0] is found[0][1] is found[1]["a"]
+    for _ in range(50):
+        found = found[0][1]
+    assert np.array_equal(found["array"], array)
+
+
+def test_a_list_that_holds_itself_is_refused() -> None:
+    value: list[Any] = []
+    value.append(value)
+    with pytest.raises(TeachlibError, match="damaged or no pickle"):
+        pickles.read(pickle.dumps(value), "file")
+
+
+def test_a_small_file_that_unpacks_to_more_than_any_data_set_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "LARGEST", 1000)
+    file = tmp_path / "a.gz"
+    file.write_bytes(gzip.compress(bytes(1000)))
+    assert files.read_bytes(file) == bytes(1000)
+    file.write_bytes(gzip.compress(bytes(1001)))
+    with pytest.raises(TeachlibError, match=r"a\.gz: more than 0 MiB when unpacked"):
+        files.read_bytes(file)
+    np.savez_compressed(tmp_path / "a.npz", a=np.arange(8.0), b=np.arange(2))
+    assert {name: len(array) for name, array in files.read_arrays(tmp_path / "a.npz").items()} == {"a": 8, "b": 2}
+    np.savez_compressed(tmp_path / "a.npz", a=np.zeros(200), b=np.zeros(200))
+    with pytest.raises(ValueError, match="too large when unpacked"):
+        files.read_arrays(tmp_path / "a.npz")
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])

@@ -15,6 +15,7 @@ from torch import Tensor
 from teachlib.errors import TeachlibError
 
 SIDE, POSES = 128, 72
+_LARGEST = 2**20  # bytes of a photograph, twenty times what 128×128 pixels need
 _NAME = re.compile(r"(?:.*/)?obj(\d+)__(\d+)\.png")
 # Of six poses in a row the third is for validation, the last for testing: 30° apart, and never 10° from training.
 _PARTS = {"train": (0, 1, 3, 4), "validation": (2,), "test": (5,)}
@@ -50,6 +51,8 @@ def read_archive(file: Path, objects: int, channels: int, hashes: Mapping[str, s
                     name = names.get((str(number + 1), str(pose * degrees)))
                     if name is None:
                         raise TeachlibError(f"{file}: no picture of object {number + 1} at {pose * 5}°; get it again")
+                    if archive.getinfo(name).file_size > _LARGEST:
+                        raise TeachlibError(f"{file}: {name}: too large for a picture of 128×128; get it again")
                     pictures[number, pose] = _picture(archive.read(name), f"{file}: {name}", channels)
     except (zipfile.BadZipFile, OSError) as error:
         raise TeachlibError(f"{file}: truncated, or no zip archive ({error}); get it again") from None

@@ -3,11 +3,16 @@
 import csv
 import gzip
 import hashlib
+import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from teachlib.errors import TeachlibError
+
+LARGEST = 2**31  # bytes of a file once unpacked; a packed file of a few megabytes can hold any number of zeros
 
 
 def find(folder: Path, name: str) -> Path | None:
@@ -20,10 +25,10 @@ def read_bytes(file: Path) -> bytes:
     """The uncompressed contents of a plain or gzipped file.
 
     Raises:
-        TeachlibError: the file cannot be read, or its gzip stream is cut short or damaged.
+        TeachlibError: the file cannot be read, or its gzip stream is cut short, damaged, or longer than 2 GiB.
     """
     try:
-        return gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+        return _unpacked(file) if file.suffix == ".gz" else file.read_bytes()
     except EOFError:
         raise TeachlibError(
             f"{file}: truncated: its gzip stream ends too early; delete the file and get it again"
@@ -32,6 +37,28 @@ def read_bytes(file: Path) -> bytes:
         raise TeachlibError(f"{file}: not a sound gzip file; delete it and get it again") from None
     except OSError as error:
         raise TeachlibError(f"{file}: cannot be read ({error.strerror}); check its permissions") from None
+
+
+def _unpacked(file: Path) -> bytes:
+    with gzip.open(file) as opened:
+        contents = opened.read(LARGEST + 1)
+    if len(contents) > LARGEST:
+        raise TeachlibError(f"{file}: more than {LARGEST >> 20} MiB when unpacked; get it again")
+    return contents
+
+
+def read_arrays(file: Path) -> dict[str, np.ndarray]:
+    """The arrays of an ``.npz`` file.
+
+    Raises:
+        OSError, ValueError: or any other error that the bytes of a damaged file lead numpy's reader to; or more than
+            4 GiB when unpacked, which no file here has.
+    """
+    with zipfile.ZipFile(file) as packed:
+        if sum(part.file_size for part in packed.infolist()) > 2 * LARGEST:
+            raise ValueError("too large when unpacked")
+    with np.load(file, allow_pickle=False) as kept:
+        return dict(kept)
 
 
 def read_rows(file: Path, expected: str) -> list[list[str]]:

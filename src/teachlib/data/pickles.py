@@ -7,6 +7,7 @@ with classes that check what they are given; any other name ends the reading.
 
 import io
 import pickle
+import pickletools
 from math import prod
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from teachlib.errors import TeachlibError
 
 _OBJECTS = "O8"  # arrays of anything, of which numpy.save makes one, without axes, for a dict
+_CODES = {code.code: code for code in pickletools.opcodes}
 _NUMBERS = ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
 
 
@@ -150,11 +152,30 @@ def read(contents: bytes, source: object) -> Any:
         TeachlibError: not a pickle, cut short, or with anything else in it. Nothing the file names was called.
     """
     try:
-        return _plain(_Reader(io.BytesIO(contents), encoding="bytes").load())
+        _refuse_far_places(contents)
+        return _plain(_Reader(io.BytesIO(contents), encoding="bytes").load(), {})
     except pickle.UnpicklingError as error:
         raise TeachlibError(f"{source}: not a pickle of plain data: {error}") from None
     except Exception as error:  # a damaged pickle fails in any way; none of them is more than that
         raise TeachlibError(f"{source}: damaged or no pickle ({type(error).__name__}: {error}); get it again") from None
+
+
+def _refuse_far_places(contents: bytes) -> None:
+    """Every object may be noted under a number, and the reader makes room for all numbers below: 16 bytes each.
+
+    Who counts them from zero, as everybody does, never comes to a number beyond the bytes read so far.
+    """
+    stream = io.BytesIO(contents)
+    while code := stream.read(1):
+        read = _CODES[code.decode("latin-1")]
+        if read.name == "STRING":  # Python 2's, which may hold any bytes
+            pickletools.read_stringnl(stream, decode=False)
+        elif read.arg is not None:
+            number = read.arg.reader(stream)
+            if read.name in ("PUT", "BINPUT", "LONG_BINPUT") and number > stream.tell():
+                raise pickle.UnpicklingError(f"an object noted under the number {number}, of so few")
+        if read.name == "STOP":
+            return
 
 
 def read_npy(contents: bytes, source: object) -> Any:
@@ -179,13 +200,23 @@ def read_npy(contents: bytes, source: object) -> Any:
     return read(stream.read(), source)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, done: dict[int, Any]) -> Any:
+    """Arrays for what stood for them; what is ``done`` already, by identity, is the same object again.
+
+    A list that holds a list twice, which holds one twice, and so on, would else become one of any length.
+    """
+    if id(value) not in done:
+        done[id(value)] = _plain_of(value, done)
+    return done[id(value)]
+
+
+def _plain_of(value: Any, done: dict[int, Any]) -> Any:
     if isinstance(value, _Array) and not isinstance(value.value, np.ndarray):
-        return _plain(value.value)
+        return _plain(value.value, done)
     if isinstance(value, _Array | _Sparse | _Chumpy):
         return value.value
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _plain(item, done) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_plain(item) for item in value)
+        return type(value)(_plain(item, done) for item in value)
     return value

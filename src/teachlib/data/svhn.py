@@ -18,7 +18,8 @@ SIDE = 32
 def read_part(file: Path, hashes: Mapping[str, str]) -> tuple[Tensor, Tensor]:
     """Images (N, 3, 32, 32) uint8 and labels (N,) int64 of ``train_32x32.mat`` or ``test_32x32.mat``.
 
-    The file numbers the digit 0 as class 10; here it is class 0.
+    The file numbers the digit 0 as class 10; here it is class 0. The hash comes first: scipy's reader can end the whole
+    process by a segmentation fault where a byte is altered.
 
     Args:
         file: in MATLAB's format, which holds numbers and runs nothing.
@@ -28,6 +29,7 @@ def read_part(file: Path, hashes: Mapping[str, str]) -> tuple[Tensor, Tensor]:
         TeachlibError: unreadable, of another format, size or length, or with other contents.
     """
     contents = read_bytes(file)
+    check_hash(contents, file, hashes)
     try:
         arrays = loadmat(io.BytesIO(contents), variable_names=("X", "y"))
     except Exception as error:  # scipy raises whatever the damage makes it meet
@@ -41,7 +43,6 @@ def read_part(file: Path, hashes: Mapping[str, str]) -> tuple[Tensor, Tensor]:
         raise TeachlibError(f"{file}: {len(numbers)} labels for {pixels.shape[3]} images; get the file again")
     if not np.isin(numbers, np.arange(1, 11)).all():
         raise TeachlibError(f"{file}: labels other than 1 … 10; get the file again")
-    check_hash(contents, file, hashes)
     images = torch.from_numpy(np.ascontiguousarray(pixels.transpose(3, 2, 0, 1)))
     return images, torch.from_numpy(numbers.astype(np.int64) % 10)
 

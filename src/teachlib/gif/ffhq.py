@@ -28,6 +28,7 @@ from tqdm import tqdm
 
 from teachlib.checkpoints import read_checkpoint, write_checkpoint
 from teachlib.data import cache, data_root, pickles
+from teachlib.data.files import read_arrays
 from teachlib.errors import TeachlibError, require_at_least, unknown
 from teachlib.gif import consistency, flame
 from teachlib.gif.head import Head
@@ -161,8 +162,8 @@ def read_scene(place: Path) -> Scene:
     )
     file, count = place / _TEXTURE, flame.VECTOR["appearance"]
     try:
-        with np.load(file, allow_pickle=False) as kept:
-            mean, components = kept["mean"].reshape(-1), kept["tex_dir"]
+        kept = read_arrays(file)
+        mean, components = kept["mean"].reshape(-1), kept["tex_dir"]
         components, texels = components.reshape(len(mean), -1)[:, :count], math.isqrt(len(mean) // 3)
         texture = torch.from_numpy(np.concatenate([mean[:, None], components], 1).astype(np.float32).T / 255)
         texture = texture.reshape(1 + count, texels, texels, 3).movedim(3, 1).flip(1)
@@ -214,8 +215,7 @@ def _bad(file: Path) -> set[str]:
     if not file.is_file():
         return set()
     try:
-        with np.load(file, allow_pickle=False) as kept:
-            return {str(name) for name in kept["bad_images"]}
+        return {str(name) for name in read_arrays(file)["bad_images"]}
     except Exception:  # as above
         raise TeachlibError(
             f"{file}: cannot be read; expected an array 'bad_images' of names like '00000.npy'"

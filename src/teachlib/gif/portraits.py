@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, normalize
 
 from teachlib.data import data_root
+from teachlib.data.files import read_arrays
 from teachlib.errors import TeachlibError, require_at_least
 from teachlib.gif.mesh import vertex_normals
 from teachlib.gif.obj import Mesh
@@ -138,8 +139,8 @@ def read(pictures: Path, landmarks: Path, size: int, limit: int | None = None) -
     """
     require_at_least(1, size=size, limit=limit)
     try:
-        with np.load(landmarks, allow_pickle=False) as kept:
-            names, points = [str(name) for name in kept["names"]][:limit], np.asarray(kept["points"])[:limit]
+        kept = read_arrays(landmarks)
+        names, points = [str(name) for name in kept["names"]][:limit], kept["points"][:limit]
     except Exception:  # a damaged file ends numpy's reader in whatever its bytes lead to
         raise TeachlibError(
             f"{landmarks}: cannot be read; expected arrays 'names' and 'points' in an .npz file"
