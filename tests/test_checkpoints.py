@@ -70,6 +70,10 @@ def test_foreign_safetensors_and_newer_schema(tmp_path: Path) -> None:
     save_file({"w": torch.ones(1)}, tmp_path / "other.safetensors")
     with pytest.raises(TeachlibError, match="no checkpoint of teachlib"):
         read_checkpoint(tmp_path / "other.safetensors")
+    for schema in (None, "new", float("inf"), float("nan")):
+        write_checkpoint(tmp_path / "odd.safetensors", {"w": torch.ones(1)}, {"schema": schema})
+        with pytest.raises(TeachlibError, match="no checkpoint of teachlib"):
+            read_checkpoint(tmp_path / "odd.safetensors")
     write_checkpoint(tmp_path / "newer.safetensors", {"w": torch.ones(1)}, {"schema": 99})
     with pytest.raises(TeachlibError, match="newer teachlib"):
         read_checkpoint(tmp_path / "newer.safetensors")

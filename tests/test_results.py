@@ -120,12 +120,24 @@ def test_one_value_is_shown_without_a_spread() -> None:
 def test_a_row_gives_way_to_its_own_recipe_and_to_no_other(tmp_path: Path) -> None:
     recipe = {"name": "rae", "dataset": "glyphs", "variant": "thesis"}
     whole = {"metric": "FD-glyphs", "samples": 3}
-    for value in (1, 2):
-        file = write_result(tmp_path, "3.1", "rae", "glyphs", {"recipe": recipe, "values": value, **whole})
+    for value in (1.0, 2.0):
+        values = {"a": spread([value])}
+        file = write_result(tmp_path, "3.1", "rae", "glyphs", {"recipe": recipe, "values": values, **whole})
     with pytest.raises(TeachlibError, match="holds a row whose variant is 'thesis', not 'released'"):
         write_result(tmp_path, "3.1", "rae", "glyphs", {"recipe": recipe | {"variant": "released"}, "values": 3})
-    assert json.loads(file.read_text())["values"] == 2
-    for broken in ("", "{", "[]", "{}", '{"recipe": {}}', '{"recipe": 1, "values": 2, "metric": 3, "samples": 4}'):
+    kept = json.loads(file.read_text())
+    assert kept["values"] == {"a": {"mean": 2.0, "std": 0.0, "values": [2.0]}}
+    others = [
+        {"recipe": recipe | {"dataset": None}},
+        {"recipe": {"name": "rae"}},
+        {"metric": None},
+        {"samples": "many"},
+        {"values": [1.0]},
+        *({"values": {"a": value}} for value in (1.0, {"mean": 1.0}, spread([1.0]) | {"values": []})),
+        *({"values": {"a": spread([1.0]) | {key: value}}} for key in ("mean", "std") for value in (None, 10**400)),
+        {"values": {"a": spread([1.0]) | {"values": [None]}}},
+    ]
+    for broken in ("", "{", "[]", "{}", "[" * 100_000, *(json.dumps(kept | other) for other in others)):
         file.write_text(broken)
         with pytest.raises(TeachlibError, match=r"rae-glyphs\.json: not a measured row; remove it"):
             read_results("3.1", "glyphs", folder=tmp_path)

@@ -121,7 +121,7 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]
     try:
         header = json.loads(metadata["teachlib"])
         schema = int(header["schema"])
-    except (KeyError, ValueError, TypeError, RecursionError):
+    except (KeyError, ValueError, TypeError, OverflowError, RecursionError):
         raise TeachlibError(f"{file}: a safetensors file, but no checkpoint of teachlib (no header)") from None
     if schema > SCHEMA:
         raise TeachlibError(f"{file}: written by a newer teachlib (schema {schema}, this one reads {SCHEMA}); upgrade")

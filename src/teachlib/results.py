@@ -146,11 +146,28 @@ def _read_row(file: Path) -> dict[str, Any]:
     """
     try:
         row = json.loads(file.read_text("utf-8"))
-        whole = {"recipe", "values", "metric", "samples"} <= row.keys() and {"name", "dataset"} <= row["recipe"].keys()
-    except (ValueError, AttributeError, OSError):
-        whole = False
-    if not whole:
+    except (ValueError, RecursionError, OSError):
+        row = None
+    if not _is_row(row):
         raise TeachlibError(
             f"{file}: not a measured row; remove it, or measure it again by 'teachlib evaluate --record'"
         )
     return row
+
+
+def _is_row(row: Any) -> bool:
+    """Whether a row has what readers of it ask for."""
+    match row:
+        case {"recipe": {"name": str(), "dataset": str()}, "values": dict(values), "metric": str(), "samples": int()}:
+            return all(map(_is_spread, values.values()))
+    return False
+
+
+def _is_spread(value: Any) -> bool:
+    match value:
+        case {"mean": centre, "std": deviation, "values": [_, *_] as each}:
+            return all(
+                isinstance(one, float) or (isinstance(one, int) and abs(one) < 2**63)
+                for one in (centre, deviation, *each)
+            )
+    return False
