@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_run import at_hand
 
 from teachlib import registry
 from teachlib.training import Watch
@@ -28,7 +29,7 @@ def test_every_weight_learns_and_an_interrupted_run_ends_like_an_unbroken_one(
     usual = chapter.schedule
     # A checkpoint after a step, which holds the optimizers' moments.
     monkeypatch.setattr(chapter, "schedule", lambda *asked: replace(usual(*asked), checkpoint_every=1))
-    recipe = chapter.recipe(name, chapter.dataset, scale="ci", steps=4, **_narrow(chapter, name))
+    recipe = chapter.recipe(name, at_hand(chapter), scale="ci", steps=4, **_narrow(chapter, name))
     limit = None if name == "gmm-vae-semi" else 300  # it looks for a hundred labels a class
     options = {"seed": 3, "limit": limit, "progress": False}
     model, _ = chapter.train(recipe, folder=tmp_path / "whole", **options)

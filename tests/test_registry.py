@@ -11,6 +11,7 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+from small_run import at_hand
 from test_cli import teachlib
 from torch import nn
 
@@ -64,7 +65,7 @@ def test_options_and_shipped_models_of_a_chapter_do_not_collide(key: str) -> Non
 def test_an_objective_trains_the_parts_of_its_model(key: str, name: str) -> None:
     """Under the same names, or a checkpoint could not be opened; and a recipe is what its own dictionary says."""
     chapter = registry.chapter(key)
-    recipe = chapter.recipe(name, chapter.dataset, scale="ci")
+    recipe = chapter.recipe(name, at_hand(chapter), scale="ci")
     assert chapter.from_dict(json.loads(json.dumps(recipe.as_dict()))) == recipe
     training = chapter.load(recipe, "train", 3_000)
     model = chapter.build(recipe, training)
