@@ -30,6 +30,15 @@ def _data(count: int = 40) -> tuple[np.ndarray, np.ndarray]:
     return z, np.square(z - 0.5).sum(1) + 0.05 * rng.normal(size=count)
 
 
+def test_a_length_is_looked_for_thirtyfold_up_and_down() -> None:
+    """From the typical distance of codes; what is straight has the longest."""
+    z = np.linspace(-1, 1, 80)[:, None]
+    process, distance = ExactProcess(z, z[:, 0])._process, float(np.median(np.abs(z)))
+    assert process.kernel_.k1.k2.length_scale == pytest.approx(30 * distance, rel=1e-3)
+    shortest, longest = process.kernel.k1.k2.length_scale_bounds
+    assert shortest * longest == pytest.approx(distance**2)
+
+
 def test_process_agrees_with_scikit_learns_own_prediction() -> None:
     z, y = _data()
     process, new = ExactProcess(z, y), np.random.default_rng(1).normal(size=(7, 2))
