@@ -278,6 +278,29 @@ def test_a_model_of_the_zoo_is_the_old_or_the_new_one_whoever_dies(tmp_path: Pat
     assert sorted(path.name for path in folder.iterdir()) == ["a.json", "a.safetensors"]
 
 
+def test_a_model_that_is_replaced_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = Denoiser().nets["net"].state_dict()
+    for number in (1, 2):
+        weights = {f"model.net.{key}": number * value for key, value in net.items()}
+        write_checkpoint(tmp_path / f"{number}.safetensors", weights, {"step": number})
+    zoo.add("a", tmp_path / "1.safetensors", {"number": 1}, where=tmp_path / "zoo")
+    plain, coming = zoo.card, [2]
+
+    def card(name: str, where: Path | None = None) -> dict[str, object]:
+        found = plain(name, where)
+        if coming:
+            number = coming.pop()
+            zoo.add("a", tmp_path / f"{number}.safetensors", {"number": number}, where=where)
+        return found
+
+    monkeypatch.setattr(zoo, "card", card)
+    tensors, found = zoo.read("a", tmp_path / "zoo")
+    assert found["number"] == 2
+    assert torch.equal(tensors["net.1.bias"], 2 * net["1.bias"])
+
+
 def test_a_model_too_large_for_the_zoo_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = {f"model.net.{key}": value for key, value in Denoiser().nets["net"].state_dict().items()}
     write_checkpoint(tmp_path / "run.safetensors", weights, {"step": 1})

@@ -65,11 +65,15 @@ def read(name: str, where: Path | None = None) -> tuple[dict[str, Tensor], dict[
     Raises:
         TeachlibError: no such model, or its file is not the one the card describes.
     """
-    described, file = card(name, where), (where or folder()) / f"{name}.safetensors"
-    if not file.is_file():
-        raise TeachlibError(f"{file}: missing; reinstall teachlib")
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    if digest != described["sha256"]:
+    file = (where or folder()) / f"{name}.safetensors"
+    for _ in range(2):  # again, where somebody replaces the model between the reading of its card and of its weights
+        described = card(name, where)
+        if not file.is_file():
+            raise TeachlibError(f"{file}: missing; reinstall teachlib")
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        if digest == described["sha256"]:
+            break
+    else:
         raise TeachlibError(
             f"{file}: wrong hash: {digest[:12]}…, its card says {described['sha256'][:12]}…; reinstall teachlib"
         )
