@@ -4,11 +4,13 @@ import io
 import json
 import pickle
 import resource
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -23,6 +25,12 @@ from teachlib.data import folder, idx, pickles, svhn
 from teachlib.errors import TeachlibError
 from teachlib.rae.grammar import EXPRESSIONS, SMILES, evaluate_expression, is_molecule
 from teachlib.results import read_results, shown
+
+TOOLS = Path(__file__).resolve().parent.parent / "tools"
+if str(TOOLS) not in sys.path:
+    sys.path.insert(0, str(TOOLS))
+
+from notebooks import Job, refused  # noqa: E402
 
 MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -116,6 +124,25 @@ def test_idx_files(contents: bytes) -> None:
         except TeachlibError:
             continue
         assert found.numel() == len(contents) - 4 * (1 + dimensions)
+
+
+def _notebook() -> bytes:
+    cells = [nbformat.v4.new_markdown_cell("# One"), nbformat.v4.new_code_cell('scale = "ci"')]
+    cells[1].metadata.tags = ["parameters"]
+    return nbformat.writes(nbformat.v4.new_notebook(cells=cells)).encode()
+
+
+@MANY
+@given(
+    st.one_of(st.binary(max_size=60), altered(_notebook()), st.deferred(lambda: JSON).map(json.dumps).map(str.encode))
+)
+def test_notebooks(contents: bytes) -> None:
+    file = PLACE / "any.ipynb"
+    file.write_bytes(contents)
+    said = refused(Job("any.ipynb", source=str(file), folder=str(PLACE), output=str(PLACE / "out.ipynb"), scale="ci"))
+    assert "\n" not in said
+    if not said:
+        nbformat.validate(nbformat.read(file, as_version=4))
 
 
 class _Runs:

@@ -145,10 +145,16 @@ def first_lines(text: str, count: int = SHOWN_LINES) -> str:
     return "\n".join(f"    {line}" for line in shown)
 
 
-def has_parameters(source: Path) -> bool:
-    """Whether the notebook has the one cell that takes the scale."""
-    cells = nbformat.read(source, as_version=4).cells
-    return sum("parameters" in cell.metadata.get("tags", []) for cell in cells) == 1
+def refused(job: Job) -> str:
+    """Why a notebook cannot be run at all, in a line, or nothing: it is none, or no cell of it takes the scale."""
+    try:
+        notebook = nbformat.read(job.source, as_version=4)
+        nbformat.validate(notebook)
+    except Exception as error:  # a damaged file ends its reader in whatever its bytes lead to
+        return f"{job.name}: not a sound notebook ({type(error).__name__}); restore or repair it"
+    if sum("parameters" in cell.metadata.get("tags", []) for cell in notebook.cells) != 1:
+        return f"{job.name}: exactly one cell needs the tag 'parameters', to take the scale"
+    return ""
 
 
 def execute(job: Job) -> str:
@@ -160,8 +166,8 @@ def execute(job: Job) -> str:
     logging.getLogger("papermill").setLevel(logging.ERROR)
     output = Path(job.output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    if not has_parameters(Path(job.source)):
-        return f"{job.name}: exactly one cell needs the tag 'parameters', to take the scale"
+    if reason := refused(job):
+        return reason
     try:
         papermill.execute_notebook(
             job.source,
