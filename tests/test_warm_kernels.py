@@ -108,6 +108,20 @@ def test_whoever_is_told_of_the_server_finds_it_listening() -> None:
             asking.connect(address)  # while the server has not even started Python
 
 
+def test_a_server_whose_build_was_killed_imports_no_further(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    code = (
+        "import socket, sys, warm_kernels\nlistener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n"
+        "listener.bind('socket')\nlistener.listen()\nwarm_kernels.serve(str(listener.fileno()), 'folder')\n"
+        "listener.detach()\nprint('pandas' in sys.modules, 'torch' in sys.modules)"
+    )
+    place = {**os.environ, "PYTHONPATH": f"{TOOLS}:{os.environ.get('PYTHONPATH', '')}"}
+    command, ended = [sys.executable, "-c", code], subprocess.DEVNULL
+    done = subprocess.run(command, env=place, cwd=tmp_path, stdin=ended, capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"
+    assert not (tmp_path / "folder").exists()
+
+
 def test_a_killed_build_leaves_no_folder(tmp_path: Path) -> None:
     code = "import os, warm_kernels\nwith warm_kernels.warm_kernels(dict(os.environ)): os.kill(os.getpid(), 9)"
     place = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": f"{TOOLS}:{os.environ.get('PYTHONPATH', '')}"}
