@@ -32,6 +32,7 @@ if str(TOOLS) not in sys.path:
 
 import book  # noqa: E402
 
+CARD = {"recipe": {}, "command": "by hand"}
 BRIEF = Schedule(steps=4, batch_size=20, checkpoint_every=2, log_every=1)
 
 
@@ -260,7 +261,7 @@ def _add_and_die(checkpoint: Path, folder: Path, written: int) -> None:
             _kill_myself()
 
     zoo.write_atomically = write  # type: ignore[attr-defined]
-    zoo.add("a", checkpoint, {"number": 2}, where=folder)
+    zoo.add("a", checkpoint, {**CARD, "number": 2}, where=folder)
 
 
 def test_a_model_of_the_zoo_is_the_old_or_the_new_one_whoever_dies(tmp_path: Path) -> None:
@@ -270,11 +271,11 @@ def test_a_model_of_the_zoo_is_the_old_or_the_new_one_whoever_dies(tmp_path: Pat
         weights = {f"model.net.{key}": number * value for key, value in net.items()}
         write_checkpoint(checkpoint.with_stem(f"run{number}"), weights, {"step": number})
     for written, number in ((1, 1), (2, 2)):
-        zoo.add("a", checkpoint.with_stem("run1"), {"number": 1}, where=folder)
+        zoo.add("a", checkpoint.with_stem("run1"), {**CARD, "number": 1}, where=folder)
         _killed(_add_and_die, checkpoint.with_stem("run2"), folder, written)
         _, card = zoo.read("a", folder)
         assert card["number"] == card["steps"] == number
-    zoo.add("a", checkpoint.with_stem("run2"), {"number": 2}, where=folder)
+    zoo.add("a", checkpoint.with_stem("run2"), {**CARD, "number": 2}, where=folder)
     assert sorted(path.name for path in folder.iterdir()) == ["a.json", "a.safetensors"]
 
 
@@ -285,14 +286,14 @@ def test_a_model_that_is_replaced_while_it_is_read_is_read_again(
     for number in (1, 2):
         weights = {f"model.net.{key}": number * value for key, value in net.items()}
         write_checkpoint(tmp_path / f"{number}.safetensors", weights, {"step": number})
-    zoo.add("a", tmp_path / "1.safetensors", {"number": 1}, where=tmp_path / "zoo")
+    zoo.add("a", tmp_path / "1.safetensors", {**CARD, "number": 1}, where=tmp_path / "zoo")
     plain, coming = zoo.card, [2]
 
     def card(name: str, where: Path | None = None) -> dict[str, object]:
         found = plain(name, where)
         if coming:
             number = coming.pop()
-            zoo.add("a", tmp_path / f"{number}.safetensors", {"number": number}, where=where)
+            zoo.add("a", tmp_path / f"{number}.safetensors", {**CARD, "number": number}, where=where)
         return found
 
     monkeypatch.setattr(zoo, "card", card)
@@ -304,10 +305,10 @@ def test_a_model_that_is_replaced_while_it_is_read_is_read_again(
 def test_a_model_too_large_for_the_zoo_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = {f"model.net.{key}": value for key, value in Denoiser().nets["net"].state_dict().items()}
     write_checkpoint(tmp_path / "run.safetensors", weights, {"step": 1})
-    zoo.add("a", tmp_path / "run.safetensors", {}, where=tmp_path / "zoo")
+    zoo.add("a", tmp_path / "run.safetensors", CARD, where=tmp_path / "zoo")
     monkeypatch.setattr(zoo, "LARGEST", 100)
     with pytest.raises(TeachlibError, match="takes small models only"):
-        zoo.add("a", tmp_path / "run.safetensors", {}, where=tmp_path / "zoo")
+        zoo.add("a", tmp_path / "run.safetensors", CARD, where=tmp_path / "zoo")
     assert zoo.read("a", tmp_path / "zoo")
 
 

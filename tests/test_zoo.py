@@ -61,3 +61,28 @@ def test_an_altered_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(TeachlibError, match="unknown zoo model 'ae-glyph'; did you mean 'ae-glyphs'"):
         zoo.card("ae-glyph")
     assert json.loads((tmp_path / "ae-glyphs.json").read_text())["recipe"]["name"] == "ae"
+
+
+def test_a_damaged_card_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for suffix in ("json", "safetensors"):
+        (tmp_path / f"ae-glyphs.{suffix}").write_bytes((zoo.folder() / f"ae-glyphs.{suffix}").read_bytes())
+    monkeypatch.setattr(zoo, "folder", lambda: tmp_path)
+    file, coming = tmp_path / "ae-glyphs.json", tmp_path / ".ae-glyphs.json.partial"
+    whole = file.read_bytes()
+    card = json.loads(whole)
+    others = [card | {key: None} for key in ("recipe", "sha256", "parameters", "steps", "command")]
+    for damaged in (
+        b"",
+        whole[:300],
+        b"\xff" + whole,
+        b"[]",
+        b"[" * 100_000,
+        *(json.dumps(o).encode() for o in others),
+    ):
+        coming.write_bytes(damaged)  # what waits for its weights changes nothing
+        assert zoo.read("ae-glyphs")[1] == card
+        file.write_bytes(damaged)
+        for read in (zoo.card, zoo.read):
+            with pytest.raises(TeachlibError, match=r"ae-glyphs\.json: not the card of a model; reinstall"):
+                read("ae-glyphs")
+        file.write_bytes(whole)

@@ -125,7 +125,7 @@ class Note:
         """What was written last, or nothing."""
         try:
             held = json.loads(self.file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return held if isinstance(held, dict) else {}
 

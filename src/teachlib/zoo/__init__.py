@@ -38,20 +38,33 @@ def card(name: str, where: Path | None = None) -> dict[str, Any]:
         where: folder of another zoo than the one that ships.
 
     Raises:
-        TeachlibError: no such model.
+        TeachlibError: no such model, or its card is damaged.
     """
     if name not in names(where):
         raise unknown("zoo model", name, names(where))
     _finish(name, where or folder())
-    return json.loads(((where or folder()) / f"{name}.json").read_text())
+    file = (where or folder()) / f"{name}.json"
+    described = _described(file)
+    if described is None:
+        raise TeachlibError(f"{file}: not the card of a model; reinstall teachlib")
+    return described
+
+
+def _described(file: Path) -> dict[str, Any] | None:
+    """What a card says; nothing where there is none or it is damaged."""
+    with suppress(OSError, ValueError, RecursionError):
+        match json.loads(file.read_text("utf-8")):
+            case {"recipe": {}, "sha256": str(), "parameters": int(), "steps": int(), "command": str()} as described:
+                return described
+    return None
 
 
 def _finish(name: str, where: Path) -> None:
     """Put the card in its place whose weights are there already, where :func:`add` was killed between the two."""
     weights, coming = where / f"{name}.safetensors", where / f".{name}{_COMING}"
-    with suppress(OSError, ValueError):  # there is none, which is usual
-        described = json.loads(coming.read_text())
-        if described["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest():
+    described = _described(coming)
+    with suppress(OSError):
+        if described and described["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest():
             coming.replace(where / f"{name}.json")
 
 
