@@ -334,10 +334,16 @@ def test_real_mnist_is_what_torchvision_reads(real_data: Path, tmp_path: Path) -
     assert torch.equal(ours.labels, theirs.targets)
 
 
+def _copied(files: Path, folder: Path) -> Path:
+    """The files in a folder that can be written, whatever may be done where they come from."""
+    folder.mkdir(parents=True)
+    for file in files.iterdir():
+        shutil.copyfile(file, folder / file.name)
+    return folder
+
+
 def test_an_altered_byte_of_real_mnist_is_found(real_data: Path, tmp_path: Path) -> None:
-    shutil.copytree(real_data / "MNIST", tmp_path / "MNIST")
-    file = tmp_path / "MNIST" / "raw" / "t10k-labels-idx1-ubyte.gz"
-    file.chmod(0o644)
+    file = _copied(real_data / "MNIST" / "raw", tmp_path / "MNIST" / "raw") / "t10k-labels-idx1-ubyte.gz"
     contents = bytearray(gzip.decompress(file.read_bytes()))
     contents[100] ^= 1
     file.write_bytes(gzip.compress(bytes(contents)))
@@ -359,11 +365,9 @@ def test_altered_files_are_replaced_by_sound_ones(
     real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def download(folder: str, *, download: bool) -> None:
-        shutil.copytree(real_data / "MNIST", Path(folder) / "MNIST")
+        _copied(real_data / "MNIST" / "raw", Path(folder) / "MNIST" / "raw")
 
-    shutil.copytree(real_data / "MNIST", tmp_path / "MNIST")
-    altered = tmp_path / "MNIST" / "raw" / "t10k-labels-idx1-ubyte.gz"
-    altered.chmod(0o644)
+    altered = _copied(real_data / "MNIST" / "raw", tmp_path / "MNIST" / "raw") / "t10k-labels-idx1-ubyte.gz"
     altered.write_bytes(gzip.compress(b"something else"))
     monkeypatch.setattr("torchvision.datasets.MNIST", download)
     data.get("mnist", root=tmp_path)
