@@ -250,6 +250,16 @@ def test_networks_that_cannot_be_built_are_refused() -> None:
 # ---------------------------------------------------------------------------------------------------------- smoothness
 
 
+def test_all_steps_whose_effects_are_compared_are_of_one_length(images: Tensor) -> None:
+    game, drawn = _objective("invgan"), list[Tensor]()
+    game.nets["generator"].register_forward_pre_hook(lambda _, asked: drawn.append(asked[0]))
+    codes = torch.randn(6, game.model.w_dim, generator=_generator())
+    game._unevenness(codes, _generator(1))
+    before, after = drawn[0].chunk(2)
+    assert torch.equal(before, codes)
+    torch.testing.assert_close((after - before).norm(dim=1), torch.full((6,), losses.STEP))
+
+
 def test_steps_of_one_effect_are_even_and_others_are_not() -> None:
     before = [torch.ones(4, 2, 3)]
     even = losses.changes(before, [before[0] + 0.5])
@@ -378,6 +388,8 @@ def test_every_pass_starts_where_the_one_before_ended_and_later_ones_are_better(
 def test_encoders_that_cannot_be_trained_are_refused(pictures: ImageData) -> None:
     with pytest.raises(TeachlibError, match="learns from nothing"):
         encoders.Plan(10, codes=0.0)
+    for weights in ({"pictures": 1.0, "features": 1.0}, {"features": 1.0}, {"pictures": 1.0}):
+        encoders.Plan(10, codes=0.0, **weights)  # type: ignore[arg-type]
     with pytest.raises(TeachlibError, match="the generator makes"):
         encoders.train_encoder(
             _objective("invgan").model,
