@@ -1,6 +1,7 @@
 """InvGAN: what each loss sees and moves, and what its evaluation says of models whose answers are known."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,13 @@ def test_each_model_has_its_losses_and_the_sum_is_weighted(name: str, parts: set
     expected = sum(weights.get(loss, 1.0) * value for loss, value in found.items())
     assert update == "step"
     assert torch.allclose(total, expected)
+
+
+@pytest.mark.parametrize("only", ["pixels", "features", "reinference"])
+def test_pictures_are_rebuilt_for_each_of_three_losses_alone(only: str, images: Tensor) -> None:
+    game = _objective("invgan")
+    game.recipe = replace(game.recipe, **{"pixels": 0.0, "features": 0.0, "reinference": 0.0, only: 1.0})
+    assert only in game.losses(images, _generator())
 
 
 def test_half_of_the_codes_are_those_of_the_batch_before(images: Tensor) -> None:

@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from typer.testing import CliRunner
 from teachlib.cli import app
 from teachlib.errors import TeachlibError
 from teachlib.gif import animation, heads
-from teachlib.gif.head import head
+from teachlib.gif.appearance import COMPONENTS
+from teachlib.gif.head import JOINTS, head
+from teachlib.gif.parameters import Parameters
 from teachlib.invgan import attributes, films, pictures, recipes, semantics
 
 needs_gallery = pytest.mark.skipif(
@@ -76,6 +79,57 @@ def test_attributes_say_what_heads_were_asked_to_show() -> None:
     assert not (known["turned to the left"] & known["turned to the right"]).any()
     assert not (known["bald"] & known["long hair"]).any()
     assert torch.equal(known["glasses"], heads.worn("validation", 50).glasses)
+
+
+ACTIONS = {
+    "smiles": "mouthSmileLeft",
+    "frowns": "mouthFrownLeft",
+    "raised brows": "browInnerUp",
+    "closed eyes": "eyeBlinkLeft",
+    "pursed lips": "mouthPucker",
+    "puffed cheeks": "cheekPuff",
+}
+SKIN = {"fair skin": "lightness of the skin", "beard": "shadow of a beard", "red lips": "red of the lips"}
+# Where each attribute begins: the group of parameters, the place in it, and the number.
+BEGINS: dict[str, tuple[str, tuple[int, ...], float]] = {
+    **{name: ("expression", (head().actions.index(action),), 0.3) for name, action in ACTIONS.items()},
+    **{name: ("appearance", (COMPONENTS.index(component),), 1.0) for name, component in SKIN.items()},
+    "open mouth": ("pose", (JOINTS.index("jaw"), 0), 0.08),
+    "turned to the left": ("pose", (JOINTS.index("root"), 1), -0.25),
+    "turned to the right": ("pose", (JOINTS.index("root"), 1), 0.25),
+    "looks down": ("pose", (JOINTS.index("root"), 0), 0.1),
+    "lit from the left": ("light", (3,), -0.25),  # an eighth of the light from everywhere
+    "lit from the right": ("light", (3,), 0.25),
+}
+
+
+@pytest.mark.parametrize("name", BEGINS)
+def test_an_attribute_begins_where_it_should_and_no_other_does(name: str) -> None:
+    group, place, edge = BEGINS[name]
+    shapes = {"shape": (50,), "expression": (52,), "pose": (5, 3), "camera": (3,), "appearance": (10,), "light": (9, 3)}
+    for share in (0.9, 1.1):
+        asked = Parameters(**{key: torch.zeros(1, *shape) for key, shape in shapes.items()})
+        asked.light[:, 0] = 2.0
+        getattr(asked, group)[(0, *place)] = share * edge
+        said = {attribute for attribute, whether in attributes._parameters(asked).items() if whether}
+        assert said == ({name} if share > 1 else set())
+
+
+def test_attributes_of_hair_and_clothes_begin_where_they_should() -> None:
+    rows = torch.arange(5)
+    style = SimpleNamespace(
+        hair=torch.where(rows == 1, 0.26, 0.24)[:, None].expand(5, 3),
+        bald=rows == 2,
+        length=torch.where(rows == 3, 0.1, 0.0),
+        stripes=torch.where(rows == 4, 0.1, 0.0),
+        glasses=rows == 0,
+    )
+    found = attributes._style(style)  # type: ignore[arg-type]
+    names = ("glasses", "fair hair", "bald", "long hair", "striped clothes")
+    assert torch.equal(torch.stack([found[name] for name in names]), torch.eye(5, dtype=torch.bool))
+    style = SimpleNamespace(**vars(style) | {"bald": torch.ones(5, dtype=torch.bool)})
+    found = attributes._style(style)  # type: ignore[arg-type]
+    assert not (found["fair hair"] | found["long hair"]).any()
 
 
 def test_glasses_and_hair_that_are_told_are_those_that_the_photographs_show() -> None:
