@@ -9,6 +9,7 @@ import torch
 from teachlib import energy
 from teachlib.energy import CENTRES, Pair, PairObjective, count, counted, on_grid, recipe
 from teachlib.energy.chapter import CHAPTER
+from teachlib.energy.networks import Judge
 from teachlib.energy.sets import DEVIATION, load, stacked
 from teachlib.energy.tables import ROWS
 from teachlib.errors import TeachlibError
@@ -100,6 +101,18 @@ def test_points_of_a_prior_are_weighed_by_one_over_its_density() -> None:
     both = PairObjective(_pair("modes-likelihood", points="both"))
     mixed, _ = both._points(torch.zeros(10, 2), torch.zeros(10), torch.Generator())
     assert (mixed == 0).all(1).tolist() == [True, False] * 5
+
+
+def test_a_judge_sees_pictures_from_minus_one_to_one_and_points_as_they_are() -> None:
+    for judge, x, low, high in (
+        (Judge(1, 4), torch.stack([torch.zeros(1, 32, 32), torch.ones(1, 32, 32)]), -1.0, 1.0),
+        (Judge(0, 4), torch.tensor([[0.0, 0.0], [3.0, 3.0]]), 0.0, 3.0),
+    ):
+        seen = list[torch.Tensor]()
+        judge.body.register_forward_pre_hook(lambda _, given, seen=seen: seen.append(given[0]))
+        judge(x)
+        assert (seen[0][0] == low).all()
+        assert (seen[0][1] == high).all()
 
 
 def test_a_packed_judge_sees_pairs() -> None:

@@ -63,6 +63,13 @@ def test_cells_cover_the_line() -> None:
     assert points[0] - length / 2 == -line.SPAN
     assert points[-1] + length / 2 == pytest.approx(line.SPAN)
     assert line.cells(5, corner=True)[0][0] == -line.SPAN
+    with pytest.raises(TeachlibError, match="m is 0"):
+        line.cells(0)
+
+
+def test_a_generator_of_swapped_shares_has_the_data_s_places() -> None:
+    assert line.SWAPPED.means == line.DATA.means
+    assert line.SWAPPED.weights == line.DATA.weights[::-1]
 
 
 P = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
