@@ -78,11 +78,14 @@ def test_a_cell_can_be_interrupted(kernel: KernelManager) -> None:
     client = kernel.client()
     client.start_channels()
     client.wait_for_ready(timeout=60)
-    client.execute("import time; print('begun'); time.sleep(60)")
+    client.kernel_info()  # as wait_for_ready asks more than once where a kernel is slow to answer
+    asked = client.execute("import time; print('begun'); time.sleep(60)")
     while client.get_iopub_msg(timeout=60)["content"].get("text") != "begun\n":
         pass
     kernel.interrupt_kernel()
-    assert client.get_shell_msg(timeout=20)["content"]["ename"] == "KeyboardInterrupt"
+    while (reply := client.get_shell_msg(timeout=20))["parent_header"]["msg_id"] != asked:
+        pass
+    assert reply["content"]["ename"] == "KeyboardInterrupt"
     client.stop_channels()
 
 
