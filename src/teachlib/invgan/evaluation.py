@@ -167,7 +167,11 @@ def references(train: Tensor, images: Tensor, components: int) -> dict[str, floa
     some = train[:_FEW].flatten(1)
     flat = images.flatten(1)
     mean = some.mean(0)
-    directions = torch.pca_lowrank(some - mean, components, niter=4)[2]
+    # Drawn with a seed, and a few more than are kept: the last ones of a random projection are the worst.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        asked = min(components + 10, *some.shape)
+        directions = torch.pca_lowrank(some - mean, asked, niter=4)[2][:, :components]
     linear = (mean + (flat - mean) @ directions @ directions.T).clamp(0, 1)
     nearest = torch.cat([torch.cdist(part, some, p=1).amin(1) for part in flat.split(CHUNK)])
     return {
