@@ -97,7 +97,7 @@ def choices(value: Any, allowed: Mapping[str, Sequence[str]]) -> list[int]:
     """Predictions as numbers: for each question the place of the chosen word.
 
     Args:
-        value: what was answered: question → word.
+        value: what was answered: question → word; capitals, spaces around it, and numbers for words are understood.
         allowed: question → words to choose from.
 
     Raises:
@@ -105,10 +105,11 @@ def choices(value: Any, allowed: Mapping[str, Sequence[str]]) -> list[int]:
     """
     if not isinstance(value, Mapping):
         raise Unfit(f"expected a dictionary with the keys {', '.join(allowed)}")
+    said = {question: str(value.get(question)).strip().lower() for question in allowed}
     for question, words in allowed.items():
-        if value.get(question) not in words:
+        if said[question] not in [word.lower() for word in words]:
             raise Unfit(f"{question}: expected one of {', '.join(words)}")
-    return [list(words).index(value[question]) for question, words in allowed.items()]
+    return [[word.lower() for word in words].index(said[question]) for question, words in allowed.items()]
 
 
 def rows(value: Any, columns: Sequence[str], least: int) -> dict[str, Tensor]:
@@ -127,13 +128,17 @@ def rows(value: Any, columns: Sequence[str], least: int) -> dict[str, Tensor]:
     """
     if not isinstance(value, list | tuple) or not all(isinstance(row, Mapping) for row in value):
         raise Unfit(f"expected a list of rows, each a dictionary with the keys {', '.join(columns)}")
-    for column in columns:
-        numbers = [row.get(column) for row in value]
-        if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
-            raise Unfit(f"{column}: expected a number in every row")
-    table = {column: torch.tensor([float(row[column]) for row in value], dtype=torch.float64) for column in columns}
+    table = {column: _numbers(column, [row.get(column) for row in value]) for column in columns}
     if not all(column.isfinite().all() for column in table.values()):
         raise Unfit("expected finite numbers in every row")
-    if len({tuple(row[column] for column in columns) for row in value}) < least:
+    if len(set(zip(*(column.tolist() for column in table.values()), strict=True))) < least:
         raise Unfit(f"expected at least {least} different rows")
     return table
+
+
+def _numbers(column: str, cells: Sequence[Any]) -> Tensor:
+    """Numbers, also as tensors of one element."""
+    plain = [cell.item() if isinstance(cell, Tensor) and cell.numel() == 1 else cell for cell in cells]
+    if not all(isinstance(cell, int | float) and not isinstance(cell, bool) for cell in plain):
+        raise Unfit(f"{column}: expected a number in every row")
+    return torch.tensor([float(cell) for cell in plain], dtype=torch.float64)

@@ -24,8 +24,9 @@ from teachlib.alone import alone
 from teachlib.checkpoints import write_atomically
 from teachlib.classroom import pages
 from teachlib.classroom.grading import Limits
-from teachlib.classroom.job import fingerprint
+from teachlib.classroom.job import STOP, fingerprint, said_variant
 from teachlib.classroom.marks import Marks, marks_table, read_marks
+from teachlib.classroom.notebooks import Unreadable, read_cells
 from teachlib.classroom.sandbox import WAYS, refuse_impossible
 from teachlib.classroom.source import Assignment
 from teachlib.classroom.submissions import Submission, find_submissions
@@ -104,10 +105,13 @@ def grade_class(
     submissions = find_submissions(place)
     if out.resolve() == place.resolve() or place.resolve() in out.resolve().parents:
         raise TeachlibError(f"--out {out} lies within the submissions; choose a folder beside them")
+    for sheet in worksheets.files:  # what is wrong with them is said now, and not after an hour
+        fill(sheet, {}, assignment.points, column=worksheets.column, scale=worksheets.scale)
     with alone(out / ".lock", "grades here"):
         record = open_record(assignment, out, variant, variants)
         results = out / "results"
         results.mkdir(parents=True, exist_ok=True)
+        _compare_variants(submissions, record, assignment)
         mark = fingerprint(assignment, record.seed)
         waiting = [one for one in submissions if not _finished(results, one, record, mark, assignment)]
         _run_jobs(assignment, waiting, record, mark, results, jobs, way, limits, progress)
@@ -125,8 +129,7 @@ def open_record(assignment: Assignment, out: Path, variant: int | None, variants
     asked = {} if variants is None else _read_variants(variants)
     if not path.exists():
         record = Record(assignment.name, secrets.randbits(48), variant or 0, asked)
-        write_atomically(path, json.dumps(asdict(record), indent=1).encode())
-        path.chmod(0o600)
+        _write_record(path, record)
         return record
     try:
         record = Record(**json.loads(path.read_text()))
@@ -134,9 +137,18 @@ def open_record(assignment: Assignment, out: Path, variant: int | None, variants
         raise TeachlibError(f"{path}: not a record of a class; restore it, or choose another --out") from error
     if record.assignment != assignment.name:
         raise TeachlibError(f"{out} holds the grades of '{record.assignment}'; choose another --out")
-    if (variant is not None and variant != record.variant) or (asked and asked != record.variants):
+    if (variant is None or variant == record.variant) and (not asked or asked == record.variants):
+        return record
+    if any((out / "results").glob("*.json")):
         raise TeachlibError(f"{path} says other variants; they were recorded when the class was first graded")
+    record = Record(record.assignment, record.seed, variant or 0, asked)
+    _write_record(path, record)
     return record
+
+
+def _write_record(path: Path, record: Record) -> None:
+    write_atomically(path, json.dumps(asdict(record), indent=1).encode())
+    path.chmod(0o600)
 
 
 def _read_variants(path: Path) -> dict[str, int]:
@@ -147,6 +159,36 @@ def _read_variants(path: Path) -> dict[str, int]:
     if bad is not None:
         raise TeachlibError(f"{path}: the variant of {bad['id']} is '{bad['variant']}'; expected a whole number")
     return {row["id"]: int(row["variant"]) for row in rows}
+
+
+def _compare_variants(submissions: Sequence[Submission], record: Record, assignment: Assignment) -> None:
+    """Say so where notebooks tell another variant than the record; refuse where most do.
+
+    Raises:
+        TeachlibError: the record cannot be the right one.
+    """
+    others, read = [], 0
+    for one in submissions:
+        file, _ = one.chosen(assignment)
+        try:
+            said = None if file is None else said_variant(read_cells(file.read()))
+        except Unreadable:
+            continue
+        read += said is not None
+        if said not in (None, record.of(one.id)):
+            others.append(f"{one.id} says {said}, the record {record.of(one.id)}")
+    absent = sorted(set(record.variants) - {one.id for one in submissions})
+    if absent:
+        print(f"variants of {len(absent)} who handed in nothing: {', '.join(absent[:5])}", file=sys.stderr)
+    if 2 * len(others) > read:
+        raise TeachlibError(
+            f"{len(others)} of {read} notebooks have another SEED ({others[0]}); pass --variants, the table that "
+            "'teachlib assignment build --students' wrote, or --variant; its ids must be those of the submissions"
+        )
+    if others:
+        print(
+            f"graded by the record, whatever they say: {'; '.join(others[:5])} ({len(others)} in all)", file=sys.stderr
+        )
 
 
 def _finished(results: Path, submission: Submission, record: Record, mark: str, assignment: Assignment) -> bool:
@@ -256,7 +298,7 @@ class _Share:
         if code == 0:
             return False
         said = self.said.read_text(errors="replace").strip().splitlines()
-        if code == 1 or self.starts >= ATTEMPTS:
+        if code == STOP or self.starts >= ATTEMPTS:
             raise TeachlibError(f"grading stopped: {said[-1] if said else f'a process ended with {code}'}")
         self.start(common, record, results)
         return True
@@ -284,7 +326,7 @@ def write_all(assignment: Assignment, out: Path, worksheets: Worksheets = Worksh
         _write(out / "marks.csv", marks_table(assignment, results, read_marks(out / "marks.csv"), marks))
         _write(out / "explanations.html", pages.explanations(assignment, results))
     grades = {
-        one["id"]: (one["name"], float(row["total"]), pages.in_a_line(one))
+        one["id"]: (one["name"], float(row["total"]), pages.in_a_line(assignment, one, row, marks))
         for one, row in zip(results, rows, strict=True)
     }
     for sheet in worksheets.files:
@@ -306,6 +348,8 @@ def grades_row(assignment: Assignment, result: Mapping[str, Any], marks: Marks) 
     for question in assignment.questions:
         if question.by_hand:
             mark = marks.mark(result["id"], question.name)
+            if mark is None and not result["explanations"].get(question.name):
+                mark = 0.0  # nothing was written
             points[question.name] = "" if mark is None else mark
             unmarked += question.points if mark is None else 0
         else:

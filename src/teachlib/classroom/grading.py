@@ -12,6 +12,7 @@ from teachlib.classroom.remote import Remote
 from teachlib.classroom.sandbox import Gone, Session, Warm
 from teachlib.classroom.source import Assignment
 
+NOT_RUN = "not run: there is no notebook with code in it"
 LINE = 300  # characters of a line of the log
 SHOWN = 4000  # characters of what a submission printed
 
@@ -70,7 +71,7 @@ class _Grading:
         self.warm, self.assignment, self.exercises, self.cells = warm, assignment, exercises, cells
         self.variant, self.seed, self.limits = variant, seed, limits
         self.started = time.monotonic()
-        self.left_out: set[int] = set()
+        self.left_out: dict[int, str] = {}  # place of a cell → why
         self.starts = 0
         self.result = Outcome()
 
@@ -114,7 +115,7 @@ class _Grading:
                 return session
             except Gone as gone:
                 self.result.log.append(f"{self._named(place)}: {gone}; it was left out")
-                self.left_out.add(place)  # −1, the task's own cells, cannot be left out: restarts run out
+                self.left_out[place] = str(gone)  # −1, the task's own cells, cannot be left out: restarts run out
                 self._keep(session, told=first)
                 session.close()
         return None
@@ -143,7 +144,10 @@ class _Grading:
         except wire.Bad:
             has = True  # what it gives is judged
         if not has:
-            return Verdict(exercise.name, 0, UNANSWERED)
+            ended = [
+                why for place, why in self.left_out.items() if place >= 0 and self.cells[place].name == exercise.name
+            ]
+            return Verdict(exercise.name, 0, f"its cell was left out: {ended[0]}" if ended else UNANSWERED)
         seed = int.from_bytes(hashlib.sha256(f"{self.seed} {exercise.name}".encode()).digest()[:4])
         return exercise.check(Remote(session, exercise.name, seed=seed, seconds=self.limits.call), hidden=True)
 

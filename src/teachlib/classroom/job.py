@@ -8,6 +8,7 @@ import json
 import re
 import resource
 import sys
+import traceback
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import lru_cache
@@ -18,13 +19,14 @@ import torch
 
 from teachlib.checkpoints import write_atomically
 from teachlib.checks import Exercise, Verdict
-from teachlib.classroom.grading import Limits, Outcome, grade
+from teachlib.classroom.grading import NOT_RUN, Limits, Outcome, grade
 from teachlib.classroom.notebooks import Cell, Unreadable, explanations, own_cells, read_cells, shingles
 from teachlib.classroom.sandbox import Warm
 from teachlib.classroom.source import Assignment, read_source
 from teachlib.classroom.submissions import File, Submission
 from teachlib.errors import TeachlibError
 
+STOP = 3  # exit status: no use in starting again
 MEMORY = 8 << 30  # of the grader's own process: numbers of an answer may ask for more
 _SEED = re.compile(r"^SEED = (\d{1,9})\b", re.MULTILINE)
 
@@ -38,7 +40,7 @@ def main() -> None:
         Job(json.loads(Path(sys.argv[1]).read_text())).run()
     except TeachlibError as error:
         print(error, file=sys.stderr)
-        sys.exit(1)
+        sys.exit(STOP)
 
 
 class Job:
@@ -63,11 +65,25 @@ class Job:
             for one in self.task["submissions"]:
                 files = tuple(File(path, tuple(members)) for path, members in one["files"])
                 submission = Submission(one["id"], one["name"], files, tuple(one["notes"]))
-                result = self.result(submission, int(one["variant"]))
+                result = self._whatever_happens(submission, int(one["variant"]))
                 write_atomically(Path(self.task["out"]) / f"{submission.key}.json", json.dumps(result).encode())
         finally:
             if self.warm is not None:
                 self.warm.close()
+
+    def _whatever_happens(self, submission: Submission, variant: int) -> dict[str, Any]:
+        """The result; where the grader itself fails, one that says so, and that the next start does not keep."""
+        try:
+            return self.result(submission, variant)
+        except TeachlibError:
+            raise
+        except Exception as error:  # ours, not the submission's: the others are graded all the same
+            traceback.print_exc()
+            why = f"the grader failed ({type(error).__name__}); start it again"
+            nothing = self._kept(
+                submission, None, b"", [], [why], self._nothing("not graded: the grader failed"), variant
+            )
+            return nothing | {"fingerprint": ""}
 
     def result(self, submission: Submission, variant: int) -> dict[str, Any]:
         """What is kept of a submission."""
@@ -82,9 +98,19 @@ class Job:
         except Unreadable as unreadable:
             notes.append(f"{file.name}: {unreadable}" if file else str(unreadable))
         own = own_cells(cells, self.assignment)
-        outcome = (
-            self._graded(own, variant) if own else self._nothing("no code in the notebook" if cells else "not run")
-        )
+        outcome = self._graded(own, variant) if own else self._nothing(NOT_RUN)
+        return self._kept(submission, file, raw, cells, notes, outcome, variant)
+
+    def _kept(
+        self,
+        submission: Submission,
+        file: File | None,
+        raw: bytes,
+        cells: list[Cell],
+        notes: list[str],
+        outcome: Outcome,
+        variant: int,
+    ) -> dict[str, Any]:
         return {
             "id": submission.id,
             "name": submission.name,
@@ -98,7 +124,7 @@ class Job:
             "log": outcome.log,
             "printed": outcome.printed,
             "seconds": round(outcome.seconds, 3),
-            "shingles": shingles(own),
+            "shingles": shingles(own_cells(cells, self.assignment)),
         }
 
     def _graded(self, cells: list[Cell], variant: int) -> Outcome:
@@ -135,6 +161,11 @@ def fingerprint(assignment: Assignment, seed: int) -> str:
     return hashlib.sha256(assignment.path.read_bytes() + str(seed).encode()).hexdigest()
 
 
+def said_variant(cells: list[Cell]) -> int | None:
+    """The ``SEED`` that a notebook says; ``None`` for none."""
+    return next((int(match[1]) for cell in cells if cell.code and (match := _SEED.search(cell.source))), None)
+
+
 def _other_variant(cells: list[Cell], variant: int) -> list[str]:
-    said = [int(match[1]) for cell in cells if cell.code and (match := _SEED.search(cell.source))]
-    return [f"the notebook says SEED = {said[0]}, the record {variant}"] if said and said[0] != variant else []
+    said = said_variant(cells)
+    return [] if said in (None, variant) else [f"the notebook says SEED = {said}, the record {variant}"]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from teachlib.checks import UNANSWERED
+from teachlib.classroom.grading import NOT_RUN
 from teachlib.classroom.marks import Marks
 from teachlib.classroom.source import Assignment
 
@@ -32,6 +33,8 @@ pre { background: var(--soft); border: 1px solid var(--line); padding: .6rem; wh
   overflow-wrap: anywhere; }
 svg text { fill: var(--ink); font-size: 11px; } svg rect { fill: var(--accent); }
 .scroll { overflow-x: auto; }
+@media (max-width: 40rem) { th, td { padding: .3rem .25rem; font-size: .85rem; overflow-wrap: anywhere; }
+  td.number, th.number { overflow-wrap: normal; } svg text { font-size: 20px; } }
 """
 
 
@@ -39,15 +42,17 @@ def feedback(assignment: Assignment, result: Mapping[str, Any], row: Mapping[str
     """A student's page: points and a message for each question, what was run, and what went wrong in it."""
     messages = {verdict["exercise"]: verdict["message"] for verdict in result["verdicts"]}
     lines = []
-    for question in assignment.questions:
+    for number, question in enumerate(assignment.questions, 1):
         points = row[question.name]
         if question.by_hand:
             comment = marks.comment(result["id"], question.name)
-            message = comment or ("marked by a person" if points != "" else "not marked yet")
+            empty = not result["explanations"].get(question.name)
+            marked = "nothing was written" if empty else "marked by a person"
+            message = comment or (marked if points != "" else "not marked yet")
         else:
             message = messages.get(question.name, "")
         shown = "–" if points == "" else points
-        lines.append(_row([question.name, message], [f"{shown} / {question.points}"]))
+        lines.append(_row([f"{number}. {question.name}", message], [f"{shown}\u202f/\u202f{question.points}"]))
     unmarked = f" {row['unmarked']} points are not marked yet." if row["unmarked"] else ""
     body = [
         f"<h1>{_e(assignment.title)}</h1>",
@@ -74,21 +79,25 @@ def report(assignment: Assignment, results: Sequence[Mapping[str, Any]], rows: S
     if not results:
         return _page(assignment.title, [*body, "<p>No submissions.</p>"])
     seconds = [one["seconds"] for one in results]
+    misconceptions = _misconceptions(assignment, results)
     unmarked = sum(bool(row["unmarked"]) for row in rows)
     body += [
-        f"<p>{len(results)} submissions, {mean(totals):.1f} of {assignment.points} points on average, {unmarked} with "
+        f"<p>{len(results)} submission{'s' * (len(results) > 1)}, {mean(totals):.1f} of {assignment.points} points on "
+        f"average, {unmarked} with "
         f"explanations to be marked. Grading took {sum(seconds):.0f} s in all, {np.median(seconds):.2f} s for the "
         f"median and {max(seconds):.1f} s for the slowest.</p>",
         _histogram(totals, assignment.points),
         "<h2>Questions</h2>",
-        _table(["question", "kind", "remark"], ["points", "right", "discrimination"], _items(assignment, rows)),
-        "<p>Discrimination is the correlation of a question's points with the sum of the others'. Near or below zero, "
+        _table(["question", "kind and remark"], ["points", "share", "discr."], _items(assignment, rows)),
+        "<p>Share is the mean of the points, in per cent of full marks. Discrimination is the correlation of a "
+        "question's points with the sum of the others'. Near or below zero, "
         "the question tells strong and weak students not apart: look at what it asks.</p>",
         "<h2>Most frequent misconceptions</h2>",
-        _table(["question", "message"], ["students"], _misconceptions(assignment, results)),
+        _table(["question", "message"], ["students"], misconceptions) if misconceptions else "<p>None.</p>",
         "<h2>Alike</h2>",
         _list(_alike(results))
-        or "<p>No two submissions share more than the task makes them share. Renamed variables are seen through.</p>",
+        or "<p>No two submissions have the same code, or share more than much of the class does. Renamed variables are "
+        "seen through.</p>",
         "<h2>Troubles</h2>",
         _list([f"{one['id']}: {line}" for one in results for line in [*one["notes"], *one["log"]][:5]])
         or "<p>None.</p>",
@@ -101,33 +110,42 @@ def explanations(assignment: Assignment, results: Sequence[Mapping[str, Any]]) -
     body = [f"<h1>{_e(assignment.title)}: to be marked by hand</h1>", "<p>Write marks into <code>marks.csv</code>.</p>"]
     for question in assignment.questions:
         if question.by_hand:
-            body += [f"<h2>{_e(question.name)} ({question.points} points)</h2>", f"<pre>{_e(question.cell)}</pre>"]
+            expected = [line for line in question.cell.splitlines() if "###" not in line and line != "YOUR ANSWER HERE"]
+            body.append(f"<h2>{_e(question.name)} ({question.points} points)</h2>")
+            body.append(f"<h3>What is expected</h3><pre>{_e(chr(10).join(expected).strip())}</pre>")
             for one in results:
                 text = one["explanations"].get(question.name) or "nothing"
                 body += [f"<h3>{_e(one['id'])} {_e(one['name'])}</h3>", f"<pre>{_e(text)}</pre>"]
     return _page(assignment.title, body)
 
 
-def in_a_line(result: Mapping[str, Any]) -> str:
+def in_a_line(assignment: Assignment, result: Mapping[str, Any], row: Mapping[str, Any], marks: Marks) -> str:
     """Feedback for a cell of a spreadsheet."""
-    wrong = [f"{one['exercise']}: {one['message']}" for one in result["verdicts"] if not one["points"]]
-    return "; ".join(wrong) or "all that a program can check is right"
+    said = [f"{one['exercise']}: {one['message']}" for one in result["verdicts"] if not one["points"]]
+    if {one["message"] for one in result["verdicts"]} == {NOT_RUN}:
+        said = [NOT_RUN, *result["notes"]]
+    for question in assignment.questions:
+        comment = marks.comment(result["id"], question.name)
+        if question.by_hand and comment:
+            said.append(f"{question.name}: {comment}")
+    pending = [f"{row['unmarked']} points are not marked yet"] if row["unmarked"] else []
+    return "; ".join([*(said or ["all that a program can check is right"]), *pending])
 
 
 def _items(assignment: Assignment, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = []
-    for question in assignment.questions:
+    for number, question in enumerate(assignment.questions, 1):
         marked = [row for row in rows if row[question.name] != ""]
         points = np.array([float(row[question.name]) for row in marked])
         others = np.array([float(row["total"]) for row in marked]) - points
         right = f"{points.mean() / question.points:.0%}" if len(points) else "–"
-        shown, remark = "–", ""
+        shown, remark = "–", question.kind
         if len(points) > 1 and points.std() > 0 and others.std() > 0:
             value = float(np.corrcoef(points, others)[0, 1])
-            shown, remark = f"{value:.2f}", "did not discriminate" if value < 0.1 else ""
+            shown, remark = f"{value:.2f}", f"{question.kind}{'; did not discriminate' * (value < 0.1)}"
         elif len(points) > 1:
-            remark = "everybody has the same points" if points.std() == 0 else ""
-        lines.append(_row([question.name, question.kind, remark], [str(question.points), right, shown]))
+            remark += "; everybody has the same points" * (points.std() == 0)
+        lines.append(_row([f"{number}. {question.name}", remark], [str(question.points), right, shown]))
     return lines
 
 
@@ -138,9 +156,10 @@ def _misconceptions(assignment: Assignment, results: Sequence[Mapping[str, Any]]
     )
     named = [(key, count) for key, count in counts.most_common() if key in known]
     other = Counter[str]()
+    kinds = {UNANSWERED: "not answered", NOT_RUN: "no notebook with code"}
     for (name, message), count in counts.items():
         if (name, message) not in known:
-            other[f"{name}: {'not answered' if message == UNANSWERED else 'wrong in no way that has a name'}"] += count
+            other[f"{name}: {kinds.get(message, 'wrong in no way that has a name')}"] += count
     lines = [_row([name, message], [str(count)]) for (name, message), count in named[:20]]
     return lines + [
         _row([key.partition(": ")[0], key.partition(": ")[2]], [str(n)]) for key, n in other.most_common(20)
@@ -151,13 +170,18 @@ def _alike(results: Sequence[Mapping[str, Any]]) -> list[str]:
     """Pairs whose code is nearly the same, once what much of the class shares is taken out."""
     counts = Counter(number for one in results for number in one["shingles"])
     often = {number for number, count in counts.items() if count > max(2, COMMON * len(results))}
-    own = [(one["id"], set(one["shingles"]) - often) for one in results]
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for one in results:
+        if len(one["shingles"]) >= FEWEST and any(verdict["message"] != UNANSWERED for verdict in one["verdicts"]):
+            groups.setdefault(tuple(one["shingles"]), []).append(one["id"])
+    same = [f"{', '.join(ids)}: the same code, apart from names" for ids in groups.values() if len(ids) > 1]
+    own = [(ids[0], set(numbers) - often) for numbers, ids in groups.items()]
     pairs = []
     for (first, a), (second, b) in combinations([pair for pair in own if len(pair[1]) >= FEWEST], 2):
         share = len(a & b) / len(a | b)
         if share >= ALIKE:
             pairs.append((share, f"{first} and {second}: {share:.0%} of their own code in common"))
-    return [line for _, line in sorted(pairs, reverse=True)]
+    return same + [line for _, line in sorted(pairs, reverse=True)]
 
 
 def _histogram(totals: Sequence[float], full: int) -> str:

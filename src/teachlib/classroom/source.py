@@ -11,7 +11,8 @@ whoever made it::
     ### END SOLUTION
 
 A further line of code below ``# instead`` begins with ``#:``. The hidden part of a test cell defines
-``observe(answer, seed)``: what is looked at of an answer, by name, on inputs drawn from the seed.
+``observe(answer, seed)``: what is looked at of an answer, by name, on inputs drawn from the seed. ``tolerance = 1e-3``
+there widens what passes as equal (:class:`teachlib.checks.Exercise`; 1e-4 otherwise; a dictionary, by name).
 """
 
 import ast

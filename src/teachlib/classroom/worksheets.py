@@ -91,6 +91,8 @@ def fill(
 def _moodle(
     path: Path, rows: list[dict[str, str]], grades: Mapping[str, tuple[str, float, str]], full: int, scale: bool
 ) -> set[str]:
+    for row in rows:  # before any is filled in
+        _scaled(path, 0.0, full, row.get("Maximum Grade", ""), scale)
     filled = set()
     for row in rows:
         number = row["Identifier"].rpartition(" ")[2]
@@ -123,6 +125,7 @@ def _canvas(
         known = ", ".join(possible) or "none"
         raise TeachlibError(f"{path}: say by --column which assignment is meant; its columns: {known}")
     head = next((row for row in rows if row["Student"].strip() == "Points Possible"), {})
+    _scaled(path, 0.0, full, head.get(chosen[0], ""), scale)
     filled = set()
     for row in rows:
         known_ids = (row["ID"], row.get("SIS User ID", ""), row.get("SIS Login ID", ""))

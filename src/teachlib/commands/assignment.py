@@ -8,7 +8,7 @@ from teachlib.checkpoints import write_atomically
 from teachlib.checks import Exercise, Verdict
 from teachlib.classroom.grading import Limits, grade
 from teachlib.classroom.notebooks import Cell
-from teachlib.classroom.release import trial, write_release
+from teachlib.classroom.release import release, trial, write_release
 from teachlib.classroom.sandbox import Warm
 from teachlib.classroom.source import Assignment, Question, open_assignment, read_source, sources
 from teachlib.classroom.worksheets import as_csv, read_csv
@@ -103,6 +103,7 @@ def check(name: str, *, variants: int, sandbox: str, source: Path) -> None:
     if sandbox not in ("none", "strict", "weak"):
         raise unknown("sandbox", sandbox, ("none", "strict", "weak"))
     assignment = open_assignment(name, source)
+    release(assignment)  # what nbgrader does not take is said first
     warm = None if sandbox == "none" else Warm(sandbox)
     wrong = 0
     try:
@@ -111,7 +112,9 @@ def check(name: str, *, variants: int, sandbox: str, source: Path) -> None:
     finally:
         if warm is not None:
             warm.close()
-    if wrong:
+    if not wrong:
+        print(f"{assignment.name}: all answers are judged as they should be")
+    else:
         raise TeachlibError(f"{assignment.name}: {wrong} answers were not judged as they should be, marked with !")
 
 
@@ -128,7 +131,8 @@ def _check_variant(assignment: Assignment, variant: int, warm: Warm | None) -> i
         for answer, verdict in said.items():
             good = _as_it_should(question, exercise, answer, verdict)
             wrong += not good
-            print(f"{' ' if good else '!'} {question.name}, {answer}: {verdict.message}")
+            fixed = " (a fixed answer may be right here)" if answer == "fixed" and verdict.points and good else ""
+            print(f"{' ' if good else '!'} {question.name}, {answer}: {verdict.message}{fixed}")
     return wrong
 
 

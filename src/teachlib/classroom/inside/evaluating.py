@@ -22,10 +22,12 @@ def evaluated(value: Any, inputs: Sequence[Any], named: Mapping[str, Any]) -> An
     """Call a function, evaluate an expression at these values of its symbols, or return any other value as it is.
 
     Raises:
-        Unusable: an expression with symbols that were not asked for.
+        Unusable: an expression with symbols that were not asked for; something else where one was.
     """
     if is_expression(value):
         return _at(value, named)
+    if named and not callable(value) and not isinstance(value, int | float | Tensor):
+        raise Unusable(f"expected an expression in {', '.join(named)}")
     return value(*inputs, **named) if callable(value) else value
 
 

@@ -106,6 +106,8 @@ def _down(value: Any, tensors: dict[str, Tensor], depth: int) -> Any:
         return {"array": _down(torch.from_numpy(np.ascontiguousarray(value)), tensors, depth + 1)}
     if isinstance(value, np.generic):
         value = value.item()
+    if type(value).__name__ == "DataFrame" and hasattr(value, "to_dict"):
+        value = value.to_dict("records")
     if isinstance(value, list | tuple):
         if len(value) > LENGTH:
             raise Bad("a list of more than 10,000 items")
