@@ -1,6 +1,7 @@
 """A class from submissions to grades: the same files whatever was killed, and marks by hand among them."""
 
 import csv
+import hashlib
 import json
 import os
 import random
@@ -10,18 +11,22 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sandboxes import usable
 from toy_assignment import NAMES, submission, write_toy
 
-from teachlib.classroom import pages
-from teachlib.classroom.course import Worksheets, grade_class, open_record
+from teachlib.classroom import job, pages
+from teachlib.classroom.course import Record, Worksheets, _finished, grade_class, open_record
 from teachlib.classroom.grading import Limits
+from teachlib.classroom.job import fingerprint
 from teachlib.classroom.marks import Marks, merged
 from teachlib.classroom.source import Assignment, read_source
+from teachlib.classroom.submissions import find_submissions
 from teachlib.errors import TeachlibError
 
+BRIEF = Limits(call=5.0, total=30.0)
 STUDENTS: dict[str, dict[str, object]] = {
     "ann_1_toy": {},
     "bob_2_toy": {"scaled": read_source},
@@ -58,7 +63,7 @@ def graded(place: Path, toy: Assignment) -> Path:
     out = place / "out"
     open_record(toy, out, None, None)
     _fix_seed(out)
-    grade_class(toy, place / "in", out, jobs=2, progress=False, limits=Limits(call=5, total=30))
+    grade_class(toy, place / "in", out, jobs=2, progress=False, limits=BRIEF)
     return out
 
 
@@ -80,6 +85,7 @@ def test_everybody_has_the_points_that_are_due(graded: Path) -> None:
     }  # fmt: skip
     assert got["1"]["of"] == str(full + 3)
     assert got["1"]["unmarked"] == "3"
+    assert (got["7"]["unmarked"], got["7"]["why"]) == ("0", "0")  # nothing was written
     assert "not a notebook" in got["6"]["notes"]
     assert "no notebook" in got["7"]["notes"]
 
@@ -115,7 +121,7 @@ def test_the_record_is_for_its_owner_alone(graded: Path) -> None:
 def test_what_is_graded_is_not_graded_again(graded: Path, place: Path, toy: Assignment) -> None:
     before = {path: path.stat().st_mtime_ns for path in (graded / "results").iterdir()}
     text = (graded / "grades.csv").read_bytes()
-    grade_class(toy, place / "in", graded, progress=False)
+    grade_class(toy, place / "in", graded, progress=False, limits=BRIEF)
     assert {path: path.stat().st_mtime_ns for path in (graded / "results").iterdir()} == before
     assert (graded / "grades.csv").read_bytes() == text
 
@@ -130,7 +136,7 @@ def test_the_order_of_files_and_the_number_of_jobs_do_not_matter(
     out = tmp_path / "out"
     open_record(toy, out, None, None)
     _fix_seed(out)
-    grade_class(toy, other, out, jobs=1, progress=False, limits=Limits(call=5, total=30))
+    grade_class(toy, other, out, jobs=1, progress=False, limits=BRIEF)
     assert (out / "grades.csv").read_bytes() == (graded / "grades.csv").read_bytes()
 
 
@@ -157,7 +163,7 @@ def test_a_changed_submission_alone_is_graded_again(graded: Path, place: Path, t
     before = {path.name: path.stat().st_mtime_ns for path in (out / "results").iterdir()}
     (other / "bob_2_toy.ipynb").write_text(json.dumps(submission()))
     (other / "lost_6_toy.ipynb").unlink()
-    grade_class(toy, other, out, jobs=1, progress=False)
+    grade_class(toy, other, out, jobs=1, progress=False, limits=BRIEF)
     after = {path.name: path.stat().st_mtime_ns for path in (out / "results").iterdir()}
     assert [name.split("-")[0] for name in after if after[name] != before[name]] == ["2"]
     assert "6" not in rows(out / "grades.csv")
@@ -169,7 +175,6 @@ def test_marks_by_hand_are_merged_and_kept(graded: Path, place: Path, toy: Assig
     shutil.copytree(graded, out)
     table = rows(out / "marks.csv")
     assert table["1"]["mark"] == ""
-    assert table["7"]["mark"] == "0"  # nothing was written
     text = (out / "marks.csv").read_text().replace("1,ann,why,3,,", "1,ann,why,3,2.5,good & clear")
     (out / "marks.csv").write_text(text)
     words = ["grade", "marks", str(toy.path), str(out)]
@@ -178,7 +183,7 @@ def test_marks_by_hand_are_merged_and_kept(graded: Path, place: Path, toy: Assig
     assert rows(out / "grades.csv")["1"]["unmarked"] == "0"
     page = next(path.read_text() for path in (out / "feedback").glob("1-*.html"))
     assert "good &amp; clear" in page
-    grade_class(toy, place / "in", out, progress=False)
+    grade_class(toy, place / "in", out, progress=False, limits=BRIEF)
     assert rows(out / "grades.csv")["1"]["total"] == "12.5"
     assert rows(out / "marks.csv")["1"]["comment"] == "good & clear"
 
@@ -204,7 +209,7 @@ def test_marks_that_cannot_be_are_refused(toy: Assignment, tmp_path: Path, line:
 def test_worksheets_are_filled(graded: Path, place: Path, toy: Assignment, tmp_path: Path) -> None:
     sheet = tmp_path / "moodle.csv"
     sheet.write_text("Identifier,Full name,Grade,Maximum Grade\nParticipant 2,Bob,,13\n")
-    grade_class(toy, place / "in", graded, worksheets=Worksheets((sheet,)), progress=False)
+    grade_class(toy, place / "in", graded, worksheets=Worksheets((sheet,)), progress=False, limits=BRIEF)
     assert "Participant 2,Bob,8,13" in (graded / "moodle-filled.csv").read_text()
 
 
@@ -214,8 +219,11 @@ def test_variants_are_recorded_and_used(place: Path, toy: Assignment, tmp_path: 
     record = open_record(toy, tmp_path / "out", 5, table)
     assert [record.of(id_) for id_ in ("1", "2", "3")] == [3, 0, 5]
     assert open_record(toy, tmp_path / "out", None, None) == record
+    assert open_record(toy, tmp_path / "out", 6, None).seed == record.seed  # nothing is graded yet: it may change
+    (tmp_path / "out" / "results").mkdir()
+    (tmp_path / "out" / "results" / "1.json").write_text("{}")
     with pytest.raises(TeachlibError, match="says other variants"):
-        open_record(toy, tmp_path / "out", 6, None)
+        open_record(toy, tmp_path / "out", 5, None)
     table.write_text("id,variant\n1,x\n")
     with pytest.raises(TeachlibError, match="the variant of 1 is 'x'"):
         open_record(toy, tmp_path / "elsewhere", None, table)
@@ -266,6 +274,111 @@ def test_copies_are_seen_and_what_all_share_is_not(many: str) -> None:
 
 
 def test_a_question_that_tells_nobody_apart_is_named(many: str) -> None:
-    line = next(part for part in many.split("<tr>") if "<td>choice</td>" in part)
+    line = next(part for part in many.split("<tr>") if "<td>5. choice</td>" in part)
     assert "did not discriminate" in line
-    assert "did not discriminate" not in next(part for part in many.split("<tr>") if "<td>scaled</td>" in part)
+    assert "did not discriminate" not in next(part for part in many.split("<tr>") if "<td>1. scaled</td>" in part)
+
+
+def test_inputs_follow_from_the_recorded_seed_and_the_students_variant(
+    toy: Assignment, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    usual = Assignment.exercises
+
+    def exercises(self: Assignment, variant: int, seed: int) -> object:
+        asked.append((variant, seed))
+        return usual(self, variant, seed)
+
+    monkeypatch.setattr(Assignment, "exercises", exercises)
+    monkeypatch.setattr(job, "Warm", lambda way, number: SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr(job, "grade", lambda *given, **named: job.Outcome([]))
+    submissions = [
+        {"id": id_, "name": "", "files": [[str(place / "in" / "ann_1_toy.ipynb"), []]], "notes": [], "variant": variant}
+        for id_, variant in (("a", 3), ("b", 0))
+    ]
+    task = {"source": str(toy.path), "fingerprint": "f", "out": str(tmp_path), "way": "strict", "job": 0, "seed": 42}
+    job.Job({**task, "limits": {"call": 5.0}, "submissions": submissions}).run()
+    assert asked == [(3, 42), (0, 42)]
+
+
+def test_what_a_result_rests_on_is_noticed(toy: Assignment, place: Path, tmp_path: Path) -> None:
+    record = Record("toy", 1)
+    (one,) = [one for one in find_submissions(place / "in") if one.id == "1"]
+    file, _ = one.chosen(toy)
+    assert file is not None
+    mark = fingerprint(toy, 1, Limits())
+    assert mark != fingerprint(toy, 2, Limits())
+    assert mark != fingerprint(toy, 1, Limits(call=1.0))
+    kept = result("1", [], 1) | {"fingerprint": mark, "hash": hashlib.sha256(file.read()).hexdigest()}
+    path = tmp_path / f"{one.key}.json"
+    for change, same in (
+        ({}, True),
+        ({"fingerprint": "other"}, False),
+        ({"variant": 5}, False),
+        ({"hash": "other"}, False),
+    ):
+        path.write_text(json.dumps(kept | change))
+        assert _finished(tmp_path, one, file, record, mark) is same
+    del kept["shingles"]  # of an earlier version, or damaged
+    path.write_text(json.dumps(kept))
+    assert not _finished(tmp_path, one, file, record, mark)
+
+
+def test_two_graders_do_not_share_a_folder(
+    toy: Assignment, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usable("strict")
+    monkeypatch.setattr("teachlib.alone.PATIENCE", 0.1)
+    hold = (
+        "import fcntl, sys, time; f = open(sys.argv[1], 'w'); fcntl.flock(f, 2); print(1, flush=True); time.sleep(60)"
+    )
+    words = [sys.executable, "-c", hold, str(tmp_path / ".lock")]
+    holder = subprocess.Popen(words, stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(TeachlibError, match="grades here"):
+            grade_class(toy, place / "in", tmp_path, progress=False)
+    finally:
+        holder.kill()
+
+
+def test_a_class_with_other_seeds_than_the_record_is_refused(
+    toy: Assignment, place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    usable("strict")
+    with pytest.raises(TeachlibError, match=r"5 of 5 notebooks have another SEED .*--variants"):
+        grade_class(toy, place / "in", tmp_path / "out", variant=3, progress=False)
+    assert open_record(toy, tmp_path / "out", 0, None).variant == 0  # which can be mended at once
+    table = tmp_path / "variants.csv"
+    table.write_text("id,variant\n1,4\n99,0\n")
+    grade_class(toy, place / "in", tmp_path / "out", variants=table, progress=False, limits=BRIEF)
+    said = capsys.readouterr().err
+    assert "1 says 0, the record 4 (1 in all)" in said
+    assert "variants of 1 who handed in nothing: 99" in said
+    kept = [json.loads(path.read_text()) for path in (tmp_path / "out" / "results").glob("*.json")]
+    assert {one["id"]: one["variant"] for one in kept if one["id"] in "12"} == {"1": 4, "2": 0}
+
+
+def test_a_fault_of_the_grader_costs_nobody_else_and_is_tried_again(
+    toy: Assignment, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*given: object, **named: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr(job, "grade", fails)
+    monkeypatch.setattr(job, "Warm", lambda way, number: SimpleNamespace(close=lambda: None))
+    listed = {"id": "1", "name": "", "files": [[str(place / "in" / "ann_1_toy.ipynb"), []]], "notes": [], "variant": 0}
+    task = {"source": str(toy.path), "fingerprint": "f", "out": str(tmp_path), "way": "strict", "job": 0, "seed": 42}
+    job.Job({**task, "limits": {}, "submissions": [listed]}).run()
+    (path,) = tmp_path.glob("*.json")
+    kept = json.loads(path.read_text())
+    assert kept["fingerprint"] == ""
+    assert "the grader failed (RecursionError)" in kept["notes"][0]
+
+
+@pytest.mark.parametrize("text", ["{", "[[1]]", '{"a": 1}'])
+def test_damaged_marks_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "marks.json").write_text(text)
+    with pytest.raises(TeachlibError, match="damaged"):
+        Marks.of(tmp_path)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from sandboxes import warm_process
-from toy_assignment import CELLS, NAMES, submission, write_toy
+from toy_assignment import CELLS, HIDDEN, NAMES, submission, write_toy
 
 from teachlib.checks import Exercise
 from teachlib.classroom.grading import Limits, Outcome, grade
@@ -133,12 +133,29 @@ for number in range(3, 64):
     "another shell": "from IPython import get_ipython; get_ipython().run_cell = None; get_ipython().user_ns.clear()",
     "the trace of every call": "import sys; sys.settrace(lambda *a: 1 / 0); sys.setprofile(lambda *a: None)",
     "no modules": "import sys; sys.modules.clear()",
+    "files in memory": "import os\nfor n in range(200): os.write(os.memfd_create(str(n)), bytes(30 << 20))",
+    "folders nested without end": "import os\nfor _ in range(3000): os.mkdir('d'); os.chdir('d')",
+    "a folder closed to all": "import os\nos.mkdir('u', 0o300)\nopen('u/x', 'wb').write(bytes(1 << 20))",
+    "replies of another type": """import sys, torch
+serving = sys.modules['teachlib.classroom.inside.serving']
+serving.Submission.has = lambda self, request: {'has': torch.zeros(2)}
+serving.Submission.cell = lambda self, request: {'error': torch.zeros(2)}""",
 }
 # These end with the process, or spoil their own: what they may cost is said.
 MAY_COST_ALL = {
     *("another shell", "no modules", "builtins broken", "torch broken", "names overwritten", "closes every file"),
+    "replies of another type",
     *("replies before it is asked", "replies that never end", "endless recursion", "stops itself"),
     "the trace of every call",
+}
+
+
+# Which limit has to end it.
+SAID = {
+    "endless loop": "took longer than 4 s",
+    "fork bomb": "started too many processes",
+    "processes that fill the memory": "used too much memory",
+    "prints 1 GiB": "printed too much",
 }
 
 
@@ -147,6 +164,8 @@ def test_a_cell_costs_its_own_submission_at_most(
     warm: Warm, toy: Assignment, exercises: dict[str, Exercise], name: str
 ) -> None:
     outcome = graded(warm, toy, exercises, submission(after=[IN_A_CELL[name]]))
+    if name in SAID:
+        assert any(SAID[name] in line for line in outcome.log), outcome.log
     if name not in MAY_COST_ALL:
         assert set(points(outcome).values()) == {1}, (name, outcome)
     assert len(outcome.verdicts) == len(NAMES)
@@ -366,6 +385,28 @@ def test_time_in_all_is_limited(warm: Warm, toy: Assignment, exercises: dict[str
     )
     assert sum(points(outcome).values()) == 0
     assert time.monotonic() - started < 60  # not nine times two for each of five starts
+
+
+def test_starts_in_vain_are_counted(warm: Warm, toy: Assignment, exercises: dict[str, Exercise]) -> None:
+    ends = ["import os; os._exit(1)"] * 6
+    outcome = graded(warm, toy, exercises, submission(before=ends), Limits(call=4.0, total=30.0, restarts=3))
+    assert len(outcome.log) == 4
+    assert {verdict.message for verdict in outcome.verdicts} == {"not run: the notebook used up its time or restarts"}
+
+
+def test_an_answer_whose_cell_was_stopped_says_so(warm: Warm, toy: Assignment, exercises: dict[str, Exercise]) -> None:
+    outcome = graded(warm, toy, exercises, submission({"slope": "import os; os._exit(1)"}))
+    message = next(verdict.message for verdict in outcome.verdicts if verdict.exercise == "slope")
+    assert message == "its cell was left out: the process ended"
+    assert any("(slope)" in line for line in outcome.log)
+
+
+def test_time_in_hidden_tests_is_limited_too(warm: Warm, tmp_path: Path) -> None:
+    slow = "def observe(answer, seed):\n    answer(torch.zeros(5))\n    while True:\n        pass\n"
+    toy = write_toy(tmp_path, hidden={**HIDDEN, "scaled": HIDDEN["scaled"].split("def observe")[0] + slow})
+    cells = own_cells(read_cells(json.dumps(submission()).encode()), toy)
+    outcome = grade(warm, toy, toy.exercises(0, 1), cells, variant=0, seed=1, limits=Limits(call=2.0, total=4.0))
+    assert outcome.verdicts[0].message == "stopped: used up its time while it was judged"
 
 
 def test_no_process_is_left(warm: Warm) -> None:

@@ -52,6 +52,9 @@ def zipped(*names: str, data: bytes = NOTEBOOK) -> bytes:
         ("doejane_98765_4321_toy.ipynb", "98765", "doejane"),
         ("doejane_LATE_98765_4321_toy-2.ipynb", "98765", "doejane"),
         ("jane_s0042_toy.ipynb", "s0042", "jane"),
+        ("van_der_Berg_s1_toy.ipynb", "s1", "van_der_Berg"),
+        ("jane_doe_toy.ipynb", "doe", "jane"),
+        ("p_8_toy.IPYNB", "8", "p"),
         ("s0042.ipynb", "s0042", ""),
         ("s0042/anything.ipynb", "s0042", ""),
         ("007/toy.ipynb", "007", ""),
@@ -169,6 +172,7 @@ def test_one_id_twice_is_said(place: Path) -> None:
     put(place, "berta_7_toy.ipynb")
     found = find_submissions(place)
     assert len({one.key for one in found}) == 2
+    assert [one.id for one in found] == ["7 (anna)", "7 (berta)"]
     assert all("another submission has the id 7" in one.notes[0] for one in found)
 
 

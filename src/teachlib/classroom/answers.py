@@ -112,13 +112,14 @@ def choices(value: Any, allowed: Mapping[str, Sequence[str]]) -> list[int]:
     return [[word.lower() for word in words].index(said[question]) for question, words in allowed.items()]
 
 
-def rows(value: Any, columns: Sequence[str], least: int) -> dict[str, Tensor]:
+def rows(value: Any, columns: Sequence[str], least: int, most: int = 100) -> dict[str, Tensor]:
     """A table that was filled in, by columns.
 
     Args:
         value: a list of dictionaries, one a row.
         columns: that every row must have, with numbers.
         least: number of rows, all of them different.
+        most: rows at most: what is measured anew for each takes time.
 
     Returns:
         Column → numbers, float64, (rows,).
@@ -128,6 +129,8 @@ def rows(value: Any, columns: Sequence[str], least: int) -> dict[str, Tensor]:
     """
     if not isinstance(value, list | tuple) or not all(isinstance(row, Mapping) for row in value):
         raise Unfit(f"expected a list of rows, each a dictionary with the keys {', '.join(columns)}")
+    if len(value) > most:
+        raise Unfit(f"expected at most {most} rows")
     table = {column: _numbers(column, [row.get(column) for row in value]) for column in columns}
     if not all(column.isfinite().all() for column in table.values()):
         raise Unfit("expected finite numbers in every row")

@@ -5,14 +5,16 @@ The folder of a class holds ``record.json`` (assignment, variants and the secret
 ``report.html`` and ``log.txt`` for the teacher, ``marks.csv`` and ``explanations.html`` for what is marked by hand.
 """
 
+import hashlib
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -29,11 +31,13 @@ from teachlib.classroom.marks import Marks, marks_table, read_marks
 from teachlib.classroom.notebooks import Unreadable, read_cells
 from teachlib.classroom.sandbox import WAYS, refuse_impossible
 from teachlib.classroom.source import Assignment
-from teachlib.classroom.submissions import Submission, find_submissions
-from teachlib.classroom.worksheets import as_csv, fill, read_csv
+from teachlib.classroom.submissions import File, Submission, find_submissions
+from teachlib.classroom.worksheets import as_csv, bare, fill, read_csv
 from teachlib.errors import TeachlibError, unknown
 
 ATTEMPTS = 3  # of a job that dies
+# What a result must hold to be read.
+KEPT = {"id", "name", "file", "variant", "verdicts", "explanations", "notes", "log", "printed", "seconds", "shingles"}
 
 
 @dataclass(frozen=True)
@@ -105,15 +109,19 @@ def grade_class(
     submissions = find_submissions(place)
     if out.resolve() == place.resolve() or place.resolve() in out.resolve().parents:
         raise TeachlibError(f"--out {out} lies within the submissions; choose a folder beside them")
+    names = [sheet.name for sheet in worksheets.files]
+    if len(set(names)) < len(names):
+        raise TeachlibError("two worksheets have the same name, and so would the filled ones; rename one")
     for sheet in worksheets.files:  # what is wrong with them is said now, and not after an hour
         fill(sheet, {}, assignment.points, column=worksheets.column, scale=worksheets.scale)
     with alone(out / ".lock", "grades here"):
         record = open_record(assignment, out, variant, variants)
         results = out / "results"
         results.mkdir(parents=True, exist_ok=True)
-        _compare_variants(submissions, record, assignment)
-        mark = fingerprint(assignment, record.seed)
-        waiting = [one for one in submissions if not _finished(results, one, record, mark, assignment)]
+        chosen = {one.key: one.chosen(assignment)[0] for one in submissions}
+        _compare_variants(submissions, chosen, record)
+        mark = fingerprint(assignment, record.seed, limits)
+        waiting = [one for one in submissions if not _finished(results, one, chosen[one.key], record, mark)]
         _run_jobs(assignment, waiting, record, mark, results, jobs, way, limits, progress)
         _forget_others(results, submissions)
         return write_all(assignment, out, worksheets)
@@ -133,7 +141,10 @@ def open_record(assignment: Assignment, out: Path, variant: int | None, variants
         return record
     try:
         record = Record(**json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
+        if not isinstance(record.seed, int) or not isinstance(record.variant, int):
+            raise ValueError("numbers are expected")
+        record = replace(record, variants={str(one): int(number) for one, number in record.variants.items()})
+    except (ValueError, TypeError, AttributeError) as error:
         raise TeachlibError(f"{path}: not a record of a class; restore it, or choose another --out") from error
     if record.assignment != assignment.name:
         raise TeachlibError(f"{out} holds the grades of '{record.assignment}'; choose another --out")
@@ -155,13 +166,13 @@ def _read_variants(path: Path) -> dict[str, int]:
     header, rows = read_csv(path)
     if not {"id", "variant"} <= set(header):
         raise TeachlibError(f"{path}: expected columns id and variant; found {', '.join(header)}")
-    bad = next((row for row in rows if not row["variant"].strip().isdecimal()), None)
+    bad = next((row for row in rows if not re.fullmatch(r"\d{1,9}", row["variant"].strip())), None)
     if bad is not None:
         raise TeachlibError(f"{path}: the variant of {bad['id']} is '{bad['variant']}'; expected a whole number")
-    return {row["id"]: int(row["variant"]) for row in rows}
+    return {bare(row["id"].strip()): int(row["variant"]) for row in rows}
 
 
-def _compare_variants(submissions: Sequence[Submission], record: Record, assignment: Assignment) -> None:
+def _compare_variants(submissions: Sequence[Submission], chosen: Mapping[str, File | None], record: Record) -> None:
     """Say so where notebooks tell another variant than the record; refuse where most do.
 
     Raises:
@@ -169,7 +180,7 @@ def _compare_variants(submissions: Sequence[Submission], record: Record, assignm
     """
     others, read = [], 0
     for one in submissions:
-        file, _ = one.chosen(assignment)
+        file = chosen[one.key]
         try:
             said = None if file is None else said_variant(read_cells(file.read()))
         except Unreadable:
@@ -191,25 +202,18 @@ def _compare_variants(submissions: Sequence[Submission], record: Record, assignm
         )
 
 
-def _finished(results: Path, submission: Submission, record: Record, mark: str, assignment: Assignment) -> bool:
+def _finished(results: Path, submission: Submission, chosen: File | None, record: Record, mark: str) -> bool:
     """Whether the kept result is of this very submission, source, seed and variant."""
     try:
         kept = json.loads((results / f"{submission.key}.json").read_text())
-        same = kept["fingerprint"] == mark and kept["variant"] == record.of(submission.id)
+        same = kept["fingerprint"] == mark and kept["variant"] == record.of(submission.id) and kept.keys() >= KEPT
         if not same:
             return False
-        file, _ = submission.chosen(assignment)
-        return bool(kept["hash"] == _hash(file.read() if file else b""))
+        return bool(kept["hash"] == hashlib.sha256(chosen.read() if chosen else b"").hexdigest())
     except (OSError, ValueError, KeyError):
         return False
     except Exception:  # a file that cannot be read: it is looked at anew
         return False
-
-
-def _hash(raw: bytes) -> str:
-    import hashlib
-
-    return hashlib.sha256(raw).hexdigest()
 
 
 def _forget_others(results: Path, submissions: Sequence[Submission]) -> None:
@@ -306,10 +310,7 @@ class _Share:
 
 def write_all(assignment: Assignment, out: Path, worksheets: Worksheets = Worksheets()) -> list[dict[str, Any]]:
     """Write grades, pages and worksheets from the kept results and marks; return the results, sorted by id."""
-    results = sorted(
-        (json.loads(path.read_text()) | {"key": path.stem} for path in (out / "results").glob("*.json")),
-        key=lambda one: (one["id"], one["name"]),
-    )
+    results = sorted(map(_read_result, (out / "results").glob("*.json")), key=lambda one: (one["id"], one["name"]))
     marks = Marks.of(out)
     rows = [grades_row(assignment, one, marks) for one in results]
     columns = ["id", "name", "total", "of", "unmarked", *(question.name for question in assignment.questions), "notes"]
@@ -338,6 +339,16 @@ def write_all(assignment: Assignment, out: Path, worksheets: Worksheets = Worksh
                 file=sys.stderr,
             )
     return results
+
+
+def _read_result(path: Path) -> dict[str, Any]:
+    try:
+        result: dict[str, Any] = json.loads(path.read_text()) | {"key": path.stem}
+        if not result.keys() >= KEPT:
+            raise ValueError("incomplete")
+    except (ValueError, TypeError) as error:
+        raise TeachlibError(f"{path}: damaged; remove it, and grade again") from error
+    return result
 
 
 def grades_row(assignment: Assignment, result: Mapping[str, Any], marks: Marks) -> dict[str, Any]:

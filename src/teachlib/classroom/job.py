@@ -156,9 +156,9 @@ class Job:
         return Outcome([Verdict(question.name, 0, why) for question in self.assignment.graded])
 
 
-def fingerprint(assignment: Assignment, seed: int) -> str:
+def fingerprint(assignment: Assignment, seed: int, limits: Limits) -> str:
     """A number for all that verdicts depend on, apart from the submission and its variant."""
-    return hashlib.sha256(assignment.path.read_bytes() + str(seed).encode()).hexdigest()
+    return hashlib.sha256(assignment.path.read_bytes() + f"{seed} {limits}".encode()).hexdigest()
 
 
 def said_variant(cells: list[Cell]) -> int | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from teachlib.checkpoints import write_atomically
 from teachlib.classroom.source import Assignment
-from teachlib.classroom.worksheets import as_csv, read_csv
+from teachlib.classroom.worksheets import as_csv, bare, read_csv
 from teachlib.errors import TeachlibError
 
 COLUMNS = ("id", "name", "question", "of", "mark", "comment")
@@ -28,7 +28,10 @@ class Marks:
         path = out / "marks.json"
         if not path.exists():
             return cls()
-        return cls({(row[0], row[1]): (row[2], row[3]) for row in json.loads(path.read_text())})
+        try:
+            return cls({(row[0], row[1]): (float(row[2]), str(row[3])) for row in json.loads(path.read_text())})
+        except (ValueError, TypeError, IndexError) as error:
+            raise TeachlibError(f"{path}: damaged; remove it, and merge the marks again") from error
 
     def write(self, out: Path) -> None:
         """Keep them beside the grades."""
@@ -53,15 +56,9 @@ def read_marks(path: Path) -> dict[Key, tuple[str, str]]:
     missing = {"id", "question", "mark"} - set(header)
     if missing:
         raise TeachlibError(f"{path}: no column {sorted(missing)[0]}; expected {', '.join(COLUMNS)}")
-    # Ids that a spreadsheet could take for formulas were written with a sign before them.
     return {
-        (_bare(row["id"]), row["question"]): (row["mark"].strip(), _bare(row.get("comment", "")).strip())
-        for row in rows
+        (bare(row["id"]), row["question"]): (row["mark"].strip(), bare(row.get("comment", "")).strip()) for row in rows
     }
-
-
-def _bare(text: str) -> str:
-    return text[1:] if text[:1] == "'" and text[1:2] in tuple("=+-@") else text
 
 
 def marks_table(
@@ -73,7 +70,6 @@ def marks_table(
         for one in results if question.by_hand else ():
             key = (one["id"], question.name)
             mark = marks.mark(*key)
-            empty = "" if one["explanations"].get(question.name) else "0"
             noted = written.get(key, ("", ""))
             rows.append(
                 {
@@ -81,8 +77,8 @@ def marks_table(
                     "name": one["name"],
                     "question": question.name,
                     "of": question.points,
-                    "mark": noted[0] or (empty if mark is None else f"{mark:g}"),
-                    "comment": noted[1] or marks.comment(*key) or ("nothing was written" if empty else ""),
+                    "mark": noted[0] or ("" if mark is None else f"{mark:g}"),
+                    "comment": noted[1] or marks.comment(*key),
                 }
             )
     return as_csv(rows, COLUMNS)

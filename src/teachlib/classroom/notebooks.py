@@ -14,6 +14,7 @@ from teachlib.classroom.source import Assignment, grader_id
 SIZE = 20 << 20  # bytes of a notebook
 CELLS, CELL = 500, 1 << 20  # cells that are looked at; characters of one
 TEXT = 20_000  # characters of an explanation
+COMPARED = 100_000  # characters of a submission's code that are compared with others'
 _SHINGLE = 6  # tokens
 
 
@@ -82,8 +83,10 @@ def explanations(cells: Iterable[Cell], assignment: Assignment) -> dict[str, str
 def shingles(cells: Iterable[Cell]) -> list[int]:
     """Numbers of all runs of six tokens of the code, names replaced by one sign: alike for renamed copies."""
     found: set[int] = set()
+    left = COMPARED
     for cell in cells:
-        tokens = _tokens(cell.source)
+        tokens = _tokens(cell.source[:left])
+        left -= min(left, len(cell.source))
         for start in range(len(tokens) - _SHINGLE + 1):
             found.add(zlib.crc32(" ".join(tokens[start : start + _SHINGLE]).encode()))
     return sorted(found)
@@ -92,7 +95,7 @@ def shingles(cells: Iterable[Cell]) -> list[int]:
 def _tokens(source: str) -> list[str]:
     kept = []
     try:
-        for token in tokenize.generate_tokens(io.StringIO(source[:50_000]).readline):
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
             if token.type == tokenize.NAME:
                 kept.append(token.string if keyword.iskeyword(token.string) else "name")
             elif token.type in (tokenize.OP, tokenize.NUMBER):

@@ -144,7 +144,7 @@ def _items(assignment: Assignment, rows: Sequence[Mapping[str, Any]]) -> list[st
             value = float(np.corrcoef(points, others)[0, 1])
             shown, remark = f"{value:.2f}", f"{question.kind}{'; did not discriminate' * (value < 0.1)}"
         elif len(points) > 1:
-            remark += "; everybody has the same points" * (points.std() == 0)
+            remark += "; everybody has the same points" if points.std() == 0 else ""
         lines.append(_row([f"{number}. {question.name}", remark], [str(question.points), right, shown]))
     return lines
 

@@ -104,7 +104,7 @@ class Warm:
                     cwd="/",
                 )
         except OSError as error:  # a full disk, a file of teachlib's that may not be read
-            shutil.rmtree(self.folder, ignore_errors=True)
+            _remove(self.folder)
             raise TeachlibError(f"the {way} sandbox cannot be prepared in {self.folder.parent}: {error}") from error
         finally:
             theirs.close()
@@ -157,7 +157,7 @@ class Warm:
         self.control.close()
         self.process.kill()
         self.process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        _remove(self.folder)
 
 
 class Session:
@@ -167,6 +167,7 @@ class Session:
         self.warm, self.deadline = warm, time.monotonic() + seconds
         self.printed, self.count = bytearray(), 0  # what it printed, up to KEPT; how much in all
         self.alive, self.why = True, "the process ended"
+        self.looked = time.monotonic()  # at its resources
         self.connection, theirs = socket.socketpair()
         self.output, writing = os.pipe()
         try:
@@ -204,13 +205,13 @@ class Session:
         return reply
 
     def _exchanged(self, data: bytes, until: float, seconds: float) -> bytes:
-        sent, reply, looked = 0, bytearray(), time.monotonic()
+        sent, reply = 0, bytearray()
         while True:
             now = time.monotonic()
             if now > until:
                 self._end(f"stopped: took longer than {seconds:g} s")
-            if now - looked > 0.1:
-                looked = now
+            if now - self.looked > 0.1:
+                self.looked = now
                 self._look_at_resources()
             writing = [self.connection] if sent < len(data) else []
             reading: list[Any] = [self.connection, self.output, self.process]
@@ -362,8 +363,15 @@ def _remove_leftovers() -> None:
     """Remove the folders of graders that were killed."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
         process = folder.name.removeprefix(_PREFIX).partition("-")[0]
-        if process.isdigit() and not Path(f"/proc/{process}").exists():
-            shutil.rmtree(folder, ignore_errors=True)
+        own = folder.lstat().st_uid == os.getuid()
+        if own and process.isdigit() and not Path(f"/proc/{process}").exists():
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder in which a submission may have made any: too deep for Python's own ways, or closed to all."""
+    for command in (["chmod", "-R", "u+rwx", "--"], ["rm", "-rf", "--"]):
+        subprocess.run([*command, str(folder)], capture_output=True, check=False)
 
 
 def _copy_library(folder: Path) -> None:
@@ -413,11 +421,19 @@ def _memory(process: int) -> int:
 
 def _size(folder: Path) -> int:
     """Bytes of the files below a folder; links are not followed."""
-    total = 0
-    for place, _, files in os.walk(folder):
-        for name in files:
+    total, remaining = 0, [str(folder)]
+    while remaining:
+        try:
+            entries = list(os.scandir(remaining.pop()))
+        except FileNotFoundError:
+            continue
+        except OSError:  # closed to all, or nested deeper than paths reach: who hides something has too much
+            return DISK + 1
+        for entry in entries:
             with suppress(OSError):
-                total += os.lstat(os.path.join(place, name)).st_blocks * 512
+                total += entry.stat(follow_symlinks=False).st_blocks * 512
+                if entry.is_dir(follow_symlinks=False):
+                    remaining.append(entry.path)
     return total
 
 
@@ -444,8 +460,10 @@ def lacking(way: str) -> str:
             return "setpriv or unshare is not installed; install the system's package 'util-linux'"
         return _forbidden()
     if way == "weak":
-        if not isolation.landlock_version():
-            return "its kernel has no Landlock; Linux 5.13 or newer with Landlock enabled is needed"
+        if isolation.landlock_version() < 6:  # older ones let files be truncated, and signals be sent
+            return "its kernel's Landlock is older than version 6; Linux 6.12 or newer with Landlock enabled is needed"
+        if _installed_library():
+            return "teachlib is installed among the packages, with its exercises' solutions; grade from a clone"
         closed = _closed_to_others() if os.getuid() == 0 else None
         if closed is not None:
             return f"root's submissions run as another user, who cannot enter {closed}; grade as an ordinary user"

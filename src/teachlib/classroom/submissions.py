@@ -21,8 +21,10 @@ from teachlib.classroom.source import Assignment
 from teachlib.errors import TeachlibError
 
 MEMBERS = 20_000  # of a zip file
-_MOODLE = re.compile(r"^(?P<name>.+?)_(?P<id>\d+)_assignsubmission_file_?(?P<file>.*)$")
+FILES, READ = 20, 2 * SIZE  # notebooks of one student that are looked at, and their bytes
+_MOODLE = re.compile(r"^(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(file|onlinetext)_?(?P<file>.*)$")
 _CANVAS = re.compile(r"^(?P<name>[^_]+)(?:_LATE)?_(?P<id>\d+)_\d+_(?P<file>.+)$")
+_NUMBERED = re.compile(r"^(?P<name>.+)_(?P<id>[^_]*\d[^_]*)_(?P<file>[^_]+)$")
 _PLAIN = re.compile(r"^(?P<name>[^_]+)_(?P<id>[^_]+)_(?P<file>.+)$")
 _SKIPPED = ("__MACOSX", ".ipynb_checkpoints", "__pycache__")
 
@@ -85,10 +87,12 @@ class Submission:
 
     def chosen(self, assignment: Assignment) -> tuple[File | None, list[str]]:
         """The notebook to grade, and what is to be said of the others: the last that has the most of our cells."""
-        best, most = None, -1
-        for file in self.files:
+        best, most, left = None, -1, READ
+        for file in self.files[-FILES:]:
             try:
-                names = {cell.name for cell in read_cells(file.read())}
+                raw = file.read() if left > 0 else b""
+                left -= len(raw)
+                names = {cell.name for cell in read_cells(raw)}
             except Unreadable:
                 names = set()
             ours = len(names & ({question.name for question in assignment.questions} | set(assignment.locked)))
@@ -135,10 +139,11 @@ def find_submissions(place: Path) -> list[Submission]:
 
 
 def _told_apart(submissions: list[Submission]) -> list[Submission]:
-    """Say so where two students have one id."""
+    """Where two students have one id, neither can be found by it: each gets one with the name."""
     ids = [one.id for one in submissions]
+    note = "another submission has the id {0}, too; both are listed with their names, and fill no worksheet"
     return [
-        replace(one, notes=(*one.notes, f"another submission has the id {one.id}, too"))
+        replace(one, id=f"{one.id} ({one.name})", notes=(*one.notes, note.format(one.id)))
         if ids.count(one.id) > 1
         else one
         for one in submissions
@@ -162,8 +167,10 @@ def _of_folder(place: Path) -> Iterator[tuple[str, File | None, str]]:
         elif entry.name.lower().endswith(".zip"):
             yield from ((first, file, note) for file, note in _of_file(entry.path))
             yield first, None, ""
-        elif entry.name.endswith(".ipynb"):
+        elif entry.name.lower().endswith(".ipynb"):
             yield from ((first, file, note) for file, note in _of_file(entry.path))
+        elif _MOODLE.match(first) or _CANVAS.match(first) or _PLAIN.match(first):
+            yield first, None, f"{first} is no notebook"
 
 
 def _of_file(path: str) -> Iterator[tuple[File | None, str]]:
@@ -172,7 +179,7 @@ def _of_file(path: str) -> Iterator[tuple[File | None, str]]:
         yield None, f"{name}: a link, which is not followed"
     elif name.lower().endswith(".zip"):
         yield from _members(File(path), ())
-    elif name.endswith(".ipynb"):
+    elif name.lower().endswith(".ipynb"):
         yield File(path), ""
 
 
@@ -180,9 +187,11 @@ def _of_zip(place: Path) -> Iterator[tuple[str, File | None, str]]:
     """The same of a zip file: the export as it was downloaded."""
     try:
         with zipfile.ZipFile(place) as archive:
-            names = [info.filename for info in archive.infolist()[:MEMBERS] if not info.is_dir()]
+            names = [info.filename for info in archive.infolist() if not info.is_dir()]
     except Exception as error:  # damaged in any way
         raise TeachlibError(f"{place}: not a zip file that can be read ({type(error).__name__})") from None
+    if len(names) > MEMBERS:
+        raise TeachlibError(f"{place}: {len(names)} files in it; expected at most {MEMBERS}")
     common = _common_folder(names)
     for name in sorted(names):
         parts = [part for part in name.replace("\\", "/")[len(common) :].split("/") if part not in ("", ".", "..")]
@@ -191,9 +200,9 @@ def _of_zip(place: Path) -> Iterator[tuple[str, File | None, str]]:
         first = _text(parts[0])
         if name.lower().endswith(".zip"):
             yield from ((first, file, note) for file, note in _members(File(str(place), (name,)), (name,)))
-        elif name.endswith(".ipynb"):
+        elif name.lower().endswith(".ipynb"):
             yield first, File(str(place), (name,)), ""
-        elif len(parts) > 1:
+        elif len(parts) > 1 or _MOODLE.match(first) or _CANVAS.match(first) or _PLAIN.match(first):
             yield first, None, ""
 
 
@@ -206,7 +215,7 @@ def _members(archive: File, above: tuple[str, ...]) -> Iterator[tuple[File | Non
     except Exception as error:  # damaged in any way
         yield None, f"{archive.name}: not a zip file that can be read ({type(error).__name__})"
         return
-    notebooks = [name for name in names if name.endswith(".ipynb") and not set(name.split("/")) & set(_SKIPPED)]
+    notebooks = [name for name in names if name.lower().endswith(".ipynb") and not set(name.split("/")) & set(_SKIPPED)]
     for name in sorted(notebooks)[:50]:
         yield File(archive.path, (*above, name)), ""
 
@@ -221,16 +230,17 @@ def _common_folder(names: Iterable[str]) -> str:
 
 def _student(first: str) -> tuple[str, str]:
     """Id and name of whoever a file or folder of this name belongs to."""
-    stem = re.sub(r"\.(ipynb|zip)$", "", first, flags=re.IGNORECASE)
-    for pattern in (_MOODLE, _CANVAS, _PLAIN):
+    stem = re.sub(r"\.(ipynb|zip|py|txt|pdf|docx?|html?)$", "", first, flags=re.IGNORECASE)
+    for pattern in (_MOODLE, _CANVAS, _NUMBERED, _PLAIN):
         if match := pattern.match(stem):
             return match["id"], match["name"]
     return stem, ""
 
 
 def _text(name: str) -> str:
-    """A file's name as text in one Unicode form, whatever bytes it has."""
-    return unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "replace"))
+    """A file's name as text that can be printed, in one Unicode form, whatever bytes it has."""
+    text = unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "replace"))
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
 
 
 def _natural(file: File) -> tuple[list[tuple[int, str]], tuple[str, ...]]:

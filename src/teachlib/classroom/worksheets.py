@@ -2,17 +2,27 @@
 
 import csv
 import io
+import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from teachlib.errors import TeachlibError
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_SEPARATED = re.compile(r"([;|\t]\s*)([=+\-@])")
 
 
 def safe(value: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return f"'{value}" if value.startswith(_FORMULA) and not _number(value) else value
+    """Text that no spreadsheet takes for a formula, whatever separates its cells."""
+    inner = _SEPARATED.sub(r"\1'\2", value)
+    formula = inner.lstrip("'").startswith(_FORMULA) and not _number(inner)
+    return f"'{inner}" if formula else inner
+
+
+def bare(value: str) -> str:
+    """What :func:`safe` was made from, where that only put a sign before it."""
+    return value[1:] if value.startswith("'") and safe(value[1:]) == value else value
 
 
 def as_csv(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:
@@ -30,6 +40,12 @@ def read_csv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     Raises:
         TeachlibError: no such file, or no CSV.
     """
+    header, rows, _ = _separated(path)
+    return header, rows
+
+
+def _separated(path: Path) -> tuple[list[str], list[dict[str, str]], str]:
+    """The same, and what separates the cells."""
     try:
         text = path.read_text(encoding="utf-8-sig")
         first = text.partition("\n")[0]
@@ -43,9 +59,8 @@ def read_csv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise TeachlibError(f"{path}: two columns are called '{twice[0]}'; rename one")
-    return header, [
-        dict(zip(header, [*row, *[""] * (len(header) - len(row))], strict=False)) for row in rows[1:] if row
-    ]
+    filled = [[*row, *[""] * (len(header) - len(row))] for row in rows[1:] if row]
+    return header, [dict(zip(header, row, strict=False)) for row in filled], separator
 
 
 def fill(
@@ -71,7 +86,7 @@ def fill(
     Raises:
         TeachlibError: neither kind of file; a column that is not there; another maximum.
     """
-    header, rows = read_csv(path)
+    header, rows, separator = _separated(path)
     if "Identifier" in header and "Grade" in header:
         filled = _moodle(path, rows, grades, full, scale)
     elif "Student" in header and "ID" in header:
@@ -82,7 +97,7 @@ def fill(
             f"ID); found {', '.join(header[:6])}"
         )
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv.writer(out, lineterminator="\n", delimiter=separator)
     writer.writerow(header)
     writer.writerows([row[name] for name in header] for row in rows)
     return out.getvalue(), sorted(set(grades) - filled)
@@ -94,10 +109,9 @@ def _moodle(
     for row in rows:  # before any is filled in
         _scaled(path, 0.0, full, row.get("Maximum Grade", ""), scale)
     filled = set()
-    for row in rows:
-        number = row["Identifier"].rpartition(" ")[2]
-        known = (number, row.get("ID number", ""), row.get("Email address", ""))
-        student = _match(known, row.get("Full name", ""), grades)
+    kinds = [[row["Identifier"].rpartition(" ")[2] for row in rows]]
+    kinds += [[row.get(column, "") for row in rows] for column in ("ID number", "Email address")]
+    for row, student in zip(rows, _matched(kinds, [row.get("Full name", "") for row in rows], grades), strict=True):
         if student is None:
             continue
         _, points, feedback = grades[student]
@@ -127,26 +141,34 @@ def _canvas(
     head = next((row for row in rows if row["Student"].strip() == "Points Possible"), {})
     _scaled(path, 0.0, full, head.get(chosen[0], ""), scale)
     filled = set()
-    for row in rows:
-        known_ids = (row["ID"], row.get("SIS User ID", ""), row.get("SIS Login ID", ""))
-        student = None if row is head else _match(known_ids, row["Student"], grades)
-        if student is not None:
+    kinds = [[row.get(column, "") for row in rows] for column in ("ID", "SIS User ID", "SIS Login ID")]
+    for row, student in zip(rows, _matched(kinds, [row["Student"] for row in rows], grades), strict=True):
+        if student is not None and row is not head:
             row[chosen[0]] = _scaled(path, grades[student][1], full, head.get(chosen[0], ""), scale)
             filled.add(student)
     return filled
 
 
-def _match(ids: Sequence[str], name: str, grades: Mapping[str, tuple[str, float, str]]) -> str | None:
-    """The student of a row: by an id, or else by a name that only one has."""
-    for one in ids:
-        if one and one in grades:
-            return one
-    same = [student for student, (known, _, _) in grades.items() if known and known == name]
-    return same[0] if len(same) == 1 else None
+def _matched(
+    kinds: Sequence[Sequence[str]], names: Sequence[str], grades: Mapping[str, tuple[str, float, str]]
+) -> list[str | None]:
+    """The student of each row: by one kind of id, the one that most rows are known by; else by a name that one has."""
+    ids = max(kinds, key=lambda kind: sum(one in grades for one in kind if one))
+    known = [name for name, _, _ in grades.values()]
+    by_name = {name: student for student, (name, _, _) in grades.items() if name and known.count(name) == 1}
+    taken = {one for one in ids if one in grades}
+    found: list[str | None] = []
+    for one, name in zip(ids, names, strict=True):
+        student = one if one in grades else by_name.get(name)
+        found.append(None if student in taken and one not in grades else student)
+    return found
 
 
 def _scaled(path: Path, points: float, full: int, maximum: str, scale: bool) -> str:
-    most = float(maximum) if _number(maximum) else float(full)
+    plain = maximum.strip().replace(",", ".")
+    if plain and not (_number(plain) and 0 < float(plain) < math.inf):
+        raise TeachlibError(f"{path}: its maximum is '{maximum}'; expected a number")
+    most = float(plain) if plain else float(full)
     if most != full and not scale:
         raise TeachlibError(
             f"{path}: its maximum is {most:g}, this assignment has {full} points; set it there, or pass --scale"

@@ -34,7 +34,8 @@ _SET_NO_NEW_PRIVS, _SET_PDEATHSIG, _SET_SECCOMP, _CAPBSET_DROP, _SET_SUBREAPER =
 
 # System calls, by their numbers on x86-64, that no exercise needs.
 _REFUSED = {
-    "socket": 41, "ptrace": 101, "syslog": 103, "pivot_root": 155, "chroot": 161, "acct": 163, "mount": 165,
+    "shmget": 29, "socket": 41, "memfd_create": 319, "memfd_secret": 447,
+    "ptrace": 101, "syslog": 103, "pivot_root": 155, "chroot": 161, "acct": 163, "mount": 165,
     "umount2": 166, "swapon": 167, "swapoff": 168, "reboot": 169, "iopl": 172, "ioperm": 173, "init_module": 175,
     "delete_module": 176, "kexec_load": 246, "add_key": 248, "request_key": 249, "keyctl": 250, "unshare": 272,
     "perf_event_open": 298, "setns": 308, "process_vm_readv": 310, "process_vm_writev": 311, "kcmp": 312,
@@ -44,7 +45,7 @@ _REFUSED = {
 }  # fmt: skip
 # Where other processes and files can be seen: what changes them though nothing is written, and what outlives a process.
 _REFUSED_IN_SIGHT = {
-    "shmget": 29, "semget": 64, "msgget": 68, "chmod": 90, "fchmod": 91, "chown": 92, "fchown": 93, "lchown": 94,
+    "semget": 64, "truncate": 76, "msgget": 68, "chmod": 90, "fchmod": 91, "chown": 92, "fchown": 93, "lchown": 94,
     "rt_sigqueueinfo": 129, "utime": 132, "setpriority": 141, "sched_setparam": 142, "sched_setscheduler": 144,
     "setxattr": 188, "lsetxattr": 189, "fsetxattr": 190, "removexattr": 197, "lremovexattr": 198, "fremovexattr": 199,
     "tkill": 200, "sched_setaffinity": 203, "utimes": 235, "mq_open": 240, "ioprio_set": 251, "migrate_pages": 256,

@@ -181,6 +181,8 @@ def _up(value: Any, tensors: Mapping[str, Tensor], depth: int) -> Any:
         return _up(value["array"], tensors, depth + 1).detach().numpy()
     if "generator" in value:
         return torch.Generator().set_state(_up(value["generator"], tensors, depth + 1))
+    if len(value.get("list", ())) > LENGTH or len(value.get("mapping", ())) > LENGTH:
+        raise Bad("too many items")
     if "list" in value:
         items = [_up(item, tensors, depth + 1) for item in value["list"]]
         return tuple(items) if value.get("tuple") else items
