@@ -42,7 +42,7 @@ def test_it_has_questions_of_every_kind(name: str) -> None:
     assert {question.kind for question in questions} == {"derive", "implement", "predict", "explain", "experiment"}
     assert 6 <= len(questions) <= 8
     for question in assignment(name).graded:
-        assert 3 <= len(question.mistakes) <= 7
+        assert 3 <= len(question.mistakes) <= 6
         messages = [gap.message for gap in question.mistakes.values()]
         assert len(set(messages)) == len(messages)
 
