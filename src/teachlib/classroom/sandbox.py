@@ -26,6 +26,7 @@ from typing import Any
 
 import teachlib
 from teachlib.classroom.inside import isolation, wire
+from teachlib.classroom.inside.runner import remove_below
 from teachlib.errors import TeachlibError
 
 WAYS = ("strict", "weak")
@@ -369,9 +370,9 @@ def _remove_leftovers() -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder in which a submission may have made any: too deep for Python's own ways, or closed to all."""
-    for command in (["chmod", "-R", "u+rwx", "--"], ["rm", "-rf", "--"]):
-        subprocess.run([*command, str(folder)], capture_output=True, check=False)
+    remove_below(folder)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _copy_library(folder: Path) -> None:

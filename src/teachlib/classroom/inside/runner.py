@@ -10,8 +10,8 @@ import gc
 import importlib
 import json
 import os
-import shutil
 import socket
+import subprocess
 import sys
 import traceback
 from collections.abc import Mapping
@@ -70,6 +70,13 @@ def _fork(control: socket.socket, descriptors: list[int], settings: Mapping[str,
     os.close(output)
 
 
+def remove_below(folder: Path) -> None:
+    """Remove what lies in a folder, also what is nested too deep for Python's own ways, or closed to all."""
+    left = [str(path) for path in folder.iterdir()]
+    for command in (["chmod", "-R", "u+rwx", "--"], ["rm", "-rf", "--"]) if left else ():
+        subprocess.run([*command, *left], capture_output=True, check=False)
+
+
 def _serve(control: socket.socket, connection: int, output: int, settings: Mapping[str, Any]) -> None:
     from teachlib.classroom.inside import serving
 
@@ -81,8 +88,7 @@ def _serve(control: socket.socket, connection: int, output: int, settings: Mappi
     else:
         socket.send_fds(control, [b"process"], [os.pidfd_open(os.getpid())])
         os.setsid()
-        for earlier in Path(settings["scratch"]).iterdir():
-            shutil.rmtree(earlier, ignore_errors=True)
+        remove_below(Path(settings["scratch"]))
         work = Path(settings["scratch"]) / f"work-{os.getpid()}"
     control.close()
     work.mkdir()
