@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import matplotlib.pyplot as plt
 import pytest
 
 from teachlib.checks import Exercise
@@ -70,6 +71,7 @@ def test_the_solved_notebook_runs_and_passes_its_visible_tests(name: str, varian
             source = "".join(cell["source"])
             linecache.cache[cell["id"]] = (len(source), None, source.splitlines(keepends=True), cell["id"])
             exec(compile(source, cell["id"], "exec"), space)
+    plt.close("all")
 
 
 @pytest.mark.parametrize("name", NAMES)
