@@ -290,7 +290,7 @@ def test_inputs_follow_from_the_recorded_seed_and_the_students_variant(
         return usual(self, variant, seed)
 
     monkeypatch.setattr(Assignment, "exercises", exercises)
-    monkeypatch.setattr(job, "Warm", lambda way, number: SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr(job, "Warm", lambda *given: SimpleNamespace(close=lambda: None))
     monkeypatch.setattr(job, "grade", lambda *given, **named: job.Outcome([]))
     submissions = [
         {"id": id_, "name": "", "files": [[str(place / "in" / "ann_1_toy.ipynb"), []]], "notes": [], "variant": variant}
@@ -367,7 +367,7 @@ def test_a_fault_of_the_grader_costs_nobody_else_and_is_tried_again(
         raise RecursionError
 
     monkeypatch.setattr(job, "grade", fails)
-    monkeypatch.setattr(job, "Warm", lambda way, number: SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr(job, "Warm", lambda *given: SimpleNamespace(close=lambda: None))
     listed = {"id": "1", "name": "", "files": [[str(place / "in" / "ann_1_toy.ipynb"), []]], "notes": [], "variant": 0}
     task = {"source": str(toy.path), "fingerprint": "f", "out": str(tmp_path), "way": "strict", "job": 0, "seed": 42}
     job.Job({**task, "limits": {}, "submissions": [listed]}).run()

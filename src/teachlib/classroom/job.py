@@ -130,7 +130,7 @@ class Job:
     def _graded(self, cells: list[Cell], variant: int) -> Outcome:
         for attempt in range(2):
             if self.warm is None:
-                self.warm = Warm(self.task["way"], self.task["job"])
+                self.warm = Warm(self.task["way"], self.task["job"], self.assignment.modules)
             try:
                 exercises = self.exercises(variant)
                 return grade(

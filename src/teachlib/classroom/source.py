@@ -104,6 +104,13 @@ class Assignment:
         """Full marks of all questions."""
         return sum(question.points for question in self.questions)
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """What the given cells import: worth importing once, before any submission."""
+        nodes = [node for code in self.given for node in ast.walk(ast.parse(code))]
+        plain = [name.name for node in nodes if isinstance(node, ast.Import) for name in node.names]
+        return (*plain, *(node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module))
+
     def space(self, variant: int) -> dict[str, Any]:
         """Names that the locked cells define, for this variant."""
         space: dict[str, Any] = {"__name__": "assignment"}

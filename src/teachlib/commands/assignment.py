@@ -104,7 +104,7 @@ def check(name: str, *, variants: int, sandbox: str, source: Path) -> None:
         raise unknown("sandbox", sandbox, ("none", "strict", "weak"))
     assignment = open_assignment(name, source)
     release(assignment)  # what nbgrader does not take is said first
-    warm = None if sandbox == "none" else Warm(sandbox)
+    warm = None if sandbox == "none" else Warm(sandbox, preload=assignment.modules)
     wrong = 0
     try:
         for variant in range(variants):
