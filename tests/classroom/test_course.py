@@ -291,7 +291,7 @@ def test_inputs_follow_from_the_recorded_seed_and_the_students_variant(
 
     monkeypatch.setattr(Assignment, "exercises", exercises)
     monkeypatch.setattr(job, "Warm", lambda *given: SimpleNamespace(close=lambda: None))
-    monkeypatch.setattr(job, "grade", lambda *given, **named: job.Outcome([]))
+    monkeypatch.setattr(job, "Grading", lambda *given: SimpleNamespace(outcome=job.Outcome))
     submissions = [
         {"id": id_, "name": "", "files": [[str(place / "in" / "ann_1_toy.ipynb"), []]], "notes": [], "variant": variant}
         for id_, variant in (("a", 3), ("b", 0))
@@ -363,10 +363,10 @@ def test_a_class_with_other_seeds_than_the_record_is_refused(
 def test_a_fault_of_the_grader_costs_nobody_else_and_is_tried_again(
     toy: Assignment, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*given: object, **named: object) -> None:
+    def fails(*given: object) -> None:
         raise RecursionError
 
-    monkeypatch.setattr(job, "grade", fails)
+    monkeypatch.setattr(job, "Grading", fails)
     monkeypatch.setattr(job, "Warm", lambda *given: SimpleNamespace(close=lambda: None))
     listed = {"id": "1", "name": "", "files": [[str(place / "in" / "ann_1_toy.ipynb"), []]], "notes": [], "variant": 0}
     task = {"source": str(toy.path), "fingerprint": "f", "out": str(tmp_path), "way": "strict", "job": 0, "seed": 42}

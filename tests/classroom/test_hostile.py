@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from sandboxes import warm_process
-from toy_assignment import CELLS, HIDDEN, NAMES, submission, write_toy
+from toy_assignment import HIDDEN, NAMES, submission, write_toy
 
 from teachlib.checks import Exercise
-from teachlib.classroom.grading import Limits, Outcome, grade
+from teachlib.classroom.grading import Grading, Limits, Outcome
 from teachlib.classroom.notebooks import own_cells, read_cells
 from teachlib.classroom.sandbox import Warm
 from teachlib.classroom.source import Assignment
@@ -39,7 +39,7 @@ def graded(
     warm: Warm, toy: Assignment, exercises: dict[str, Exercise], notebook: object, limits: Limits = QUICK
 ) -> Outcome:
     cells = own_cells(read_cells(json.dumps(notebook).encode()), toy)
-    return grade(warm, toy, exercises, cells, variant=0, seed=SEED, limits=limits)
+    return Grading(warm, toy, exercises, cells, 0, SEED, limits).outcome()
 
 
 def points(outcome: Outcome) -> dict[str, int]:
@@ -405,7 +405,7 @@ def test_time_in_hidden_tests_is_limited_too(warm: Warm, tmp_path: Path) -> None
     slow = "def observe(answer, seed):\n    answer(torch.zeros(5))\n    while True:\n        pass\n"
     toy = write_toy(tmp_path, hidden={**HIDDEN, "scaled": HIDDEN["scaled"].split("def observe")[0] + slow})
     cells = own_cells(read_cells(json.dumps(submission()).encode()), toy)
-    outcome = grade(warm, toy, toy.exercises(0, 1), cells, variant=0, seed=1, limits=Limits(call=2.0, total=4.0))
+    outcome = Grading(warm, toy, toy.exercises(0, 1), cells, 0, 1, Limits(call=2.0, total=4.0)).outcome()
     assert outcome.verdicts[0].message == "stopped: used up its time while it was judged"
 
 
@@ -424,7 +424,3 @@ def _parent(process: str) -> str:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1]
     except OSError:
         return ""
-
-
-def test_the_answers_of_the_toy_are_those_that_are_asked_for() -> None:
-    assert tuple(CELLS) == NAMES

@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sandboxes import warm_process
-from toy_assignment import CELLS, IMPORTS, write_toy
+from toy_assignment import IMPORTS, write_toy
 
-from teachlib.classroom.grading import grade
+from teachlib.classroom.grading import Grading
 from teachlib.classroom.inside import wire
 from teachlib.classroom.notebooks import Cell
 from teachlib.classroom.remote import Remote
@@ -114,7 +114,7 @@ def test_verdicts_in_the_sandbox_are_those_outside(warm: Warm, name: str, tmp_pa
             Cell(question.mistakes[wrong[question.name]].code if question.name in wrong else question.cell, True, "")
             for question in assignment.graded
         ]
-        outcome = grade(warm, assignment, exercises, cells, variant=1, seed=77)
+        outcome = Grading(warm, assignment, exercises, cells, 1, 77).outcome()
         for verdict in outcome.verdicts:
             exercise = exercises[verdict.exercise]
             mistake = wrong.get(verdict.exercise)
@@ -128,10 +128,6 @@ def _rounds(assignment: Assignment) -> Iterator[dict[str, str]]:
     lists = {question.name: list(question.mistakes) for question in assignment.graded}
     for number in range(max(map(len, lists.values()))):
         yield {name: mistakes[number] for name, mistakes in lists.items() if number < len(mistakes)}
-
-
-def test_the_toy_is_whole() -> None:
-    assert CELLS
 
 
 trees = st.recursive(

@@ -6,7 +6,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from toy_assignment import CELLS, HIDDEN, NAMES, toy_notebook, write_toy
+from toy_assignment import HIDDEN, NAMES, toy_notebook, write_toy
 
 from teachlib.classroom.release import release, repeated, solved, trial, write_release
 from teachlib.classroom.source import Assignment, open_assignment, read_source
@@ -155,4 +155,3 @@ def test_an_unknown_assignment_names_the_known(toy: Assignment, tmp_path: Path) 
     with pytest.raises(TeachlibError, match="no assignments in"):
         open_assignment("toy", tmp_path / "elsewhere")
     assert open_assignment("toy", tmp_path) == toy
-    assert set(CELLS) == set(NAMES)

@@ -206,13 +206,16 @@ def _finished(results: Path, submission: Submission, chosen: File | None, record
     """Whether the kept result is of this very submission, source, seed and variant."""
     try:
         kept = json.loads((results / f"{submission.key}.json").read_text())
-        same = kept["fingerprint"] == mark and kept["variant"] == record.of(submission.id) and kept.keys() >= KEPT
-        if not same:
+        if kept["fingerprint"] != mark or kept["variant"] != record.of(submission.id) or not kept.keys() >= KEPT:
             return False
         return bool(kept["hash"] == hashlib.sha256(chosen.read() if chosen else b"").hexdigest())
-    except (OSError, ValueError, KeyError):
-        return False
-    except Exception:  # a file that cannot be read: it is looked at anew
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        Unreadable,
+    ):  # nothing kept, or damaged; a file that cannot be read
         return False
 
 

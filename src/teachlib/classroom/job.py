@@ -19,7 +19,7 @@ import torch
 
 from teachlib.checkpoints import write_atomically
 from teachlib.checks import Exercise, Verdict
-from teachlib.classroom.grading import NOT_RUN, Limits, Outcome, grade
+from teachlib.classroom.grading import NOT_RUN, Grading, Limits, Outcome
 from teachlib.classroom.notebooks import Cell, Unreadable, explanations, own_cells, read_cells, shingles
 from teachlib.classroom.sandbox import Warm
 from teachlib.classroom.source import Assignment, read_source
@@ -132,16 +132,8 @@ class Job:
             if self.warm is None:
                 self.warm = Warm(self.task["way"], self.task["job"], self.assignment.modules)
             try:
-                exercises = self.exercises(variant)
-                return grade(
-                    self.warm,
-                    self.assignment,
-                    exercises,
-                    cells,
-                    variant=variant,
-                    seed=self.task["seed"],
-                    limits=self.limits,
-                )
+                exercises, seed = self.exercises(variant), self.task["seed"]
+                return Grading(self.warm, self.assignment, exercises, cells, variant, seed, self.limits).outcome()
             except TeachlibError:  # the warm process is gone: a new one may last
                 self.warm.close()
                 self.warm = None

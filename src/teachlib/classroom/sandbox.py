@@ -35,17 +35,8 @@ WEAKER = (
     "a submission writes lies on the shared disk (64 MiB at most, looked at ten times a second)"
 )
 PRELOAD = (
-    *(
-        "numpy",
-        "scipy.stats",
-        "scipy.special",
-        "matplotlib.pyplot",
-        "pandas",
-        "sympy",
-        "torch.nn",
-        "torch.distributions",
-    ),
-    *("torch.func", "teachlib.checks", "teachlib.figures", "teachlib.metrics"),
+    *("numpy", "pandas", "scipy.stats", "scipy.special", "sympy", "matplotlib.pyplot", "torch.nn", "torch.func"),
+    *("torch.distributions", "teachlib.checks", "teachlib.figures", "teachlib.metrics"),
 )
 FIRST_USER = 60001  # where the grader is root: each job's submissions run as a user of their own
 START = 120.0  # seconds that the warm process may take

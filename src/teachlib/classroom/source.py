@@ -56,7 +56,6 @@ class Question:
         cell: the solution's cell, with its named mistakes; the expected answer of an explanation.
         mistakes: by name.
         hidden: code that defines ``observe``; empty for explanations, which are marked by hand.
-        visible: code of the visible tests.
     """
 
     name: str
@@ -65,7 +64,6 @@ class Question:
     cell: str
     mistakes: Mapping[str, Gap] = field(default_factory=dict)
     hidden: str = ""
-    visible: str = ""
 
     @property
     def by_hand(self) -> bool:
@@ -239,9 +237,8 @@ def _questions(path: Path, marks: Sequence[tuple[Any, str, Mapping[str, Any]]]) 
         if asked not in solutions or asked == name:
             raise TeachlibError(f"{path}: the test cell {name} has no solution's cell {name.removesuffix('_test')}")
         hidden = "\n".join(_HIDDEN.findall(cell.source))
-        visible = _HIDDEN.sub("", cell.source).strip()
-        cell_ = solutions[asked]
-        yield Question(asked, kind, points, cell_, dict(_gaps(path, asked, cell_)), hidden, visible)
+        solution = solutions[asked]
+        yield Question(asked, kind, points, solution, dict(_gaps(path, asked, solution)), hidden)
 
 
 def _gaps(path: Path, question: str, cell: str) -> Iterable[tuple[str, Gap]]:

@@ -160,17 +160,28 @@ def _of_folder(place: Path) -> Iterator[tuple[str, File | None, str]]:
             yield first, None, "a link, which is not followed"
         elif entry.is_dir():
             yield first, None, ""
-            for folder, folders, names in os.walk(entry.path):
-                folders[:] = sorted(name for name in folders if name not in _SKIPPED)
-                for name in sorted(names):
-                    yield from ((first, file, note) for file, note in _of_file(os.path.join(folder, name)))
+            yield from ((first, file, note) for path in _below(entry.path) for file, note in _of_file(path))
         elif entry.name.lower().endswith(".zip"):
             yield from ((first, file, note) for file, note in _of_file(entry.path))
             yield first, None, ""
         elif entry.name.lower().endswith(".ipynb"):
             yield from ((first, file, note) for file, note in _of_file(entry.path))
-        elif _MOODLE.match(first) or _CANVAS.match(first) or _PLAIN.match(first):
+        elif _exported(first):
             yield first, None, f"{first} is no notebook"
+
+
+def _below(folder: str) -> Iterator[str]:
+    """Paths of all that lies below a folder and is none; links are not followed. Folders may be nested ever so deep."""
+    remaining = [folder]
+    while remaining:
+        try:
+            entries = sorted(os.scandir(remaining.pop()), key=lambda entry: entry.name)
+        except OSError:  # closed, or deeper than paths reach
+            continue
+        yield from (entry.path for entry in entries if not entry.is_dir(follow_symlinks=False))
+        remaining += [
+            entry.path for entry in entries if entry.is_dir(follow_symlinks=False) and entry.name not in _SKIPPED
+        ]
 
 
 def _of_file(path: str) -> Iterator[tuple[File | None, str]]:
@@ -202,7 +213,7 @@ def _of_zip(place: Path) -> Iterator[tuple[str, File | None, str]]:
             yield from ((first, file, note) for file, note in _members(File(str(place), (name,)), (name,)))
         elif name.lower().endswith(".ipynb"):
             yield first, File(str(place), (name,)), ""
-        elif len(parts) > 1 or _MOODLE.match(first) or _CANVAS.match(first) or _PLAIN.match(first):
+        elif len(parts) > 1 or _exported(first):
             yield first, None, ""
 
 
@@ -226,6 +237,11 @@ def _common_folder(names: Iterable[str]) -> str:
     folders, below = {part[0] for part in parts}, {part[1] for part in parts if len(part) > 1}
     only = next(iter(folders)) if len(folders) == 1 and len(below) > 1 else ""
     return f"{only}/" if only and not _MOODLE.match(only) else ""
+
+
+def _exported(name: str) -> bool:
+    """Whether a file has a name that a learning-management system gives."""
+    return any(pattern.match(name) for pattern in (_MOODLE, _CANVAS, _PLAIN))
 
 
 def _student(first: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from teachlib.checkpoints import write_atomically
 from teachlib.checks import Exercise, Verdict
-from teachlib.classroom.grading import Limits, grade
+from teachlib.classroom.grading import Grading
 from teachlib.classroom.notebooks import Cell
 from teachlib.classroom.release import release, trial, write_release
 from teachlib.classroom.sandbox import Warm
@@ -158,6 +158,5 @@ def _in_sandbox(
     said = {}
     for name, code in codes.items():
         cells = [Cell(code if one is question else one.cell, True, one.name) for one in assignment.graded]
-        outcome = grade(warm, assignment, judged, cells, variant=variant, seed=seed, limits=Limits())
-        said[name] = outcome.verdicts[0]
+        said[name] = Grading(warm, assignment, judged, cells, variant, seed).outcome().verdicts[0]
     return said

@@ -45,7 +45,7 @@ _REFUSED = {
 }  # fmt: skip
 # Where other processes and files can be seen: what changes them though nothing is written, and what outlives a process.
 _REFUSED_IN_SIGHT = {
-    "semget": 64, "truncate": 76, "msgget": 68, "chmod": 90, "fchmod": 91, "chown": 92, "fchown": 93, "lchown": 94,
+    "semget": 64, "msgget": 68, "chmod": 90, "fchmod": 91, "chown": 92, "fchown": 93, "lchown": 94,
     "rt_sigqueueinfo": 129, "utime": 132, "setpriority": 141, "sched_setparam": 142, "sched_setscheduler": 144,
     "setxattr": 188, "lsetxattr": 189, "fsetxattr": 190, "removexattr": 197, "lremovexattr": 198, "fremovexattr": 199,
     "tkill": 200, "sched_setaffinity": 203, "utimes": 235, "mq_open": 240, "ioprio_set": 251, "migrate_pages": 256,
@@ -168,22 +168,18 @@ def landlock_version() -> int:
 
 
 def restrict_files(readable: Iterable[str], writable: Sequence[str]) -> None:
-    """Landlock: nothing else can be opened, nor connected to where the kernel can tell.
+    """Landlock, version 6 or newer: nothing else can be opened, connected to, or sent a signal.
 
     Args:
         readable: files and folders to read and execute.
         writable: folders to do anything in.
 
     Raises:
-        OSError: the kernel has no Landlock.
+        OSError: the kernel's Landlock is missing or older.
     """
-    version = landlock_version()
-    files = (1 << 13) - 1
-    for since, right in ((2, 13), (3, 14), (5, 15)):
-        files |= (1 << right) if version >= since else 0
-    attributes = struct.pack("<QQQ", files, 3 if version >= 4 else 0, 3 if version >= 6 else 0)
-    size = 8 if version < 4 else 16 if version < 6 else 24
-    ruleset = _call(_libc.syscall(444, attributes, size, 0), "landlock_create_ruleset")
+    files = (1 << 16) - 1  # all that version 6 knows: read, write, make, remove, truncate …
+    attributes = struct.pack("<QQQ", files, 3, 3)  # and both ways of TCP; sockets and signals outside
+    ruleset = _call(_libc.syscall(444, attributes, len(attributes), 0), "landlock_create_ruleset")
     read = 1 | 4 | 8  # execute, read a file, list a folder
     for path, rights in [*((path, read) for path in readable), *((path, files) for path in writable)]:
         if not os.path.exists(path):
