@@ -1,5 +1,9 @@
 """Answers in the sandbox: the same numbers, gradients and verdicts as outside, and messages that nothing breaks."""
 
+import re
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,13 +16,15 @@ from hypothesis import strategies as st
 from sandboxes import warm_process
 from toy_assignment import IMPORTS, write_toy
 
+from teachlib.classroom import sandbox
 from teachlib.classroom.grading import Grading
-from teachlib.classroom.inside import wire
+from teachlib.classroom.inside import isolation, wire
 from teachlib.classroom.notebooks import Cell
 from teachlib.classroom.remote import Remote
 from teachlib.classroom.sandbox import Session, Warm
 from teachlib.classroom.source import Assignment, open_assignment, sources
 
+HEADERS = ("/usr/include/x86_64-linux-gnu/asm/unistd_64.h", "/usr/include/asm/unistd_64.h")
 SOURCES = Path(__file__).resolve().parents[2] / "assignments" / "source"
 WAYS = ("strict", "weak")
 
@@ -34,6 +40,58 @@ def session(warm: Warm) -> Iterator[Session]:
     session.request({"do": "begin", "codes": ["SEED = 0", IMPORTS], "variant": 3}, 30)
     yield session
     session.close()
+
+
+def test_it_ends_with_a_grader_that_is_killed(warm: Warm) -> None:
+    """Whatever the submission does; here it never ends by itself."""
+    program = (
+        "import sys\nfrom teachlib.classroom.sandbox import Warm\nwarm = Warm(sys.argv[1])\n"
+        "session = warm.fork(600)\nprint(warm.process.pid, flush=True)\n"
+        "session.request({'do': 'cell', 'source': 'while True: pass'}, 600)"
+    )
+    grader = subprocess.Popen([sys.executable, "-c", program, warm.way], stdout=subprocess.PIPE, text=True)
+    assert grader.stdout is not None
+    first = int(grader.stdout.readline())
+    time.sleep(1)
+    family = [first, *sandbox._descendants(first)]
+    assert len(family) > 1
+    grader.kill()
+    grader.wait()
+    deadline = time.monotonic() + 20
+    while (left := [process for process in family if _runs(process)]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left == []
+
+
+def _runs(process: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return False
+
+
+def test_strict_has_namespaces_of_everything_and_no_capabilities() -> None:
+    """Each wall by itself: where one is missing, another may hide it from the tests that attack."""
+    words = sandbox._bubblewrapped(Path("/nowhere"), 3, {}, 60001)
+    asked = {"--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--die-with-parent", "--new-session"}
+    assert asked <= set(words)
+    assert "--clearenv" in words
+    assert words[words.index("--cap-drop") + 1] == "ALL"
+    assert words.count("--remount-ro") == 2
+    assert {"--reuid=60001", "--clear-groups", "--bounding-set=-all", "--no-new-privs"} <= set(words)
+    assert "--bind" not in words  # nothing outside can be written to
+    assert "--unshare-user" in sandbox._bubblewrapped(Path("/nowhere"), 3, {}, None)
+
+
+def test_refused_calls_have_the_numbers_of_this_system() -> None:
+    """The kernel's own header, where it is at hand."""
+    header = next((path for path in map(Path, HEADERS) if path.exists()), None)
+    if header is None:
+        pytest.skip("no header of system calls on this machine")
+    numbers = dict(re.findall(r"#define __NR_(\w+) (\d+)", header.read_text()))
+    for name, number in {**isolation._REFUSED, **isolation._REFUSED_IN_SIGHT}.items():
+        if name in numbers:  # newer ones than the header's are missing there
+            assert int(numbers[name]) == number, name
 
 
 def remote(session: Session, source: str, name: str) -> Remote:
