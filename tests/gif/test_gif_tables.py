@@ -29,13 +29,15 @@ def test_sizes_correlations_and_wrong_numbers_stand_in_tables_of_their_own(monke
     assert "correlation=" not in main.partition("- **")[0]
     (rest,) = others
     assert "| gif, 64² | 0.12" in rest
-    assert "| gif, ρ = 0.9 | 0.14" in rest
-    assert "| gif, ρ = 0 | 0.11" in rest
-    assert "told another one's numbers | 0.17" in rest
+    talk = [line.split(" | ")[:2] for line in rest.splitlines() if "| gif" in line and "ρ =" in line]
+    assert talk[:3] == [["| gif, ρ = 0", "0.11"], ["| gif, ρ = 0.5", "0.14"], ["| gif, ρ = 0.9", "0.15"]]
+    assert [line[0] for line in talk[3:5]] == [f"| gif-vector-projection, ρ = {rho}" for rho in (0.5, 0.9)]
+    assert "| gif, half told wrong | 0.20" in rest
+    assert "| gif, half left out | 0.21" in rest
     monkeypatch.setattr(tables, "read_results", lambda *_: {"gif": rows["gif"]})
     alone = tables.page()
     assert "64 pixels" not in alone
-    assert "half of the training pictures" not in alone
+    assert "half told wrong" not in alone
 
 
 def test_every_row_of_the_table_is_a_recipe() -> None:

@@ -43,6 +43,7 @@ class Faces(Chapter[Recipe, Face | Reinference, Told]):
     extracts = averages = True
     options = {
         "resolution": Option("of the pictures in pixels; 0: the scale's", 0),
+        "pictures": Option("of the training set; 0: the scale's", 0),
         "gamma": Option("weight of R1; 0: what goes with the resolution", 0.0),
         "correlation": Option("of looks and light in the training set of heads, in [-1, 1]", 0.0),
         "wrong": Option("share of the pictures that are told another one's parameters", 0.0),

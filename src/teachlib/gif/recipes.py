@@ -137,7 +137,7 @@ def recipe(
     scale: str | Scale | None = None,
     width: int | None = None,
     steps: int | None = None,
-    pictures: int | None = None,
+    pictures: int = 0,
     resolution: int = 0,
     gamma: float = 0.0,
     correlation: float = 0.0,
@@ -156,7 +156,7 @@ def recipe(
         scale: decides sizes, pictures and steps.
         width: other than the scale's.
         steps: other than the scale's.
-        pictures: other than the scale's.
+        pictures: of the training set, of heads the first so many; 0: the scale's.
         resolution: of the pictures; 0: the scale's.
         gamma: weight of R1; 0: what goes with the resolution.
         correlation: of looks and light in the training set of heads.
@@ -173,8 +173,8 @@ def recipe(
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
     _refuse_data_that_cannot_tell(name, dataset, correlation)
-    require_at_least(1, width=width, steps=steps, pictures=pictures)
-    require_at_least(0, resolution=resolution, gamma=gamma)
+    require_at_least(1, width=width, steps=steps)
+    require_at_least(0, pictures=pictures, resolution=resolution, gamma=gamma)
     chosen, own = Scale.of(scale), name == REINFERENCE
     size, batch = resolution or _SIZE[dataset][chosen], 64 if own else 16
     consistent = name in ("gif", "gif-normals", "gif-texture")
