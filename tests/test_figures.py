@@ -475,3 +475,16 @@ def test_a_diagram_has_a_box_for_each_part_and_an_arrow_for_each_step() -> None:
 def test_a_diagram_names_what_is_no_box(boxes, arrows, learned, message: str) -> None:
     with pytest.raises(TeachlibError, match=message):
         figures.diagram(boxes, arrows, learned=learned)
+
+
+def test_a_slider_opens_where_it_is_told_to() -> None:
+    frames = [torch.full((4, 4), value) for value in (0.0, 0.5, 1.0)]
+    page = figures.slider(frames, label="t", captions=["a", "b", "c"], alt="grey", start=1).data
+    assert 'value="1"' in page
+    assert "object-position:50% 0" in page
+    assert '<output aria-live="off">b</output>' in page
+    for wrong in (-1, 3):
+        with pytest.raises(TeachlibError, match=f"start={wrong}; expected the number of a frame, 0 to 2"):
+            figures.slider(frames, label="t", captions=["a", "b", "c"], alt="grey", start=wrong)
+    with pytest.raises(TeachlibError, match=r"start=3; expected one of the values 0, 1, 2"):
+        figures.explorer(lambda v: frames[int(v)], [0, 1, 2], label="t", caption=str, alt="grey", start=3)

@@ -46,12 +46,18 @@ _ON_INPUT = (
 
 
 def slider(
-    frames: Sequence[Tensor | Figure], *, label: str, captions: Sequence[str], alt: str, height: int = 160
+    frames: Sequence[Tensor | Figure],
+    *,
+    label: str,
+    captions: Sequence[str],
+    alt: str,
+    height: int = 160,
+    start: int = 0,
 ) -> HTML:
     """A picture that a slider changes, computed beforehand: it works in the static page, by mouse, touch and keys.
 
     All frames travel in one picture, side by side; figures in two, for light and for dark pages. Without JavaScript the
-    first frame is seen.
+    frame at ``start`` is seen.
 
     Args:
         frames: two or more of (H, W) or (C, H, W) in [0, 1], all of one shape, C of 1 or 3; or figures of one size,
@@ -60,24 +66,29 @@ def slider(
         captions: one a frame, said aloud by screen readers; plain text.
         alt: what the picture shows.
         height: on the page, in CSS pixels; figures keep their own.
+        start: number of the frame that is seen first, from 0: a telling one.
 
     Raises:
-        TeachlibError: no description or label, too few or unequal frames, or another number of captions.
+        TeachlibError: no description or label, too few or unequal frames, another number of captions, or a start that
+            is no frame.
     """
     described = escaped_description(alt)
     if not label.strip():
         raise TeachlibError("a slider without label; say what it changes")
     if len(captions) != len(frames):
         raise TeachlibError(f"{len(frames)} frames and {len(captions)} captions; expected one caption a frame")
+    if not 0 <= start < len(frames):
+        raise TeachlibError(f"start={start}; expected the number of a frame, 0 to {len(frames) - 1}")
     sheets, (frame_height, frame_width) = _sheets(frames)
     pixelated = len(sheets) == 1  # numbers, each to be seen; a figure has DENSITY pixels to a CSS pixel
     width = round(height * frame_width / frame_height) if pixelated else round(frame_width / DENSITY)
     addresses, said = [data_address(sheet) for sheet in sheets], json.dumps(list(captions), ensure_ascii=False)
-    identity = "\0".join([*addresses, label, said, alt, str(height)])
+    identity = "\0".join([*addresses, label, said, alt, str(height), *([str(start)] if start else [])])
     name = "slider-" + hashlib.sha256(identity.encode()).hexdigest()[:12]
+    place = 100 * start / (len(frames) - 1)
     style = (
         f"{PLAIN};{'display:block;' if pixelated else ''}width:{width}px;max-width:100%;height:auto;"
-        f"aspect-ratio:{frame_width}/{frame_height};object-fit:cover;object-position:0% 0"
+        f"aspect-ratio:{frame_width}/{frame_height};object-fit:cover;object-position:{place:g}% 0"
         f"{';image-rendering:pixelated' if pixelated else ''}"
     )
     themes = (("", ""),) if pixelated else THEMES
@@ -86,13 +97,14 @@ def slider(
         for (theme, hidden), address in zip(themes, addresses, strict=True)
     )
     control = (
-        f'<label>{html.escape(label)}<input type="range" min="0" max="{len(frames) - 1}" step="1" value="0" '
-        f'autocomplete="off" aria-valuetext="{html.escape(captions[0])}" oninput="{html.escape(_ON_INPUT)}"></label>'
+        f'<label>{html.escape(label)}<input type="range" min="0" max="{len(frames) - 1}" step="1" '
+        f'value="{start}" autocomplete="off" aria-valuetext="{html.escape(captions[start])}" '
+        f'oninput="{html.escape(_ON_INPUT)}"></label>'
     )
     return HTML(
         f'<div class="teachlib-slider" id="{name}" data-captions="{html.escape(said)}"><style>{_SLIDER_STYLE}</style>'
         f'<div class="teachlib-figure">{pictures}</div>'
-        f'{control}<output aria-live="off">{html.escape(captions[0])}</output></div>'
+        f'{control}<output aria-live="off">{html.escape(captions[start])}</output></div>'
     )
 
 
@@ -104,6 +116,7 @@ def explorer(
     caption: Callable[[float], str],
     alt: str,
     height: int = 160,
+    start: float | None = None,
 ) -> None:
     """Show a picture that depends on one number twice: live, at any value, and as :func:`slider`, without a kernel.
 
@@ -116,11 +129,20 @@ def explorer(
         caption: value → what the picture shows, in words.
         alt: description of the picture for those who do not see it.
         height: of the picture on the page, in CSS pixels; a figure keeps its own.
+        start: the one of ``values`` that both show first; by default the first.
+
+    Raises:
+        TeachlibError: a start that is none of the values.
     """
     import ipywidgets as widgets  # here: only notebooks need it
 
+    first = values[0] if start is None else start
+    if first not in values:
+        raise TeachlibError(
+            f"start={first:g}; expected one of the values {', '.join(f'{value:g}' for value in values)}"
+        )
     step = (values[-1] - values[0]) / 100
-    chosen = widgets.FloatSlider(values[0], min=values[0], max=values[-1], step=step, description=label)
+    chosen = widgets.FloatSlider(first, min=values[0], max=values[-1], step=step, description=label)
     # Not an Output widget: its messages can cross with a cell's reply, and nbclient then waits for ever.
     shown = widgets.HTML()
 
@@ -135,7 +157,16 @@ def explorer(
     live.add_class("teachlib-live")
     display(live)
     frames = [draw(value) for value in values]
-    display(slider(frames, label=label, captions=[caption(value) for value in values], alt=alt, height=height))
+    display(
+        slider(
+            frames,
+            label=label,
+            captions=[caption(value) for value in values],
+            alt=alt,
+            height=height,
+            start=list(values).index(first),
+        )
+    )
 
 
 def _picture_html(picture: Tensor | Figure, *, alt: str, height: int) -> str:
