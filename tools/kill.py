@@ -4,7 +4,8 @@
 
 A program is started in one folder again and again until it ends by itself; then all that lies there is compared with
 what an undisturbed run left, but for what differs from run to run anyway. The moments of the kills are spread evenly
-over the time of an undisturbed run. Where a run that went on ends before its kill, the kill falls to the next folder.
+over the time of an undisturbed run. Where a run that went on ends before its kill, the kill falls to the next folder;
+after ten kills in one folder it is let go on to its end, so that ends are compared of programs that keep little, too.
 
     .venv/bin/python tools/kill.py --what fit --together --times 10 --seed 0
 
@@ -37,6 +38,7 @@ UNLIKE = {"seconds", "training_seconds", "provenance", "random"}
 REFUSED = "wait until it ends, or choose another folder"  # what the second of two in one folder is told
 # Sphinx's own notes, with times and paths in them; what a teacher is told of a class, with times, too.
 PASSING = (".doctrees", ".buildinfo", "report.html", "log.txt")
+IN_A_ROW = 10  # kills in one folder
 _fork = multiprocessing.get_context("fork")  # everything is imported already: a kill seldom falls into an import
 
 
@@ -106,19 +108,21 @@ def killed(kind: Kind, times: int, seed: int, place: Path) -> tuple[int, int, li
     whole, duration = undisturbed(kind, place / "whole")
     moments = [duration * (number + luck.random()) / times for number in range(times)]
     luck.shuffle(moments)
-    kills, ends, faults, folder, fresh = 0, 0, list[str](), place / "pieces", True
+    kills, here, ends, faults = 0, 0, 0, list[str]()  # here: in this folder
+    folder, fresh = place / "pieces", True
     while moments or not fresh:
         if fresh:
             shutil.rmtree(folder, ignore_errors=True)
             kind.prepare(folder)
+            here = 0
         Server.honest = not moments
         process = started(kind, folder)
-        process.join(moments[-1] if moments else None)
+        process.join(moments[-1] if moments and here < IN_A_ROW else None)
         if process.exitcode is None:
             process.kill()
             process.join()
             moments.pop()
-            kills, fresh = kills + 1, False
+            kills, here, fresh = kills + 1, here + 1, False
             continue
         wrong = [complaint(kind, process, folder)]
         if process.exitcode and not any(wrong):
