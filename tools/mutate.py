@@ -1,8 +1,8 @@
 """How many small errors the tests notice: `python tools/mutate.py [--seed 0] [--count 40] [--only rae/losses.py]`.
 
-A mutant is the library with one operator, comparison or number changed, in the modules that hold mathematics. The tests
-that stand beside the module are run on each; a mutant that they pass survives, and is printed with its line. The seed
-decides which mutants are drawn.
+A mutant is the library with one operator, comparison or number changed, in the modules that hold mathematics, and in
+those that grade. The tests that stand beside the module are run on each; a mutant that they pass survives, and is
+printed with its line. The seed decides which mutants are drawn.
 
 First the tests are run on the library as it is: they must pass, and it is noted how long each takes and which functions
 it calls. A mutant then meets only those that call its function, the quickest first, until one fails or takes too long.
@@ -14,11 +14,14 @@ import ast
 import gc
 import json
 import math
+import mmap
 import os
 import random
 import resource
+import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -46,6 +49,10 @@ RAE = tuple(
 METRICS = tuple(f"tests/metrics/test_{name}.py" for name in ("coverage", "frechet", "prd", "statistics"))
 GRAMMAR, GMMVAE, PRIMER = ("tests/rae/grammar",), ("tests/gmmvae",), ("tests/primer",)
 TRAINING = ("tests/test_training.py", "tests/test_loop.py")
+CLASSROOM = tuple(
+    f"tests/classroom/test_{name}.py"
+    for name in ("answers", "commands", "course", "hostile", "sandbox", "source", "submissions", "worksheets")
+)
 # Module → the tests that stand beside it.
 TESTED = {
     "distances.py": (*METRICS, "tests/rae/test_losses.py"),
@@ -99,6 +106,14 @@ TESTED = {
             "regression", "vae",
         )
     },
+    **{
+        f"classroom/{name}.py": CLASSROOM
+        for name in (
+            "answers", "course", "grading", "inside/evaluating", "inside/isolation", "inside/runner", "inside/serving",
+            "inside/wire", "job", "marks", "notebooks", "release", "remote", "sandbox", "source", "submissions",
+            "worksheets",
+        )
+    },
 }  # fmt: skip
 SWAPS: dict[type, type] = {
     ast.Add: ast.Sub,
@@ -118,8 +133,10 @@ SWAPS: dict[type, type] = {
 }
 # What a call is told of the size of a network, of how and how long it is trained, and by which seed: choices.
 CHOSEN = ("batch_size", "layers", "learning_rate", "lr", "seed", "width")
+AT_A_TIME = ("BATCH", "_BATCH", "CHUNK", "_CHUNK", "_ROWS")  # how much is computed at once
 PATIENCE = 60  # seconds for a test, beyond five times what it takes; longer is a hang, and noticed
 ROOM = 16 * 2**30  # bytes for the tests of a mutant; whoever wants more is noticed too, before the machine is full
+UNTIL = mmap.mmap(-1, 8)  # when the test that runs in a fork has to be done; shared, as tests use the alarm themselves
 OPTIONS = ("-x", "-s", "-n", "0", "-p", "no:cacheprovider", "-qq", "--no-summary")
 
 
@@ -189,7 +206,7 @@ def _of_no_matter(node: ast.AST) -> Iterator[ast.AST]:
             yield from (argument for argument in node.args if isinstance(argument, ast.Constant))
     elif isinstance(node, ast.Dict) and all(key and ast.unparse(key).startswith("Scale.") for key in node.keys):
         yield from node.values  # how long and how wide at which scale
-    elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in ("BATCH", "CHUNK", "_ROWS"):  # at a time
+    elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in AT_A_TIME:
         yield node
     elif isinstance(node, ast.ClassDef):  # the defaults of a dataclass
         yield from (line for line in node.body if isinstance(line, ast.AnnAssign))
@@ -230,6 +247,7 @@ class Trial:
         self.alive: list[Mutant] = []
         self.calls: dict[str, set[CodeType]] = defaultdict(set)  # of a test, and of all setups of a file
         self.calling: set[CodeType] = set()
+        self.running = ""  # the test, or the file of the one that is set up
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self.items, self.functions = session.items, _functions(self.package)
@@ -246,41 +264,43 @@ class Trial:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Iterator[None]:
-        self.calling = self.calls[_file(item)]  # a fixture, made for the first test that wants it, may serve all
+        self.running = _file(item)  # a fixture, made for the first test that wants it, may serve all
+        self.calling = self.calls[self.running]
         return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
-        self.calling = self.calls[item.nodeid]
+        self.running = item.nodeid
+        self.calling = self.calls[self.running]
         return (yield)
 
     def _trace(self, frame: FrameType, event: str, argument: Any) -> None:
         self.calling.add(frame.f_code)  # of whatever; every call comes by here
 
     def _watch(self, noted: Path) -> bool:
-        starts, plain, seconds = [], subprocess.Popen.__init__, {}
+        starts, plain, seconds = set[str](), subprocess.Popen.__init__, {}
 
         def start(*arguments: Any, **options: Any) -> None:
-            starts.append(arguments)
+            starts.add(self.running)
             plain(*arguments, **options)
 
         subprocess.Popen.__init__ = start  # type: ignore[method-assign]
         sys.settrace(self._trace)
         threading.settrace(self._trace)
         for item in self.items:
-            before, began = len(starts), time.perf_counter()
+            began = time.perf_counter()
             if not _pass([item]):
                 return False
-            seconds[item.nodeid] = (time.perf_counter() - began, len(starts) > before)
+            seconds[item.nodeid] = time.perf_counter() - began
         seen = {
             item.nodeid: Seen(
-                seconds=seconds[item.nodeid][0],
+                seconds=seconds[item.nodeid],
                 calls=[
                     f"{Path(code.co_filename).relative_to(self.package)}:{code.co_firstlineno}"
                     for code in self.calls[item.nodeid] | self.calls[_file(item)]
                     if code.co_filename.startswith(f"{self.package}/")
                 ],
-                starts=seconds[item.nodeid][1],
+                starts=bool({item.nodeid, _file(item)} & starts),
             )
             for item in self.items
         }
@@ -350,9 +370,10 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 
 def _pass(items: list[pytest.Item], patience: Callable[[pytest.Item], float] | None = None) -> bool:
-    """Whether all tests pass or are skipped; the first that does not ends it, one that takes too long this process."""
+    """Whether all tests pass or are skipped; the first that does not ends it. A fork with patience says till when."""
     for item, after in zip(items, [*items[1:], None], strict=False):
-        signal.alarm(math.ceil(patience(item)) if patience else 0)  # also where it computes outside of Python
+        if patience:
+            UNTIL[:] = struct.pack("d", time.monotonic() + patience(item))
         if any(report.failed for report in runtestprotocol(item, log=False, nextitem=after)):
             return False
     return True
@@ -374,7 +395,8 @@ def _pass_anew(names: list[str], seconds: float) -> bool:
 
 
 def _in_fork(task: Callable[[], bool]) -> bool:
-    """What a task says, silently, in a copy of this process."""
+    """What a task says, silently, in a copy of this process; no when it is not done in time."""
+    UNTIL[:] = struct.pack("d", math.inf)
     child = os.fork()
     if not child:
         code = 1
@@ -385,9 +407,13 @@ def _in_fork(task: Callable[[], bool]) -> bool:
             code = 0 if task() else 1
         finally:
             os._exit(code)
-    _, status = os.waitpid(child, 0)
+    ended = os.pidfd_open(child)
+    while not select.select([ended], [], [], 1)[0] and time.monotonic() < struct.unpack("d", UNTIL)[0]:
+        continue
+    os.close(ended)
     with suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
     return status == 0
 
 
