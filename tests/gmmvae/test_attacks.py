@@ -379,3 +379,22 @@ def test_a_move_of_square_in_l2_uses_the_whole_radius() -> None:
     start = x + 0.7 * change / change.flatten(1).norm(dim=1)[:, None, None, None]
     moved = square_module._moved(start, x, Ball(1.0, "l2"), 3, generator)
     torch.testing.assert_close((moved - x).flatten(1).norm(dim=1), torch.ones(5))
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16])
+def test_attacked_images_have_no_graph_and_the_precision_of_the_clean_ones(kind: torch.dtype) -> None:
+    """Also where somebody asks for gradients of the clean images, and whatever the attack computes with."""
+    x, net, ball = torch.rand(3, 1, 4, 4).to(kind).requires_grad_(), nn.Linear(16, 3).eval(), Ball(0.1)
+    generator = torch.Generator().manual_seed(0)
+
+    def loss(images: Tensor) -> Tensor:
+        return net(images.float().flatten(1))[:, 0]
+
+    ends = [
+        fgsm(loss, x, ball),
+        mim(loss, x, ball, steps=3),
+        pgd(loss, x, ball, steps=3, generator=generator),
+        apgd(loss, x, ball, steps=3),
+        square(lambda images, rows: loss(images), x, ball, queries=5, generator=generator),
+    ]
+    assert [(end.dtype, end.requires_grad) for end in ends] == [(kind, False)] * 5

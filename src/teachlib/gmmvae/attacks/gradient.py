@@ -43,7 +43,7 @@ class Slopes:
 
     def __init__(self, loss: Loss, x: Tensor, low: float = 0.0, high: float = 1.0) -> None:
         require_images(x, low, high, rounding=0)
-        self.loss, self.first = loss, True
+        self.loss, self.first, self.dtype = loss, True, x.dtype
         self.lost = torch.zeros(len(x), dtype=torch.bool, device=x.device)
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -60,7 +60,7 @@ class Slopes:
         self.lost |= value.isnan()
 
     def checked(self, end: Tensor) -> Tensor:
-        """The attacked images, if every slope on the way to them was a number.
+        """The attacked images, without a graph, in the clean ones' precision, if every slope on the way was a number.
 
         Raises:
             TeachlibError: one was not.
@@ -71,7 +71,7 @@ class Slopes:
                 f"the loss of image {place} or its slope is not a finite number; expected one everywhere in the ball: "
                 "look for roots and logarithms of zero, quotients by zero, and overflow"
             )
-        return end
+        return end.detach().to(self.dtype)
 
 
 def fgsm(loss: Loss, x: Tensor, ball: Ball) -> Tensor:

@@ -47,6 +47,7 @@ def square(
     if not 0 < share <= 1:
         raise TeachlibError(f"share is {share}; expected more than 0, and 1 at most")
     require_images(x, ball.low, ball.high, rounding=0)
+    x = x.detach()
     best = ball.project(_stripes(x, ball, generator) if ball.norm == "linf" else _tiles(x, ball, generator), x)
     propose = _painted if ball.norm == "linf" else _moved
     with torch.no_grad():
