@@ -12,6 +12,7 @@ from teachlib.errors import (
     require_images,
     require_labels,
     require_positive,
+    unknown,
 )
 
 
@@ -66,3 +67,8 @@ def test_sides_that_can_be_halved() -> None:
     for sides, by, square in (((8, 6), 4, False), ((0, 8), 4, False), ((8, 4), 4, True)):
         with pytest.raises(TeachlibError, match=f"images of {sides[0]}×{sides[1]} pixels; expected"):
             require_divisible(sides, by, square=square)
+
+
+def test_what_is_no_name_at_all_is_an_unknown_one() -> None:
+    """Arguments in another order, say."""
+    assert str(unknown("norm", 0.3, ("l2", "linf"))) == "unknown norm '0.3'; known: l2, linf"  # type: ignore[arg-type]

@@ -31,7 +31,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> TeachlibError:
         known: the names that exist.
     """
     names = sorted(known)
-    nearest = get_close_matches(name, names, n=1, cutoff=0.4)
+    nearest = get_close_matches(str(name), names, n=1, cutoff=0.4)  # also of what is no name at all
     hint = f"; did you mean '{nearest[0]}'?" if nearest else ";"
     return TeachlibError(f"unknown {kind} '{name}'{hint} known: {', '.join(names)}")
 

@@ -279,3 +279,9 @@ def test_the_first_batch_is_brought_to_deviation_one_at_any_size(size: float, of
     torch.testing.assert_close(z.mean(0), torch.zeros(3).double(), rtol=0, atol=1e-4)
     assert z[:, 2].abs().max() < 1e-4
     assert step.log_scale[2] == 0
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 3), (3, 1, 2)])
+def test_points_of_another_shape_are_refused_in_one_line(shape: tuple[int, ...]) -> None:
+    with pytest.raises(TeachlibError, match=r"this flow takes \(N, 2\)"):
+        coupling_flow(2, layers=2, width=4).log_prob(torch.rand(shape))

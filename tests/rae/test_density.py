@@ -289,3 +289,14 @@ def test_codes_that_are_all_equal_have_no_density(name: str) -> None:
     for value in (0.0, 0.1, 1e4):  # of many equal numbers, the deviation as computed may differ from zero
         with pytest.raises(TeachlibError, match="all codes are equal"):
             rae.fit_density(name, torch.full((50, 3), value))
+
+
+@pytest.mark.parametrize("way", [rae.interpolation.linear, rae.interpolation.rescaled, rae.interpolation.spherical])
+def test_codes_of_two_shapes_have_no_way_between_them(way) -> None:
+    with pytest.raises(TeachlibError, match=r"codes of shapes \(2, 4\) and \(3, 4\)"):
+        way(torch.rand(2, 4), torch.rand(3, 4), torch.rand(5))
+
+
+def test_no_draw_at_all_is_refused_in_one_line() -> None:
+    with pytest.raises(TeachlibError, match="count is 0; expected at least 1"):
+        rae.density.standard_normal(2).sample(0, torch.Generator())

@@ -276,6 +276,8 @@ class Flow(nn.Module):
 
     def encode(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """z of (N, d) and log|det ∂z/∂x| of (N,)."""
+        if x.ndim != 2 or x.shape[1] != self.dim:
+            raise TeachlibError(f"points of shape {tuple(x.shape)}; this flow takes (N, {self.dim})")
         if self.context and (context is None or context.shape != (len(x), self.context)):
             raise TeachlibError(f"this flow is conditional: pass a context of ({len(x)}, {self.context})")
         total = x.new_zeros(len(x))

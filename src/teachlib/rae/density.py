@@ -50,6 +50,7 @@ class MixtureDensity:
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
         """Independent draws, (count, d) float32, in random order."""
+        require_at_least(1, count=count)
         component = torch.multinomial(self.weights, count, replacement=True, generator=generator)
         factors = torch.linalg.cholesky(self.covariances)
         noise = torch.randn(count, self.means.shape[1], generator=generator, dtype=torch.float64)

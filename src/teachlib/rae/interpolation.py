@@ -6,6 +6,8 @@ The thesis speaks of spherical interpolation (App. A.1.3); the authors' code als
 import torch
 from torch import Tensor
 
+from teachlib.errors import TeachlibError
+
 _LEAST_SINE = 1e-4  # codes less than this angle apart are as good as parallel
 
 
@@ -19,7 +21,11 @@ def linear(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
 
     Returns:
         (N, T, d).
+
+    Raises:
+        TeachlibError: codes of two shapes.
     """
+    _refuse_unlike(a, b)
     return torch.lerp(a[:, None], b[:, None], t.to(a)[None, :, None])
 
 
@@ -34,6 +40,11 @@ def rescaled(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     return line / _norm(line).clamp_min(torch.finfo(line.dtype).tiny) * norm
 
 
+def _refuse_unlike(a: Tensor, b: Tensor) -> None:
+    if a.shape != b.shape or a.ndim != 2:
+        raise TeachlibError(f"codes of shapes {tuple(a.shape)} and {tuple(b.shape)}; expected (N, d) of both")
+
+
 def _norm(code: Tensor) -> Tensor:
     """Of the last axis, kept; at any size of the codes, whose squares alone may leave the range of floats."""
     largest = code.detach().abs().amax(-1, keepdim=True)
@@ -46,6 +57,7 @@ def spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     Between parallel codes it is the straight line; between opposite ones no great circle is distinguished, and the
     straight line is taken too. Shapes as in :func:`linear`.
     """
+    _refuse_unlike(a, b)
     t = t.to(a)
     unit_a, unit_b = (code / _norm(code).clamp_min(torch.finfo(a.dtype).tiny) for code in (a, b))
     # atan2 keeps its precision where the codes are almost parallel; acos of the cosine does not.
