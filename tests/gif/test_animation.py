@@ -258,6 +258,14 @@ def test_the_head_at_rest_is_lit_from_the_front() -> None:
     assert nose > 2 * side
 
 
+def test_the_head_at_rest_is_lit_more_from_the_front_than_from_above() -> None:
+    front, above = torch.tensor([[[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]]).view(2, 3, 1, 1)
+    lit = animation.at_rest().light.expand(2, -1, -1)
+    shown = gif.light.shading(torch.stack([front, above]), lit)[:, 0, 0, 0]
+    below = gif.light.shading(-above[None], lit[:1])[0, 0, 0, 0]
+    assert shown[0] > shown[1] > below
+
+
 def test_jitter_of_bytes_is_refused() -> None:
     frames = torch.rand(4, 3, 5, 5)
     with pytest.raises(TeachlibError, match="not bytes"):

@@ -257,3 +257,12 @@ def test_every_way_has_the_same_networks_but_for_what_tells_them() -> None:
     assert weights("ask-projection", "discriminator") == judging
     assert weights("ask-input", "discriminator") == judging + 2 * 9 * 8
     assert weights("ask-layer", "discriminator") == judging + 2 * 32
+
+
+def test_both_are_moved_by_adam_without_momentum() -> None:
+    objective = AskedObjective(asking.Asked(asking.recipe("ask-layer", scale="ci", width=8)))
+    groups = {name: optimizer.param_groups for name, optimizer in objective.optimizers().items()}
+    for name, (group,) in groups.items():
+        assert (group["lr"], group["betas"]) == (objective.recipe.learning_rate, (0.0, 0.99))
+        assert list(map(id, group["params"])) == list(map(id, objective.nets[name].parameters()))
+    assert set(groups) == {"generator", "discriminator"}

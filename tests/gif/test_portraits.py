@@ -178,3 +178,14 @@ def test_the_texture_stands_upright() -> None:
 def test_landmarks_that_are_none_make_no_mesh(screen: torch.Tensor) -> None:
     with pytest.raises(TeachlibError, match="expected numbers"):
         portraits.face_mesh(screen)
+
+
+def test_a_portrait_may_have_fifty_million_pixels() -> None:
+    def picture(height: int) -> bytes:
+        file = io.BytesIO()
+        Image.new("1", (6_000, height)).save(file, "PNG")
+        return file.getvalue()
+
+    assert portraits._pixels(picture(5_000), "large", 8).shape == (3, 8, 8)
+    with pytest.raises(TeachlibError, match="not a picture that can be read"):
+        portraits._pixels(picture(8_400), "larger", 8)
