@@ -40,6 +40,7 @@ PRELOAD = (
 )
 FIRST_USER = 60001  # where the grader is root: each job's submissions run as a user of their own
 START = 120.0  # seconds that the warm process may take
+GONE = 60.0  # until what was ended is gone; on a machine with much to do, many processes take long
 MEMORY, OUTPUT, PROCESSES, DISK = 3 << 30, 8 << 20, 48, 64 << 20
 KEPT = 64 << 10  # bytes of what a submission prints
 _ENVIRONMENT = {
@@ -141,7 +142,7 @@ class Warm:
         """End whatever submissions have left running."""
         with suppress(OSError):
             self.control.send(b"sweep")
-            self.control.settimeout(10)
+            self.control.settimeout(GONE)
             self.control.recv(16)
 
     def close(self) -> None:
@@ -204,7 +205,7 @@ class Session:
                 self._end(f"stopped: took longer than {seconds:g} s")
             if now - self.looked > 0.1:
                 self.looked = now
-                self._look_at_resources()
+                self.look()
             writing = [self.connection] if sent < len(data) else []
             reading: list[Any] = [self.connection, self.output, self.process]
             readable, writable, _ = select.select(reading, writing, [], 0.1)
@@ -244,7 +245,12 @@ class Session:
                 if self.count > OUTPUT:
                     return
 
-    def _look_at_resources(self) -> None:
+    def look(self) -> None:
+        """See what it uses now.
+
+        Raises:
+            Gone: it was too much, and was ended.
+        """
         processes = _descendants(self.warm.process.pid)
         if len(processes) > PROCESSES:
             self._end("stopped: started too many processes")
@@ -270,7 +276,7 @@ class Session:
         self._read_output()
         self.connection.close()
         os.close(self.output)
-        select.select([self.process], [], [], 5)
+        select.select([self.process], [], [], GONE)
         os.close(self.process)
         self.warm.sweep()
 

@@ -22,9 +22,9 @@ LIMITS = (
     (resource.RLIMIT_CORE, 0),
     (resource.RLIMIT_FSIZE, 32 << 20),
     (resource.RLIMIT_NOFILE, 256),
-    (resource.RLIMIT_AS, 4 * GIB),
     (resource.RLIMIT_CPU, 120),  # seconds
 )
+ROOM = 4 * GIB  # of addresses, beyond those of what is imported: builds of torch differ by gigabytes
 PROCESSES = 64
 SCRATCH = Path("/scratch")
 
@@ -96,7 +96,8 @@ def give_up(*, in_sight: bool = False) -> None:
     Args:
         in_sight: whether other processes and files are visible, as without namespaces.
     """
-    for kind, value in (*LIMITS, (resource.RLIMIT_NPROC, PROCESSES if not in_sight else _threads_and(PROCESSES))):
+    processes = PROCESSES if not in_sight else _threads_and(PROCESSES)
+    for kind, value in (*LIMITS, (resource.RLIMIT_AS, _mapped() + ROOM), (resource.RLIMIT_NPROC, processes)):
         resource.setrlimit(kind, (value, value))
     for capability in range(64):
         _libc.prctl(_CAPBSET_DROP, capability, 0, 0, 0)
@@ -104,6 +105,14 @@ def give_up(*, in_sight: bool = False) -> None:
     _call(_libc.capset(header, none), "capset")
     _call(_libc.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
     _refuse_calls(in_sight)
+
+
+def _mapped() -> int:
+    """Bytes of this process's addresses; 0 where nothing of /proc is shown."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 0
 
 
 def _threads_and(more: int) -> int:
