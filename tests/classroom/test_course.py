@@ -17,7 +17,7 @@ import pytest
 from sandboxes import usable
 from toy_assignment import NAMES, submission, write_toy
 
-from teachlib.classroom import job, pages
+from teachlib.classroom import grading, job, pages
 from teachlib.classroom.course import Record, Worksheets, _finished, grade_class, open_record
 from teachlib.classroom.grading import Limits
 from teachlib.classroom.job import fingerprint
@@ -382,3 +382,15 @@ def test_damaged_marks_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "marks.json").write_text(text)
     with pytest.raises(TeachlibError, match="damaged"):
         Marks.of(tmp_path)
+
+
+def test_seeds_cannot_be_tried_out(tmp_path: Path, toy: Assignment) -> None:
+    """Who knows the seed knows the hidden inputs."""
+    seeds = {open_record(toy, tmp_path / name, None, None).seed for name in "abcd"}
+    assert len(seeds) == 4
+    assert 2**32 < max(seeds) < 2**48
+
+
+def test_lines_of_the_log_have_three_hundred_characters_at_most() -> None:
+    assert grading._line("x" * 300) == "x" * 300
+    assert grading._line("x" * 301) == "x" * 299 + "…"

@@ -94,6 +94,36 @@ def test_refused_calls_have_the_numbers_of_this_system() -> None:
             assert int(numbers[name]) == number, name
 
 
+# What lets a submission out, act on others, or hide what it keeps: nothing of it may go missing from the filter.
+NEVER = (
+    *("ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "mount", "umount2", "pivot_root", "chroot"),
+    *("move_mount", "open_tree", "fsopen", "fsmount", "mount_setattr", "unshare", "setns", "bpf", "perf_event_open"),
+    *("userfaultfd", "io_uring_setup", "keyctl", "add_key", "request_key", "socket", "memfd_create", "shmget"),
+    *("init_module", "finit_module", "kexec_load", "reboot", "swapon", "ioperm", "iopl", "syslog", "kcmp"),
+)
+
+
+def test_calls_are_refused_one_by_one(session: Session) -> None:
+    """By the filter: what the kernel itself says of such arguments is another error for most."""
+    assert set(NEVER) <= set(isolation._REFUSED)
+    source = (
+        "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+        "def answer(number):\n"
+        "    ctypes.set_errno(0)\n"
+        "    return [libc.syscall(number, -1, -1, -1, -1, -1), ctypes.get_errno()]"
+    )
+    answer = remote(session, source, "answer")
+    in_sight = isolation._REFUSED_IN_SIGHT if session.warm.way == "weak" else {}
+    said = {name: answer(number) for name, number in {**isolation._REFUSED, **in_sight}.items()}
+    assert {name: [int(one) for one in reply] for name, reply in said.items()} == {name: [-1, 1] for name in said}
+
+
+def test_messages_have_structures_of_eight_mebibytes_at_most() -> None:
+    assert wire.unpack(wire.pack("x" * (5 << 20))) == "x" * (5 << 20)
+    with pytest.raises(wire.Bad):
+        wire.unpack(wire.pack("x" * (9 << 20)))
+
+
 def remote(session: Session, source: str, name: str) -> Remote:
     reply = session.request({"do": "cell", "source": source}, 30)
     assert reply["error"] is None, reply

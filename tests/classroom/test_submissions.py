@@ -243,6 +243,15 @@ def test_an_export_of_too_many_files_is_refused(place: Path, monkeypatch: pytest
         find_submissions(archive)
 
 
+def test_of_a_students_own_zip_file_members_are_looked_at_up_to_a_limit(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submissions, "MEMBERS", 2)
+    (place / "b.zip").write_bytes(zipped("1.ipynb", "2.ipynb", "3.ipynb"))
+    (one,) = find_submissions(place)
+    assert [file.name for file in one.files] == ["1.ipynb", "2.ipynb"]
+
+
 def test_a_link_in_the_place_of_a_notebook_is_not_read(place: Path) -> None:
     put(place, "real.ipynb")
     (place / "link.ipynb").symlink_to(place / "real.ipynb")
