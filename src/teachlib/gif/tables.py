@@ -104,8 +104,8 @@ _LARGER = "The same at 64 pixels, where another network reads:"
 _WRONG = "And where half of the training pictures are told another one's numbers, or are left out:"
 _TALK = (
     "Cross-talk on heads: how far looks (yaw) and the side of the light go when each is asked for independently, in "
-    "deviations. Where ρ is not 0, heads of the training set look to the side that their light comes from; a model that "
-    "is deaf to the light and guesses it from the looks would have ρ in the last column. The first row is what is "
+    "deviations. Where ρ is not 0, heads of the training set look to the side that their light comes from; a model "
+    "that is deaf to the light and guesses it from the looks would have ρ in the last column. The first row is what is "
     "read off photographs."
 )
 _SLOPES = ("looks obeyed", "light obeyed", "light heard in looks", "looks heard in light")
