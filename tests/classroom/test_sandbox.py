@@ -118,6 +118,20 @@ def test_calls_are_refused_one_by_one(session: Session) -> None:
     assert {name: [int(one) for one in reply] for name, reply in said.items()} == {name: [-1, 1] for name in said}
 
 
+def test_what_is_imported_takes_no_room_from_a_submission(session: Session) -> None:
+    """Nor do, of threads, those that the same user has elsewhere."""
+    source = (
+        "import resource\ndef limits():\n"
+        "    return [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_NPROC)]"
+    )
+    addresses, processes = remote(session, source, "limits")()
+    assert int(addresses) > isolation.ROOM + 2**29  # torch alone
+    if session.warm.way == "weak":
+        assert int(processes) > isolation.PROCESSES
+    else:
+        assert int(processes) == isolation.PROCESSES
+
+
 def test_messages_have_structures_of_eight_mebibytes_at_most() -> None:
     assert wire.unpack(wire.pack("x" * (5 << 20))) == "x" * (5 << 20)
     with pytest.raises(wire.Bad):

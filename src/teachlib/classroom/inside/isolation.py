@@ -90,15 +90,24 @@ def enter_namespaces(control: socket.socket) -> None:
         _mount(b"tmpfs", b"/proc", b"tmpfs", _NOSUID_NODEV | _NOEXEC, b"size=4k,mode=555")
 
 
-def give_up(*, in_sight: bool = False) -> None:
-    """Set limits, drop capabilities, refuse system calls; for good.
+def limit(taken: int, *, in_sight: bool = False) -> None:
+    """Set limits of resources, for good; before files are restricted, as threads are counted in /proc.
 
     Args:
+        taken: bytes of addresses that need no room, :func:`mapped`.
         in_sight: whether other processes and files are visible, as without namespaces.
     """
     processes = PROCESSES if not in_sight else _threads_and(PROCESSES)
-    for kind, value in (*LIMITS, (resource.RLIMIT_AS, _mapped() + ROOM), (resource.RLIMIT_NPROC, processes)):
+    for kind, value in (*LIMITS, (resource.RLIMIT_AS, taken + ROOM), (resource.RLIMIT_NPROC, processes)):
         resource.setrlimit(kind, (value, value))
+
+
+def give_up(*, in_sight: bool = False) -> None:
+    """Drop capabilities, refuse system calls; for good.
+
+    Args:
+        in_sight: as in :func:`limit`.
+    """
     for capability in range(64):
         _libc.prctl(_CAPBSET_DROP, capability, 0, 0, 0)
     header, none = struct.pack("<Ii", 0x20080522, 0), bytes(24)
@@ -107,12 +116,9 @@ def give_up(*, in_sight: bool = False) -> None:
     _refuse_calls(in_sight)
 
 
-def _mapped() -> int:
-    """Bytes of this process's addresses; 0 where nothing of /proc is shown."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    except OSError:
-        return 0
+def mapped() -> int:
+    """Bytes of this process's addresses; asked before there are namespaces, in which /proc may be hidden."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 
 def _threads_and(more: int) -> int:

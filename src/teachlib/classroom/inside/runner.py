@@ -82,6 +82,7 @@ def _serve(control: socket.socket, connection: int, output: int, settings: Mappi
 
     serving.silence(output)
     os.close(output)
+    mapped = isolation.mapped()
     if settings["way"] == "strict":
         isolation.enter_namespaces(control)
         work = isolation.SCRATCH / "work"
@@ -94,9 +95,11 @@ def _serve(control: socket.socket, connection: int, output: int, settings: Mappi
     work.mkdir()
     os.chdir(work)
     os.environ["HOME"] = str(work)
-    if settings["way"] == "weak":
+    weak = settings["way"] == "weak"
+    isolation.limit(mapped, in_sight=weak)
+    if weak:
         isolation.restrict_files(settings["readable"], [str(work), "/dev/null"])
-    isolation.give_up(in_sight=settings["way"] == "weak")
+    isolation.give_up(in_sight=weak)
     serving.serve(socket.socket(fileno=connection))
 
 
