@@ -121,7 +121,8 @@ def test_vectors_hold_every_number_and_are_standardized_but_for_what_never_chang
         ({"name": "gif-vectro"}, "did you mean 'gif-vector'"),
         ({"name": "gif", "dataset": "glyphs"}, "only heads, faces, ffhq can"),
         ({"name": "gif", "width": 0}, "width is 0"),
-        ({"name": "gif", "pictures": 0}, "pictures is 0"),
+        ({"name": "gif", "pictures": -1}, "pictures is -1; expected at least 0"),
+        ({"name": "gif", "pictures": 10**6}, "pictures is 1,000,000; heads has [0-9,]+ to train on"),
     ],
 )
 def test_other_recipes_are_refused(words: dict[str, object], said: str) -> None:
@@ -129,6 +130,16 @@ def test_other_recipes_are_refused(words: dict[str, object], said: str) -> None:
         recipes.recipe(**words)  # type: ignore[arg-type]
     with pytest.raises(TeachlibError, match="here: holds no recipe of the GIF chapter"):
         CHAPTER.recipe_of({"name": "gif"}, "here")
+
+
+def test_half_of_the_pictures_are_the_first_half_and_none_are_the_scales() -> None:
+    usual = recipes.recipe("gif", scale="ci")
+    assert recipes.recipe("gif", scale="ci", pictures=0) == usual
+    few = CHAPTER.recipe("gif", scale="ci", pictures=usual.pictures // 2)
+    assert CHAPTER.label(few) == f"gif+pictures={usual.pictures // 2}"
+    all_, first = (CHAPTER.load(recipe, "train", None) for recipe in (usual, few))
+    assert len(first) == len(all_) // 2
+    assert torch.equal(first[:][0], all_[: len(first)][0])
 
 
 # ------------------------------------------------------------------------------------------------ texture consistency

@@ -168,13 +168,16 @@ def recipe(
         texture_form: of :data:`TEXTURE_FORMS`.
 
     Raises:
-        TeachlibError: unknown name, data set or scale; sizes below one; what the data set cannot tell.
+        TeachlibError: unknown name, data set or scale; sizes below one; more pictures than there are; what the data set
+            cannot tell.
     """
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
     _refuse_data_that_cannot_tell(name, dataset, correlation)
     require_at_least(1, width=width, steps=steps)
     require_at_least(0, pictures=pictures, resolution=resolution, gamma=gamma)
+    if pictures > (most := _PICTURES[dataset][Scale.PAPER]):
+        raise TeachlibError(f"pictures is {pictures:,}; {dataset} has {most:,} to train on")
     chosen, own = Scale.of(scale), name == REINFERENCE
     size, batch = resolution or _SIZE[dataset][chosen], 64 if own else 16
     consistent = name in ("gif", "gif-normals", "gif-texture")
@@ -184,7 +187,7 @@ def recipe(
         dataset=dataset,
         scale=chosen.value,
         size=size,
-        pictures=min(pictures or _PICTURES[dataset][chosen], _PICTURES[dataset][Scale.PAPER]),
+        pictures=pictures or _PICTURES[dataset][chosen],
         width=width or (_READING_WIDTH if own else _WIDTH)[chosen],
         steps=steps or (_READING_STEPS if own else _STEPS)[chosen],
         gamma=gamma or _gamma(size, batch, chosen),
