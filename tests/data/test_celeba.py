@@ -69,6 +69,17 @@ def test_official_splits_cropped_and_shrunk(root: Path) -> None:
     assert found["test"].images[0, 0, 32, 32].item() == pytest.approx(180, abs=4)
 
 
+def test_more_pixels_are_read_from_the_originals_and_not_enlarged(root: Path) -> None:
+    small, large = (data.load("celeba", "train", size=side, root=root) for side in (64, 128))
+    assert large.shape == (3, 128, 128)
+    # The disc's radius of 60 pixels of 140 becomes 54.9, and its edge stays as sharp as the original's.
+    row = large.images[2, 2, 64].float()
+    assert (row < 100).sum().item() == pytest.approx(2 * 54.9, abs=2)
+    stretched = data._resized(small, 128).images[2, 2, 64].float()
+    assert row.diff().abs().max() > 1.2 * stretched.diff().abs().max()
+    assert torch.equal(data.load("celeba", "train", root=root).images, small.images)
+
+
 def test_its_names_and_hashes_are_torchvisions() -> None:
     from torchvision.datasets import CelebA
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from teachlib.data import ImageData
 from teachlib.errors import TeachlibError
+from teachlib.gif.losses import path_lengths
 from teachlib.invgan import evaluation, inversion, losses, networks, objective, recipes
 from teachlib.invgan.chapter import CHAPTER
 from teachlib.metrics import extractor
@@ -49,10 +50,12 @@ def _moved(game: objective.InvGANObjective, loss: Tensor) -> set[str]:
 
 @pytest.mark.parametrize("backbone", networks.BACKBONES)
 def test_each_loss_moves_the_networks_of_the_table_and_no_others(backbone: str, images: Tensor) -> None:
-    game = _objective("invgan", backbone, smoothness=1.0)
-    game.losses(images, _generator())  # the first batch has no codes from before
-    found = game.losses(images, _generator())
-    assert found.keys() == objective.MOVES.keys()
+    told = backbone == "biggan"
+    game = _objective("invgan", backbone, smoothness=1.0, paths=1.0, classes=told)
+    labels = torch.arange(8) if told else None
+    game.losses(images, _generator(), labels)  # the first batch has no codes from before
+    found = game.losses(images, _generator(), labels)
+    assert found.keys() == objective.MOVES.keys() - ({"classes"} if not told else set())
     for name, loss in found.items():
         assert _moved(game, loss) == objective.MOVES[name], name
 
@@ -99,8 +102,8 @@ def test_features_of_reconstructions_teach_the_discriminator_only_through_the_co
         ("gan", {"game", "fool"}),
         ("invgan-naive", {"game", "fool", "codes", "reachable"}),
         ("invgan-augmented", {"game", "fool", "codes", "reachable"}),
-        ("invgan", set(objective.MOVES) - {"smoothness"}),
-        ("invgan-direct", set(objective.MOVES) - {"smoothness"}),
+        ("invgan", set(objective.MOVES) - {"smoothness", "paths", "classes"}),
+        ("invgan-direct", set(objective.MOVES) - {"smoothness", "paths", "classes"}),
     ],
 )
 def test_each_model_has_its_losses_and_the_sum_is_weighted(name: str, parts: set[str], images: Tensor) -> None:
@@ -221,6 +224,108 @@ def test_codes_have_mean_zero_and_variance_one() -> None:
     w = mapping(torch.randn(500, 6))
     assert w.mean(0).abs().max() < 1e-5
     assert (w.var(0, unbiased=False) - 1).abs().max() < 1e-3
+
+
+# ------------------------------------------------------------------------------- classes, paths, what is left out
+
+
+def test_codes_end_with_a_class_each_as_often_as_any_other() -> None:
+    mapping = networks.ClassMapping(6, 4).eval()
+    codes = mapping(torch.randn(4000, 10, generator=_generator()))
+    told = codes[:, -4:]
+    assert ((told == 0) | (told == 1)).all()
+    assert (told.sum(1) == 1).all()
+    # A multinomial share of 1/4 over 4,000 draws has a deviation of .0068.
+    assert (told.mean(0) - 0.25).abs().max() < 4 * 0.0068
+
+
+def test_a_class_enters_the_norms_as_an_embedding_and_the_judgement_as_a_projection() -> None:
+    model = _objective("invgan", "biggan", classes=True).model.eval()
+    assert model.w_dim == 16 + 10
+    assert model.codes(3, _generator()).shape == (3, 26)
+    norm = model.generator.blocks[0].first
+    x, code = torch.randn(2, norm.scale.out_features, 4, 4), torch.zeros(2, 26)
+    code[:, 16 + 3] = 1.0
+    table = norm.scale.weight[:, 16:]  # one column, an embedding, a class
+    by_hand = norm.standard(x) * (1 + table[:, 3])[:, None, None] + norm.shift.weight[:, 19][:, None, None]
+    assert torch.allclose(norm(x, code), by_hand, atol=1e-6)
+    judge, images = model.discriminator, torch.rand(4, 1, 32, 32)
+    told = torch.eye(10)[torch.tensor([0, 3, 3, 9])]
+    flat, _ = judge.described(2 * images - 1)
+    embedding = judge.belongs.weight.T[told.argmax(1)]
+    expected = judge(images).logits + (embedding * flat).sum(1)
+    assert torch.allclose(judge(images, told).logits, expected, atol=1e-5)
+
+
+def test_inferred_classes_are_probabilities_that_learn_from_labels(images: Tensor) -> None:
+    game = _objective("invgan", "biggan", classes=True)
+    labels = torch.arange(8)
+    codes = game.model.infer(images)
+    assert torch.allclose(codes[:, -10:].sum(1), torch.ones(8), atol=1e-5)
+    assert codes[:, :-10].abs().max() <= 4.0
+    found = game.losses(images, _generator(), labels)["classes"]
+    game.model.train()
+    expected = -game.model.infer(images)[torch.arange(8), 16 + labels].log().mean()
+    assert found.item() == pytest.approx(expected.item(), rel=0.05)  # spectral norm moves between the two looks
+
+
+def test_a_conditional_judge_sees_the_class_of_real_images_and_of_samples(images: Tensor) -> None:
+    game = _objective("invgan-direct", "biggan", classes=True)
+    asked = list[Tensor | None]()
+    judge = game.model.discriminator
+    judge.register_forward_pre_hook(lambda _, given: asked.append(given[1] if len(given) > 1 else None))
+    game.losses(images, _generator(), torch.arange(8))
+    real, seen, judged, again = asked
+    assert torch.equal(real, torch.eye(10)[:8])
+    assert torch.equal(seen, judged)
+    assert ((seen == 0) | (seen == 1)).all()
+    assert again is None
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"backbone": "dcgan"}, "classes are told to BigGAN's networks alone"),
+        ({"backbone": "biggan", "name": "bigan"}, "classes are told to BigGAN's networks alone"),
+        ({"backbone": "biggan", "dataset": "heads"}, "heads has no classes"),
+    ],
+)
+def test_classes_that_nobody_could_be_told_are_refused(words: dict[str, str], said: str) -> None:
+    with pytest.raises(TeachlibError, match=said):
+        recipes.recipe(**{"name": "invgan", "dataset": "glyphs", **words}, scale="ci", classes=True)  # type: ignore[arg-type]
+
+
+def test_path_lengths_are_even_where_every_step_of_a_code_moves_as_many_pixels() -> None:
+    """Of a linear generator with orthogonal rows lengths differ by chance alone; of a bent one they differ more."""
+    game = _objective("invgan-direct", paths=1.0)
+    w = torch.randn(400, 16, generator=_generator())
+    basis = torch.linalg.qr(torch.randn(1024, 16, generator=_generator(1)))[0]
+
+    def lengths(scale: Tensor) -> Tensor:
+        codes = w[:, None].clone().requires_grad_()
+        made = (scale * codes[:, 0]) @ basis.T
+        return path_lengths(made.view(-1, 1, 32, 32), codes, _generator(2))
+
+    even, bent = lengths(torch.ones(400, 1)), lengths(torch.linspace(0.1, 2, 400)[:, None])
+    # ‖Jᵀy‖ is a chi variable of 16 degrees of freedom: variance over squared mean 1/(2·16), nearly.
+    assert losses.unevenness(even).item() == pytest.approx(1 / 32, rel=0.2)
+    assert losses.unevenness(bent).item() > 0.2
+    assert game.weights()["paths"] == 1.0
+
+
+def test_a_class_that_is_left_out_is_missing_in_training_and_validation_alone() -> None:
+    recipe = recipes.recipe("invgan-direct", "glyphs", scale="ci", without=8)
+    for split, there in (("train", False), ("validation", False), ("test", True)):
+        found = recipes.load(recipe, split, 300)
+        assert bool((found.labels == 8).any()) is there
+        assert len(found.images) == len(found.labels)
+        assert all(len(values) == len(found.labels) for values in found.factors.values())
+    assert set(recipes.load(recipe, "train", 300).labels.tolist()) == set(range(10)) - {8}
+    assert CHAPTER.label(recipe) == "invgan-direct+without=8"
+    with pytest.raises(TeachlibError, match="--without 12: glyphs has the classes 0, 1, 2"):
+        recipes.load(replace(recipe, without=12), "train", 300)
+    with pytest.raises(TeachlibError, match="without"):
+        recipes.recipe("invgan-direct", "glyphs", scale="ci", without=-2)
 
 
 @pytest.mark.parametrize("name", ["invgan", "invgan-augmented"])

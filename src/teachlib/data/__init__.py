@@ -176,7 +176,8 @@ def load(
         name: of the catalogue (:data:`CATALOGUE`), or of a folder of pictures, ``folder:PATH`` (:func:`folder_name`).
         split: ``"train"``, ``"validation"`` or ``"test"``.
         size: enlarge the images to ``size × size`` pixels (bilinear), or shrink them by a whole factor (mean of each
-            block); ``None`` keeps the catalogue's shape. Pictures of a folder are resized once, from the originals.
+            block); ``None`` keeps the catalogue's shape. Pictures of a folder, and CelebA's beyond 64 pixels, are
+            resized once, from the originals.
         limit: only the first so many samples.
         root: where data files lie, see :func:`data_root`.
         download: fetch missing files first.
@@ -201,7 +202,7 @@ def load(
         "coil-100": lambda: _coil(name, split, data_root(root)),
         "svhn": lambda: _svhn(name, split, data_root(root)),
         "cifar-10": lambda: _cifar(name, split, data_root(root)),
-        "celeba": lambda: _celeba(name, split, data_root(root)),
+        "celeba": lambda: _celeba(name, split, data_root(root), size),
     }
     data = readers[name]() if name in readers else _idx_data(dataset, split, data_root(root))
     return _resized(data.first(limit), size)
@@ -350,14 +351,15 @@ def _cifar(name: str, split: str, root: Path) -> ImageData:
     return _through_cache(dataset, split, files, read)
 
 
-def _celeba(name: str, split: str, root: Path) -> ImageData:
-    dataset = CATALOGUE[name]
+def _celeba(name: str, split: str, root: Path, size: int | None) -> ImageData:
+    side = max(size or celeba.SIDE, celeba.SIDE)
+    dataset = replace(CATALOGUE[name], shape=(3, side, side))
     files = _files(dataset, root)
 
     def read(place: Path) -> Parts:
         for file in files:
             check_hash_of_file(file, dataset.hashes)
-        return celeba.read_split(files, split, place / "pixels")
+        return celeba.read_split(files, split, place / "pixels", side)
 
     return _through_cache(dataset, split, files, read)
 

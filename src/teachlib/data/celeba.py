@@ -22,18 +22,21 @@ SPLITS = {"train": 0, "validation": 1, "test": 2}
 LABEL = "Smiling"
 
 
-def read_split(files: Sequence[Path], split: str, target: Path) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+def read_split(
+    files: Sequence[Path], split: str, target: Path, side: int = SIDE
+) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """Images of one official split, their labels and attributes.
 
-    The middle 140×140 pixels of each picture are shrunk to 64×64 (bilinear, with antialiasing).
+    The middle 140×140 pixels of each picture are resized to ``side`` (bilinear, with antialiasing).
 
     Args:
         files: ``img_align_celeba.zip``, ``list_eval_partition.txt`` and ``list_attr_celeba.txt``.
         split: ``train``, ``validation`` or ``test``.
         target: a new file for the images' bytes: all of them would fill two GiB of memory.
+        side: of the images, in pixels.
 
     Returns:
-        Images (N, 3, 64, 64) uint8, mapped from ``target``; whether each face smiles, (N,) int64; all attributes by
+        Images (N, 3, side, side) uint8, mapped from ``target``; whether each face smiles, (N,) int64; all attributes by
         name, (N,) of 0 and 1.
 
     Raises:
@@ -50,7 +53,7 @@ def read_split(files: Sequence[Path], split: str, target: Path) -> tuple[Tensor,
     factors = {column: (values[:, i] + 1) // 2 for i, column in enumerate(columns)}
     if LABEL not in factors:
         raise TeachlibError(f"{attributes}: no attribute '{LABEL}'; the file is another one: get it again")
-    return _pictures(archive, names, target), factors[LABEL], factors
+    return _pictures(archive, names, target, side), factors[LABEL], factors
 
 
 def _lines(file: Path) -> list[list[str]]:
@@ -82,12 +85,12 @@ def _attributes(file: Path) -> tuple[list[str], dict[str, list[int]]]:
     return columns, rows
 
 
-def _pictures(archive: Path, names: list[str], target: Path) -> Tensor:
-    images = new_array(target, (len(names), 3, SIDE, SIDE))
+def _pictures(archive: Path, names: list[str], target: Path, side: int) -> Tensor:
+    images = new_array(target, (len(names), 3, side, side))
 
     def decode(index: int) -> None:
         contents = opened.read(f"img_align_celeba/{names[index]}")
-        images[index] = _prepared(contents).transpose(2, 0, 1)
+        images[index] = _prepared(contents, side).transpose(2, 0, 1)
 
     try:
         with zipfile.ZipFile(archive) as opened, ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -101,12 +104,12 @@ def _pictures(archive: Path, names: list[str], target: Path) -> Tensor:
     return torch.from_numpy(images)
 
 
-def _prepared(contents: bytes) -> NDArray[np.uint8]:
-    """(64, 64, 3) of a JPEG."""
+def _prepared(contents: bytes, side: int) -> NDArray[np.uint8]:
+    """(side, side, 3) of a JPEG."""
     with Image.open(io.BytesIO(contents)) as picture:
         width, height = picture.size
         if min(width, height) < CROP:
             raise ValueError(f"a picture of {width}×{height} pixels, expected at least {CROP} a side")
         left, top = (width - CROP) // 2, (height - CROP) // 2
         middle = picture.convert("RGB").crop((left, top, left + CROP, top + CROP))
-        return np.array(middle.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+        return np.array(middle.resize((side, side), Image.Resampling.BILINEAR))

@@ -1,8 +1,7 @@
-"""BigGAN's networks at 32 and 64 pixels (Brock, Donahue & Simonyan, 2019), conditioned on a code alone.
+"""BigGAN's networks at 32 to 128 pixels (Brock, Donahue & Simonyan, 2019), conditioned on a code.
 
-Residual blocks throughout. In the generator every batch norm takes its scale and shift from the code. What BigGAN gives
-to it beside that, an embedding of the class, is left out: no model of this chapter is told classes. There is no
-attention, as in the authors' networks for CIFAR-10.
+Residual blocks throughout. In the generator every batch norm takes its scale and shift from the code, which may end
+with the class. There is no attention, as in the authors' networks for CIFAR-10.
 """
 
 import itertools
@@ -81,8 +80,8 @@ class DownBlock(nn.Module):
 
 def _widths(size: int, width: int) -> list[int]:
     """Channels at the image's side, at half of it, … at 4×4; twice as many each time, up to four times the first."""
-    if size not in (32, 64):
-        raise TeachlibError(f"images of {size} pixels a side; BigGAN here takes 32 or 64")
+    if size not in (32, 64, 128):
+        raise TeachlibError(f"images of {size} pixels a side; BigGAN here takes 32, 64 or 128")
     return [width * min(2**step, 4) for step in range((size // _FIRST).bit_length())]
 
 
@@ -92,7 +91,7 @@ class BigGANGenerator(nn.Module):
     Args:
         w_dim: of codes.
         channels: of the images, 1 or 3.
-        size: side of the images in pixels, 32 or 64.
+        size: side of the images in pixels, 32, 64 or 128.
         width: channels before the image.
 
     Shapes: (N, w_dim) → (N, channels, size, size) in [0, 1].
@@ -121,7 +120,7 @@ class BigGANTrunk(nn.Module):
 
     Args:
         channels: of the images, 1 or 3.
-        size: side of the images in pixels, 32 or 64.
+        size: side of the images in pixels, 32, 64 or 128.
         width: channels of the first block.
 
     Shapes: (N, channels, size, size) → a list of features, those of the last block (N, self.channels, 4, 4).

@@ -40,7 +40,10 @@ class InvertibleGANs(Chapter[Recipe, InvGAN, ImageData]):
         "reinference": Option("weight of the error of codes that are inferred twice", 1.0),
         "discrepancy": Option("weight of the MMD between inferred codes and the prior", 1.0),
         "smoothness": Option("weight of the penalty of uneven steps", 0.0),
-        "resolution": Option("of the networks, 32 or 64 pixels; 0: what fits the data set", 0),
+        "paths": Option("weight of the penalty of uneven path lengths, in pixels", 0.0),
+        "classes": Option("tell the networks (of BigGAN) the class of each image", False),
+        "without": Option("class that is left out of the training images; -1: none", -1),
+        "resolution": Option("of the networks, 32, 64 or 128 pixels; 0: what fits the data set", 0),
     }
     zoo = (
         *(Shipped(name, "glyphs") for name in RECIPES),
@@ -64,7 +67,13 @@ class InvertibleGANs(Chapter[Recipe, InvGAN, ImageData]):
             return Encoding(recipe)
         infers = recipe.codes + recipe.pixels > 0
         return InvGAN(
-            recipe.backbone, recipe.shape, width=recipe.width, w_dim=recipe.w_dim, infers=infers, judges=recipe.game > 0
+            recipe.backbone,
+            recipe.shape,
+            width=recipe.width,
+            w_dim=recipe.w_dim,
+            infers=infers,
+            judges=recipe.game > 0,
+            classes=recipe.classes,
         )
 
     def parts(self, model: InvGAN) -> dict[str, nn.Module]:

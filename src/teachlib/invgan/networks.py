@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu
+from torch.nn.functional import leaky_relu, one_hot
 
 from teachlib.errors import TeachlibError, require_at_least, require_images, require_shape, unknown
 from teachlib.gif.layers import EqualizedLinear
@@ -71,11 +71,18 @@ class Inference(nn.Module, ABC):
 
     def forward(self, x: Tensor) -> Seen:
         """Judge images, and infer their codes."""
+        flat, features = self._looked(x)
+        return Seen(self._logits(flat), self._codes(flat), features)
+
+    def _looked(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         require_shape(x, self.image)
-        flat, features = self.described(2 * x - 1)
-        codes = flat.new_zeros(len(flat), self.w_dim) if self.code is None else bounded(self.code(flat))
-        logits = flat.new_zeros(len(flat)) if self.logit is None else self.logit(flat).flatten()
-        return Seen(logits, codes, features)
+        return self.described(2 * x - 1)
+
+    def _logits(self, flat: Tensor) -> Tensor:
+        return flat.new_zeros(len(flat)) if self.logit is None else self.logit(flat).flatten()
+
+    def _codes(self, flat: Tensor) -> Tensor:
+        return flat.new_zeros(len(flat), self.w_dim) if self.code is None else bounded(self.code(flat))
 
 
 class Mapping(nn.Module):
@@ -102,13 +109,33 @@ class Mapping(nn.Module):
         return self.standard(self.layers(z))
 
 
+class ClassMapping(nn.Module):
+    """From noise to codes that also say a class, each as often as any other: the largest of K numbers chooses it.
+
+    Args:
+        w_dim: of what is no class.
+        classes: K.
+
+    Shapes: (N, w_dim + K) → (N, w_dim + K), the last K zero but for a one.
+    """
+
+    def __init__(self, w_dim: int, classes: int) -> None:
+        super().__init__()
+        self.free, self.classes = Mapping(w_dim, 4 * w_dim), classes
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Map noise."""
+        chosen = one_hot(z[:, -self.classes :].argmax(1), self.classes)
+        return torch.cat([self.free(z[:, : -self.classes]), chosen.to(z)], 1)
+
+
 class DCGANInference(Inference):
     """DCGAN's discriminator with two heads; spectral norm where it judges.
 
     Args:
         w_dim: of codes.
         channels: of the images, 1 or 3.
-        size: side of the images in pixels, 32 or 64.
+        size: side of the images in pixels, 32, 64 or 128.
         width: channels after the first layer; each later layer has twice as many.
         infers: whether it has the head for codes.
 
@@ -142,21 +169,47 @@ class DCGANInference(Inference):
 class BigGANInference(Inference):
     """BigGAN's discriminator with two heads; spectral norm where it judges.
 
+    Where there are classes it judges whether an image is a real one *of its class*, by a projection (Miyato & Koyama,
+    2018): an embedding of the class times the features is added to the logit. It infers them, too, as probabilities.
+
     Args:
-        w_dim: of codes.
+        w_dim: of codes, the classes not counted.
         channels: of the images, 1 or 3.
-        size: side of the images in pixels, 32 or 64.
+        size: side of the images in pixels, 32, 64 or 128.
         width: channels of the first block.
         infers: whether it has the head for codes.
+        classes: K, how many there are; 0: it is told none.
+
+    Shapes: (N, channels, size, size) in [0, 1], with classes also (N, K), shares of each → :class:`Seen`, whose codes
+    end with K probabilities.
     """
 
-    def __init__(self, w_dim: int, *, channels: int, size: int, width: int, infers: bool = True) -> None:
-        super().__init__(w_dim, (channels, size, size))
+    def __init__(
+        self, w_dim: int, *, channels: int, size: int, width: int, infers: bool = True, classes: int = 0
+    ) -> None:
+        super().__init__(w_dim + classes, (channels, size, size))
+        self.classes = classes
         self.trunk = BigGANTrunk(channels=channels, size=size, width=width)
         self.logit = nn.Linear(self.length, 1)
-        normalize_layers(self.trunk)
-        normalize_layers(self.logit)
-        self.code = nn.Linear(self.length, w_dim) if infers else None
+        self.belongs = nn.Linear(classes, self.length, bias=False) if classes else None
+        for layer in (self.trunk, self.logit, self.belongs):
+            if layer is not None:
+                normalize_layers(layer)
+        self.code = nn.Linear(self.length, self.w_dim) if infers else None
+
+    def forward(self, x: Tensor, told: Tensor | None = None) -> Seen:
+        """Judge images, of classes where they are told, and infer their codes."""
+        flat, features = self._looked(x)
+        logits = self._logits(flat)
+        if told is not None and self.belongs is not None:
+            logits = logits + (self.belongs(told) * flat).sum(1)
+        return Seen(logits, self._codes(flat), features)
+
+    def _codes(self, flat: Tensor) -> Tensor:
+        if self.code is None or not self.classes:
+            return super()._codes(flat)
+        free, told = self.code(flat).tensor_split([-self.classes], 1)
+        return torch.cat([bounded(free), told.softmax(1)], 1)
 
     @property
     def length(self) -> int:
@@ -250,14 +303,15 @@ def generator_of(backbone: str, shape: tuple[int, int, int], *, width: int, w_di
 
 
 def inference_of(
-    backbone: str, shape: tuple[int, int, int], *, width: int, w_dim: int, infers: bool = True
+    backbone: str, shape: tuple[int, int, int], *, width: int, w_dim: int, infers: bool = True, classes: int = 0
 ) -> Inference:
     """A discriminator with two heads, images (N, *shape) → :class:`Seen`; arguments as of :class:`InvGAN`."""
     channels, size, _ = shape
     if backbone == "stylegan2":
         return StyleGAN2Inference(_styled(size, width, w_dim), channels, infers=infers)
-    kind = DCGANInference if backbone == "dcgan" else BigGANInference
-    return kind(w_dim, channels=channels, size=size, width=width, infers=infers)
+    if backbone == "biggan":
+        return BigGANInference(w_dim, channels=channels, size=size, width=width, infers=infers, classes=classes)
+    return DCGANInference(w_dim, channels=channels, size=size, width=width, infers=infers)
 
 
 def _styled(size: int, width: int, w_dim: int) -> StyleGAN2Config:
@@ -269,13 +323,16 @@ class InvGAN(nn.Module):
 
     Args:
         backbone: of :data:`BACKBONES`.
-        shape: of an image, (channels, size, size), of 32 or 64 pixels.
+        shape: of an image, (channels, size, size), of 32, 64 or 128 pixels.
         width: channels of the layer nearest to the image (DCGAN, BigGAN), or most channels of a layer (StyleGAN2).
         w_dim: of codes.
         infers: whether the discriminator has a head for codes; without, this is a GAN.
         judges: whether it has one that judges; without, this is an autoencoder.
+        classes: how many classes BigGAN's networks are told; a code ends with them, as zeros and a one where it was
+            drawn, as probabilities where it was inferred. To a linear layer that is an embedding of the class.
 
     Attributes:
+        w_dim: of codes, with the classes.
         describes: whether features of the discriminator can be matched: it looks at pictures alone.
     """
 
@@ -290,15 +347,18 @@ class InvGAN(nn.Module):
         w_dim: int,
         infers: bool = True,
         judges: bool = True,
+        classes: int = 0,
     ) -> None:
         super().__init__()
         require_at_least(1, width=width, w_dim=w_dim)
         if backbone not in BACKBONES:
             raise unknown("backbone", backbone, BACKBONES)
-        self.w_dim, self.image = w_dim, shape
-        self.mapping: nn.Module = Mapping(w_dim, 4 * w_dim)
-        self.generator: nn.Module = generator_of(backbone, shape, width=width, w_dim=w_dim)
-        inference = inference_of(backbone, shape, width=width, w_dim=w_dim, infers=infers)
+        if classes and backbone != "biggan":
+            raise TeachlibError(f"{backbone} is told no classes; expected the backbone biggan")
+        self.w_dim, self.image = w_dim + classes, shape
+        self.mapping: nn.Module = ClassMapping(w_dim, classes) if classes else Mapping(w_dim, 4 * w_dim)
+        self.generator: nn.Module = generator_of(backbone, shape, width=width, w_dim=self.w_dim)
+        inference = inference_of(backbone, shape, width=width, w_dim=w_dim, infers=infers, classes=classes)
         inference.logit = inference.logit if judges else None
         self.discriminator: nn.Module = inference
 

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import nll_loss, one_hot
 
-from teachlib.gif.losses import r1_gamma, r1_penalty
+from teachlib.gif.losses import path_lengths, r1_gamma, r1_penalty
 from teachlib.invgan.biggan import orthogonal_penalty
 from teachlib.invgan.losses import STEP, changes, code_error, feature_matching, pixel_error, unevenness
 from teachlib.invgan.networks import InvGAN, Seen
@@ -27,6 +28,8 @@ MOVES = {
     "reinference": {"generator", "discriminator"},
     "discrepancy": {"mapping", "discriminator"},
     "smoothness": {"generator"},
+    "paths": {"generator"},
+    "classes": {"discriminator"},
 }
 R1_EVERY = 16  # steps, where the backbone is StyleGAN2
 
@@ -46,8 +49,14 @@ class Together(ABC):
         self.differentiated_twice = ("discriminator",) if self.styled else ()
 
     @abstractmethod
-    def losses(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """Every loss of one batch of images (N, C, H, W) in [0, 1], unweighted: name → scalar."""
+    def losses(self, images: Tensor, generator: torch.Generator, labels: Tensor | None = None) -> dict[str, Tensor]:
+        """Every loss of one batch, unweighted: name → scalar.
+
+        Args:
+            images: (N, C, H, W) in [0, 1].
+            generator: of what is drawn.
+            labels: of the images, (N,), where the networks are told classes.
+        """
 
     def weights(self) -> dict[str, float]:
         """Of losses, where they are not 1."""
@@ -61,7 +70,7 @@ class Together(ABC):
     def updates(self, batch: Batch, generator: torch.Generator, step: int) -> Iterator[tuple[str, Tensor]]:
         """The weighted sum of all losses, and what the backbone's networks are penalized for."""
         images, weights = batch[0], self.weights()
-        losses = self.losses(images, generator)
+        losses = self.losses(images, generator, batch[1] if self.recipe.classes else None)
         total = torch.stack([weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
         if self.styled and self.recipe.game and step % R1_EVERY == 0:
             gamma = r1_gamma(images.shape[-1], len(images))
@@ -95,14 +104,14 @@ class InvGANObjective(Together):
 
     def weights(self) -> dict[str, float]:
         """As the recipe has them."""
-        named = ("pixels", "features", "reinference", "discrepancy", "smoothness")
+        named = ("pixels", "features", "reinference", "discrepancy", "smoothness", "paths")
         both = {"codes": self.recipe.codes, "reachable": self.recipe.codes}
         return both | {name: getattr(self.recipe, name) for name in named}
 
-    def losses(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def losses(self, images: Tensor, generator: torch.Generator, labels: Tensor | None = None) -> dict[str, Tensor]:
         """Every loss that the recipe has, unweighted, as scalars by the names of :data:`MOVES`."""
         recipe, judge, generate = self.recipe, self.nets["discriminator"], self.nets["generator"]
-        real: Seen = judge(images)
+        real = self._seen(images, None if labels is None else one_hot(labels, recipe.classes).to(images))
         prior = self.prior(len(images), generator)
         old = self.before[: int(recipe.reinjects * len(images))].to(images)
         codes = torch.cat([prior[: len(images) - len(old)], old])
@@ -112,8 +121,8 @@ class InvGANObjective(Together):
             # In passes of their own: batch norm would let the game among samples reach the codes of images.
             made = generate(codes)
             with frozen(judge):
-                seen: Seen = judge(made)
-            judged: Seen = judge(made.detach())
+                seen = self._seen(made, self._told(codes))
+            judged = self._seen(made.detach(), self._told(codes.detach()))
             losses = {"game": discriminator_loss(real.logits, judged.logits), "fool": generator_loss(seen.logits)}
             if recipe.codes:
                 losses["codes"] = code_error(codes.detach(), judged.codes)
@@ -121,7 +130,7 @@ class InvGANObjective(Together):
         if rebuilds:
             rebuilt = generate(real.codes)
             with frozen(judge):
-                again: Seen = judge(rebuilt)
+                again = self._seen(rebuilt, None)  # its features and codes; nobody asks whether it is real
             losses["pixels"] = pixel_error(images, rebuilt)
             losses["features"] = feature_matching(real.features, again.features)
             losses["reinference"] = code_error(real.codes, again.codes)
@@ -129,8 +138,24 @@ class InvGANObjective(Together):
             losses["discrepancy"] = mmd(prior, real.codes, kernel="rbf")
         if recipe.smoothness:
             losses["smoothness"] = self._unevenness(codes.detach(), generator)
+        if recipe.paths:
+            # Of half of the batch, as StyleGAN2 does: second derivatives are dear.
+            w = codes[: max(2, len(codes) // 2), None].detach().requires_grad_()
+            losses["paths"] = unevenness(path_lengths(generate(w[:, 0]), w, generator))
+        if labels is not None:
+            losses["classes"] = nll_loss(real.codes[:, -recipe.classes :].clamp_min(1e-6).log(), labels)
         self.before = real.codes.detach()
         return losses
+
+    def _seen(self, images: Tensor, told: Tensor | None) -> Seen:
+        """A look of the discriminator, which may be told classes, (N, K)."""
+        judge = self.nets["discriminator"]
+        seen: Seen = judge(images) if told is None else judge(images, told)
+        return seen
+
+    def _told(self, codes: Tensor) -> Tensor | None:
+        """The part of codes that says the class, where there is one."""
+        return codes[:, -self.recipe.classes :] if self.recipe.classes else None
 
     def _unevenness(self, codes: Tensor, generator: torch.Generator) -> Tensor:
         """How unlike the effects of steps of one length are, in the features of the discriminator."""

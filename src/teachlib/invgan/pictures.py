@@ -1,5 +1,6 @@
 """What InvGANs are trained on: the catalogue's sets, heads and portraits of the chapter before, and patches."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ from teachlib import data
 from teachlib.data import ImageData
 from teachlib.errors import TeachlibError, require_at_least, unknown
 from teachlib.gif import faces, heads
-from teachlib.invgan import attributes
+from teachlib.invgan import attributes, corpora
 
-SETS = ("heads", "faces", "patches")  # beside the catalogue
+CUT = ("patches", "imagenet", "ucf101")  # of which patches are cut
+SETS = ("heads", "faces", *CUT)  # beside the catalogue
+RESOLUTIONS = (32, 64, 128)
 # Colour photographs in scikit-image's package; those in scikit-learn's, china and flower, are kept for tests.
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "motorcycle_left", "rocket", "retina", "hubble_deep_field", "ihc")
 PATCHES = {"train": 20_000, "validation": 1_000, "test": 1_000}
@@ -27,22 +30,50 @@ def shape_of(dataset: str, resolution: int = 0) -> tuple[int, int, int]:
 
     Args:
         dataset: of :data:`SETS`, of the catalogue, or as :func:`teachlib.data.folder_name` gives it.
-        resolution: 32 or 64; 0: what is nearest above the data set's own, 32 for heads and portraits.
+        resolution: 32, 64 or 128; 0: what is nearest above the data set's own, 32 for heads, portraits and patches.
 
     Raises:
-        TeachlibError: an unknown data set; images of more than 64 pixels; another resolution.
+        TeachlibError: an unknown data set; images of more than 128 pixels; another resolution.
     """
-    if resolution not in (0, 32, 64):
-        raise TeachlibError(f"resolution is {resolution}; expected 32 or 64, or 0 for what fits the data set")
-    if dataset == "patches" and resolution not in (0, PATCH):
+    if resolution not in (0, *RESOLUTIONS):
+        raise TeachlibError(f"resolution is {resolution}; expected 32, 64 or 128, or 0 for what fits the data set")
+    if dataset in CUT and resolution not in (0, PATCH):
         raise TeachlibError(f"patches of {resolution} pixels; they have {PATCH}")
     if dataset in SETS:
         return 3, resolution or 32, resolution or 32
     channels, side, _ = data.entry(dataset).shape
-    if side > 64 and not resolution:
-        raise TeachlibError(f"images of {side} pixels a side in {dataset}; InvGAN here takes 32 or 64: --resolution")
-    size = resolution or (32 if side <= 32 else 64)
+    if side > max(RESOLUTIONS) and not resolution:
+        raise TeachlibError(
+            f"images of {side} pixels a side in {dataset}; InvGAN here takes 32, 64 or 128: --resolution"
+        )
+    size = resolution or next(size for size in RESOLUTIONS if side <= size)
     return channels, size, size
+
+
+def classes_of(dataset: str) -> int:
+    """How many classes a data set's labels name.
+
+    Raises:
+        TeachlibError: it has none.
+    """
+    count = 1 if dataset in SETS else data.entry(dataset).classes
+    if count < 2:
+        raise TeachlibError(f"{dataset} has no classes that networks could be told; leave --classes out")
+    return count
+
+
+def without_class(images: ImageData, label: int) -> ImageData:
+    """All images but those of one class.
+
+    Raises:
+        TeachlibError: there are none of it, or no others.
+    """
+    kept = images.labels != label
+    if kept.all() or not kept.any():
+        known = ", ".join(str(one) for one in images.labels.unique().tolist())
+        raise TeachlibError(f"--without {label}: {images.name} has the classes {known}; leave out one of several")
+    factors = {name: values[kept] for name, values in images.factors.items()}
+    return replace(images, images=images.images[kept], labels=images.labels[kept], factors=factors)
 
 
 def load(dataset: str, split: str, size: int, limit: int | None = None) -> ImageData:
@@ -61,6 +92,8 @@ def load(dataset: str, split: str, size: int, limit: int | None = None) -> Image
         return data.load(dataset, split, size=size, limit=limit)
     if dataset == "patches":
         return patches(split, limit)
+    if dataset in CUT:
+        return corpora.patches(dataset, split, limit)
     if dataset == "faces":
         images, factors = faces.load(split, size, limit).images, {}
     else:

@@ -46,6 +46,9 @@ class Recipe:
         reinference: weight of ‖w_R − w̃_R‖², the codes of reconstructions.
         discrepancy: weight of the MMD between inferred codes and the prior.
         smoothness: weight of the penalty of uneven steps (:func:`teachlib.invgan.losses.unevenness`).
+        paths: weight of the same penalty of StyleGAN2's path lengths, of pixels.
+        classes: how many the networks are told; 0: none.
+        without: class that training images must not have; -1: all are there.
         orthogonal: weight of the generator's penalty, where the backbone is BigGAN.
         learning_rate: Adam's.
         batch_size: images a step, over all devices.
@@ -69,6 +72,9 @@ class Recipe:
     reinference: float = 0.0
     discrepancy: float = 0.0
     smoothness: float = 0.0
+    paths: float = 0.0
+    classes: int = 0
+    without: int = -1
     orthogonal: float = 0.0
     learning_rate: float = 5e-4
     batch_size: int = 64
@@ -94,8 +100,13 @@ class Recipe:
             discrepancy=self.discrepancy,
             game=self.game,
             smoothness=self.smoothness,
+            paths=self.paths,
+            classes=self.classes,
             orthogonal=self.orthogonal,
         )
+        require_at_least(-1, without=self.without)
+        if self.classes and (self.backbone != "biggan" or self.name not in OWN):
+            raise TeachlibError("classes are told to BigGAN's networks alone; take a GAN or InvGAN, --backbone biggan")
 
     @property
     def size(self) -> int:
@@ -121,6 +132,9 @@ def recipe(
     reinference: float = 1.0,
     discrepancy: float = 1.0,
     smoothness: float = 0.0,
+    paths: float = 0.0,
+    classes: bool = False,
+    without: int = -1,
     resolution: int = 0,
 ) -> Recipe:
     """A recipe by name.
@@ -138,8 +152,11 @@ def recipe(
         features: weight of feature matching, likewise.
         reinference: weight of the error of codes that are inferred twice, likewise.
         discrepancy: weight of the MMD, likewise.
-        smoothness: weight of the penalty of uneven steps.
-        resolution: of the networks, 32 or 64; 0: what fits the data set.
+        smoothness: weight of the penalty of uneven steps, of the discriminator's features.
+        paths: weight of the same penalty of StyleGAN2's path lengths, of pixels.
+        classes: tell the networks, of the backbone biggan, which class an image has.
+        without: leave a class out of the training images; -1: none.
+        resolution: of the networks, 32, 64 or 128; 0: what fits the data set.
 
     Raises:
         TeachlibError: unknown name, data set, scale or backbone; sizes below one; images of another size.
@@ -148,8 +165,8 @@ def recipe(
         raise unknown("recipe", name, RECIPES)
     require_at_least(1, width=width, steps=steps)
     chosen, full = Scale.of(scale), name in ("invgan", "invgan-direct")
-    if (name == "gan" or name in RIVALS) and smoothness:
-        raise TeachlibError(f"{name}: steps are evened out in InvGANs alone; leave smoothness at 0")
+    if (name == "gan" or name in RIVALS) and smoothness + paths:
+        raise TeachlibError(f"{name}: steps are evened out in InvGANs alone; leave smoothness and paths at 0")
     rebuilds = full or name == "autoencoder"
     return Recipe(
         name=name,
@@ -168,10 +185,17 @@ def recipe(
         reinference=reinference * full,
         discrepancy=discrepancy * rebuilds,
         smoothness=smoothness,
+        paths=paths,
+        classes=pictures.classes_of(dataset) if classes else 0,
+        without=without,
         orthogonal=_ORTHOGONAL if backbone == "biggan" else 0.0,
     )
 
 
 def load(recipe: Recipe, split: str, limit: int | None = None) -> ImageData:
-    """A split of a recipe's data set, at the size that its networks take; see :func:`teachlib.invgan.pictures.load`."""
-    return pictures.load(recipe.dataset, split, recipe.shape[1], limit)
+    """A split of a recipe's data set, at the size that its networks take; see :func:`teachlib.invgan.pictures.load`.
+
+    A class that the recipe leaves out is missing wherever it trains or validates; tests have all.
+    """
+    whole = pictures.load(recipe.dataset, split, recipe.shape[1], limit)
+    return whole if recipe.without < 0 or split == "test" else pictures.without_class(whole, recipe.without)

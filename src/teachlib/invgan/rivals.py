@@ -102,7 +102,7 @@ class BiGAN(Together):
 
     model: Encoding
 
-    def losses(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def losses(self, images: Tensor, generator: torch.Generator, labels: Tensor | None = None) -> dict[str, Tensor]:
         """The judge's loss, and that of encoder and generator."""
         judge = self.nets["discriminator"]
         prior = self.prior(len(images), generator)
@@ -128,7 +128,7 @@ class ALAE(Together):
 
     model: Encoding
 
-    def losses(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def losses(self, images: Tensor, generator: torch.Generator, labels: Tensor | None = None) -> dict[str, Tensor]:
         """The game, the generator's part in it, the error of codes, and R1."""
         encoder, judge = self.nets["encoder"], self.nets["discriminator"]
         prior = self.prior(len(images), generator)
@@ -158,7 +158,7 @@ class VAEGAN(Together):
 
     model: Encoding
 
-    def losses(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def losses(self, images: Tensor, generator: torch.Generator, labels: Tensor | None = None) -> dict[str, Tensor]:
         """The game, the decoder's part in it, both errors of reconstructions, and the divergence from the prior."""
         judge, generate = self.nets["discriminator"], self.nets["generator"]
         prior = self.prior(len(images), generator)

@@ -6,12 +6,12 @@ from torch import Tensor, nn
 
 from teachlib.errors import TeachlibError, require_shape
 
-_DOUBLINGS = {32: 3, 64: 4}  # from 4×4 to the image
+_DOUBLINGS = {32: 3, 64: 4, 128: 5}  # from 4×4 to the image
 
 
 def _doublings(size: int) -> int:
     if size not in _DOUBLINGS:
-        raise TeachlibError(f"images of {size} pixels a side; DCGAN here takes {' or '.join(map(str, _DOUBLINGS))}")
+        raise TeachlibError(f"images of {size} pixels a side; DCGAN here takes {', '.join(map(str, _DOUBLINGS))}")
     return _DOUBLINGS[size]
 
 
@@ -29,7 +29,7 @@ class DCGANGenerator(nn.Module):
     Args:
         latent: dimension of the latent vector.
         channels: of the images, 1 or 3.
-        size: side of the images in pixels, 32 or 64.
+        size: side of the images in pixels, 32, 64 or 128.
         width: channels before the last layer; each earlier layer has twice as many. The paper: 128 for 64×64.
 
     Shapes: (N, latent) → (N, channels, size, size) in [0, 1].
@@ -55,7 +55,7 @@ class DCGANDiscriminator(nn.Module):
 
     Args:
         channels: of the images, 1 or 3.
-        size: side of the images in pixels, 32 or 64.
+        size: side of the images in pixels, 32, 64 or 128.
         width: channels after the first layer; each later layer has twice as many.
 
     Shapes: (N, channels, size, size) in [0, 1] → (N,) logits of "real".
