@@ -543,6 +543,26 @@ class _Ruler:
         return (w * torch.tensor([1.0, self.stretch])).view(-1, 1, 1, 2)
 
 
+def test_paths_of_a_linear_generator_have_length_two_and_detours_more() -> None:
+    """‖A(w - w′)‖² is twice the total variance of Aw, whatever A is."""
+    codes = torch.randn(4000, 2, generator=_generator())
+
+    class Bent(_Ruler):
+        def generate(self, w: Tensor) -> Tensor:
+            return (5 * w).sin().view(-1, 1, 1, 2)
+
+    for stretch in (1.0, 7.0):
+        found = evaluation.path_length(_Ruler(stretch), codes, _Ruler(1.0), _generator(1))  # type: ignore[arg-type]
+        assert found == pytest.approx(2.0, rel=0.1)
+    # sin(5w) has variance ½, and moves by 25·cos²(5w) of a step's square, 2·25/2 on average.
+    bent = evaluation.path_length(Bent(1.0), codes, _Ruler(1.0), _generator(1))  # type: ignore[arg-type]
+    assert bent == pytest.approx(50.0, rel=0.1)
+    with pytest.raises(TeachlibError, match="1 codes; a path needs two"):
+        evaluation.path_length(_Ruler(1.0), codes[:1], _Ruler(1.0), _generator(1))  # type: ignore[arg-type]
+    with pytest.raises(TeachlibError, match="all samples have the same features"):
+        evaluation.path_length(_Ruler(0.0), 0 * codes, _Ruler(1.0), _generator(1))  # type: ignore[arg-type]
+
+
 def test_steps_are_even_where_all_directions_of_codes_are_alike() -> None:
     codes = torch.randn(500, 2, generator=_generator())
     even = evaluation.uneven_steps(_Ruler(1.0), codes, _Ruler(1.0), _generator(1))  # type: ignore[arg-type]

@@ -8,13 +8,15 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from teachlib.data import ImageData
+from teachlib.errors import TeachlibError
 from teachlib.invgan.losses import STEP, pixel_error, unevenness
 from teachlib.invgan.networks import InvGAN
 from teachlib.metrics import Extractor, FeatureStatistics, statistics_of
 from teachlib.modes import in_evaluation_mode
 
 CHUNK = 500
-_STEPS = 2_000  # codes whose steps are compared
+_STEPS = 2_000  # codes whose steps and paths are compared
+_APART = 0.01  # of the whole way between two codes: the ε of path lengths
 _FEW = 10_000  # training images that are looked through for the nearest one
 
 
@@ -31,6 +33,7 @@ class Evaluation:
         spread: deviation of the codes of test images, over that of the prior's.
         uneven: deviation over mean of how far samples move, in the extractor's features, when their codes take steps
             of one length in random directions (§ 6.3's smoothness; 0 would be perfectly even).
+        paths: perceptual path length between codes of the prior (:func:`path_length`).
         seconds: to rebuild one image, on this machine.
     """
 
@@ -39,6 +42,7 @@ class Evaluation:
     references: dict[str, float]
     spread: float | None
     uneven: float
+    paths: float
     seconds: float | None
 
     def row(self) -> dict[str, float]:
@@ -49,6 +53,7 @@ class Evaluation:
             **{f"error of {name}": value for name, value in self.references.items()},
             "spread of codes": self.spread,
             "uneven steps": self.uneven,
+            "path length": self.paths,
             "seconds an image": self.seconds,
         }
         return {name: value for name, value in found.items() if value is not None}
@@ -125,6 +130,7 @@ def evaluate(
         references=references(train[:_FEW][0], images[:1000], model.w_dim),
         spread=spread,
         uneven=uneven_steps(model, prior[:_STEPS], extractor, generator),
+        paths=path_length(model, prior[:_STEPS], extractor, generator),
         seconds=seconds,
     )
 
@@ -141,6 +147,35 @@ def uneven_steps(model: InvGAN, codes: Tensor, extractor: Extractor, generator: 
     turns = normalize(torch.randn(codes.shape, generator=generator), dim=1)
     before, after = (extractor.features(generate_all(model, w)) for w in (codes, codes + STEP * turns))
     return unevenness((before - after).norm(dim=1)).sqrt().item()
+
+
+def path_length(model: InvGAN, codes: Tensor, extractor: Extractor, generator: torch.Generator) -> float:
+    """Perceptual path length in w (Karras et al., 2019), of an extractor's features over their variance.
+
+    E‖f(G(w_t)) - f(G(w_{t+ε}))‖²/ε² between two codes of the prior, t uniform in 0 … 1. Divided by the total variance
+    of the features it is 2 of any linear generator and linear features, and more the more of the way is a detour.
+
+    Args:
+        model: that generates.
+        codes: of the prior, (N, w_dim), two or more.
+        extractor: of features.
+        generator: of pairs and places.
+
+    Raises:
+        TeachlibError: fewer than two codes, or samples that all have the same features.
+    """
+    if len(codes) < 2:
+        raise TeachlibError(f"{len(codes)} codes; a path needs two or more")
+    ends = codes.roll(1 + int(torch.randint(len(codes) - 1, (1,), generator=generator)), 0)
+    places = torch.rand(len(codes), 1, generator=generator) * (1 - _APART)
+    first, second, samples = (
+        extractor.features(generate_all(model, codes.lerp(ends, at))).double()
+        for at in (places, places + _APART, torch.zeros(len(codes), 1))
+    )
+    variance = samples.var(0).sum()
+    if not variance > 0:
+        raise TeachlibError("all samples have the same features; no path leads anywhere")
+    return ((first - second).square().sum(1).mean() / _APART**2 / variance).item()
 
 
 @in_evaluation_mode
