@@ -21,6 +21,8 @@ BENCHES: dict[str, Callable[[], Row]] = {
     "renderer": renderer.run,
     "invgan": invgan.run,
     "invgan-stylegan2": partial(invgan.run, "invgan-direct", "stylegan2"),
+    "invgan-memory": invgan.memory,
+    "invgan-in-domain": invgan.in_domain,
     "loading-smallest": partial(loading.run, "primer-energy", (1, 8, 8), 1_200),
     "loading-large": partial(loading.run, "ae", (3, 64, 64), 50_000),
     "flows": likelihood.flows,

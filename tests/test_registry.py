@@ -51,7 +51,7 @@ def app_commands() -> list[str]:
 def test_options_and_shipped_models_of_a_chapter_do_not_collide(key: str) -> None:
     chapter = registry.chapter(key)
     assert not set(chapter.options) & set(inspect.signature(cli.train).parameters)
-    shipped = [(model.recipe, model.dataset) for model in chapter.zoo]
+    shipped = [(model.name, model.dataset) for model in chapter.zoo]
     assert len(shipped) == len(set(shipped))
     for table in chapter.tables.values():
         for label in table.rows:

@@ -49,7 +49,7 @@ def add(chapter: Chapter[Any, Any, Any], shipped: Shipped, runs: Path, folder: P
         "device": provenance([0], 0)["device"],
         "seconds": round(header["seconds"]),
     }
-    name = f"{shipped.recipe}-{shipped.dataset}"
+    name = f"{shipped.name}-{shipped.dataset}"
     return zoo.add(name, run / "checkpoint.safetensors", card, average=chapter.averages, where=folder)
 
 

@@ -123,17 +123,24 @@ class Measured:
 
 @dataclass(frozen=True)
 class Shipped:
-    """A model that the zoo ships, one at most of each recipe and data set.
+    """A model that the zoo ships, one at most of each name and data set.
 
     Attributes:
         recipe: its name.
         dataset: that it is trained on, with seed 0 at laptop scale.
         options: of the recipe.
+        called: what the zoo calls it, where another model has the recipe's name.
     """
 
     recipe: str
     dataset: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    called: str = ""
+
+    @property
+    def name(self) -> str:
+        """In the zoo, before the data set's."""
+        return self.called or self.recipe
 
 
 class Chapter(ABC, Generic[R, M, D]):
@@ -294,7 +301,7 @@ class Chapter(ABC, Generic[R, M, D]):
         """The zoo's trained model of a recipe, on the CPU in evaluation mode.
 
         Args:
-            name: of the recipe.
+            name: of the recipe, or what the zoo calls the model.
             dataset: it was trained on; ``None``: the chapter's own.
             where: folder of another zoo than the one that ships.
 

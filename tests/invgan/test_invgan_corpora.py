@@ -136,7 +136,7 @@ def _rubbish(file: Path) -> None:
 PAPER = [
     ("mnist", "dcgan", 0, 32),
     ("celeba", "stylegan2", 128, 128),
-    ("folder:faces?size=128", "stylegan2", 128, 128),
+    ("folder", "stylegan2", 128, 128),
     ("imagenet", "biggan", 0, 32),
     ("ucf101", "biggan", 0, 32),
 ]

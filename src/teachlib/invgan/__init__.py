@@ -11,6 +11,7 @@ from teachlib.invgan.networks import InvGAN, Mapping, Seen
 from teachlib.invgan.objective import MOVES, InvGANObjective
 from teachlib.invgan.recipes import RECIPES, Recipe, load, recipe
 from teachlib.invgan.semantics import average_precisions, train_classifier
+from teachlib.invgan.styles import StyleEncoder, train_style_encoder
 from teachlib.invgan.tiling import rebuilt, seams, sharpened, slowed
 
 train, open_run, from_zoo = CHAPTER.train, CHAPTER.open_run, CHAPTER.from_zoo
@@ -26,6 +27,7 @@ __all__ = [
     "Plan",
     "Recipe",
     "Seen",
+    "StyleEncoder",
     "average_precisions",
     "best_of",
     "code_error",
@@ -55,4 +57,5 @@ __all__ = [
     "train",
     "train_classifier",
     "train_encoder",
+    "train_style_encoder",
 ]

@@ -146,10 +146,14 @@ def opened(run: str) -> "InvGAN":
     from teachlib.invgan.networks import InvGAN
 
     if run.startswith(_ZOO):
-        known = [shipped.dataset for shipped in CHAPTER.zoo if shipped.recipe == "invgan-direct"]
+        known = {
+            shipped.name.replace("invgan-direct", shipped.dataset): shipped
+            for shipped in CHAPTER.zoo
+            if shipped.recipe == "invgan-direct"
+        }
         if (name := run.removeprefix(_ZOO)) not in known:
             raise unknown("model of the zoo", name, known)
-        return CHAPTER.from_zoo("invgan-direct", name)
+        return CHAPTER.from_zoo(known[name].name, known[name].dataset)
     model = seeds_of_one_recipe([Path(run)]).opened()[0].model
     if not isinstance(model, InvGAN):
         raise TeachlibError(f"{run}: no model that infers codes; expected a run of 'teachlib train invgan' or a rival")

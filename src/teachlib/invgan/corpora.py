@@ -52,32 +52,41 @@ def patches(name: str, split: str, limit: int | None = None) -> ImageData:
         TeachlibError: another name or split; no such folder or files; a file that does not decode, or is smaller than
             a patch.
     """
-    if name not in COLLECTIONS:
-        raise unknown("collection", name, tuple(COLLECTIONS))
-    if split not in PATCHES:
-        raise unknown(f"split of {name}", split, PATCHES)
+    listed = files(name, split)
     require_at_least(1, limit=limit)
     collection, count = COLLECTIONS[name], min(limit or PATCHES[split], PATCHES[split])
-    files = collection.listed(data_root(), split)
-    chosen, places = _drawn(len(files), split)
-    labels = torch.tensor([files[number][1] for number in chosen[:count].tolist()])
+    chosen, places = _drawn(len(listed), split)
+    labels = torch.tensor([listed[number][1] for number in chosen[:count].tolist()])
 
     def make(folder: Path) -> dict[str, int]:
         cut = cache.new_array(folder / "patches", (count, 3, PATCH, PATCH))
         for row, number in enumerate(tqdm(chosen[:count].tolist(), desc=f"cutting {name}", unit="patch")):
-            cut[row] = _cut(collection, files[number][0], places[row]).numpy()
+            cut[row] = _cut(collection, listed[number][0], places[row]).numpy()
         return {"patches": count}
 
-    known = hashlib.sha256("\n".join(str(file) for file, _ in files).encode()).hexdigest()[:16]
+    known = hashlib.sha256("\n".join(str(file) for file, _ in listed).encode()).hexdigest()[:16]
     folder = cache.entry_folder(f"{name}-{split}-{count}-{known}", make)
     return ImageData(name, split, cache.mapped(folder / "patches", (count, 3, PATCH, PATCH)), labels)
 
 
-def _drawn(files: int, split: str) -> tuple[Tensor, Tensor]:
+def files(name: str, split: str) -> list[tuple[Path, int]]:
+    """What a split is cut from: files, and the number of each one's class.
+
+    Raises:
+        TeachlibError: another name or split; no such folder or files.
+    """
+    if name not in COLLECTIONS:
+        raise unknown("collection", name, tuple(COLLECTIONS))
+    if split not in PATCHES:
+        raise unknown(f"split of {name}", split, PATCHES)
+    return COLLECTIONS[name].listed(data_root(), split)
+
+
+def _drawn(count_of_files: int, split: str) -> tuple[Tensor, Tensor]:
     """Numbers of files, each as often as any other or once more, and three shares of the way for each."""
     generator = torch.Generator().manual_seed(list(PATCHES).index(split))
     count = PATCHES[split]
-    rounds = [torch.randperm(files, generator=generator) for _ in range(-(-count // files))]
+    rounds = [torch.randperm(count_of_files, generator=generator) for _ in range(-(-count // count_of_files))]
     return torch.cat(rounds)[:count], torch.rand(count, 3, generator=generator)
 
 
@@ -102,10 +111,10 @@ def _frame(file: Path, share: float) -> Tensor:
 def _imagenet(root: Path, split: str) -> list[tuple[Path, int]]:
     folder = root / "imagenet" / ("val" if split == "test" else "train")
     classes = sorted(place for place in folder.glob("n*") if place.is_dir())
-    files = [(file, number) for number, place in enumerate(classes) for file in sorted(place.glob("*.JPEG"))]
-    if not files:
+    found = [(file, number) for number, place in enumerate(classes) for file in sorted(place.glob("*.JPEG"))]
+    if not found:
         raise TeachlibError(f"{folder}: expected ImageNet's pictures, such as n01440764/n01440764_10026.JPEG")
-    return _division(files, split)
+    return _division(found, split)
 
 
 def _ucf101(root: Path, split: str) -> list[tuple[Path, int]]:
@@ -118,19 +127,19 @@ def _ucf101(root: Path, split: str) -> list[tuple[Path, int]]:
             f"{listed}: expected UCF101's list of films, a line such as Archery/v_Archery_g08_c01.avi"
         ) from None
     classes = sorted({name.partition("/")[0] for name in names})
-    files = [(folder / name, classes.index(name.partition("/")[0])) for name in names]
-    missing = next((file for file, _ in files if not file.is_file()), None)
-    if missing is not None or not files:
+    found = [(folder / name, classes.index(name.partition("/")[0])) for name in names]
+    missing = next((file for file, _ in found if not file.is_file()), None)
+    if missing is not None or not found:
         raise TeachlibError(f"{missing or listed}: not there, or names no film; unpack UCF101.rar into {root}")
-    return _division(files, split)
+    return _division(found, split)
 
 
-def _division(files: list[tuple[Path, int]], split: str) -> list[tuple[Path, int]]:
+def _division(every: list[tuple[Path, int]], split: str) -> list[tuple[Path, int]]:
     """Every twentieth file is for validation, the others for training; tests have files of their own."""
     if split == "test":
-        return files
-    kept = [pair for number, pair in enumerate(files) if (number % _VALIDATES == 0) == (split == "validation")]
-    return kept or files
+        return every
+    kept = [pair for number, pair in enumerate(every) if (number % _VALIDATES == 0) == (split == "validation")]
+    return kept or every
 
 
 COLLECTIONS = {"imagenet": _Collection(_imagenet, _photograph), "ucf101": _Collection(_ucf101, _frame)}

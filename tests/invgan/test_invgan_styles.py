@@ -7,7 +7,7 @@ from torch import Tensor
 from teachlib import gif, invgan
 from teachlib.errors import TeachlibError
 from teachlib.gif import heads
-from teachlib.invgan import told
+from teachlib.invgan import styles
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def _told(face: gif.Face, some: heads.Heads) -> Tensor:
 def test_the_generator_is_the_given_one_and_stays_as_it_was(face: gif.Face) -> None:
     some = heads.load("train", 32, 50)
     before = {key: value.clone() for key, value in face.state_dict().items()}
-    encoder = told.train_style_encoder(face, some, steps=2, batch_size=8)
+    encoder = styles.train_style_encoder(face, some, steps=2, batch_size=8)
     assert all(torch.equal(before[key], value) for key, value in face.state_dict().items())
     assert not any(name.startswith("_given") for name, _ in encoder.named_parameters())
     assert all(weight.requires_grad for weight in face.parameters())
@@ -36,7 +36,7 @@ def test_the_generator_is_the_given_one_and_stays_as_it_was(face: gif.Face) -> N
 def test_styles_of_samples_are_learned_and_so_are_photographs(face: gif.Face) -> None:
     some = heads.load("train", 32, 50)
     conditions, images = _told(face, some), some[:][0]
-    first, last = (told.train_style_encoder(face, some, steps=steps, batch_size=16, width=8) for steps in (1, 40))
+    first, last = (styles.train_style_encoder(face, some, steps=steps, batch_size=16, width=8) for steps in (1, 40))
     with torch.no_grad():
         mapping, _ = face.generator.networks()
         wanted = mapping(torch.randn(50, face.recipe.width, generator=torch.Generator().manual_seed(9)))
@@ -49,11 +49,11 @@ def test_styles_of_samples_are_learned_and_so_are_photographs(face: gif.Face) ->
 
 def test_what_cannot_be_inverted_is_refused(face: gif.Face) -> None:
     with pytest.raises(TeachlibError, match="told a vector"):
-        told.StyleEncoder(gif.from_zoo("gif-vector-projection"))
-    encoder = told.StyleEncoder(face)
+        styles.StyleEncoder(gif.from_zoo("gif-vector-projection"))
+    encoder = styles.StyleEncoder(face)
     with pytest.raises(TeachlibError, match="3, 32, 32"):
         encoder(torch.rand(2, 3, 64, 64), torch.rand(2, 6, 32, 32))
     with pytest.raises(TeachlibError, match="48"):
         encoder.generate(torch.rand(2, 5), torch.rand(2, 6, 32, 32))
     with pytest.raises(TeachlibError, match="steps is 0"):
-        told.train_style_encoder(face, heads.load("train", 32, 50), steps=0)
+        styles.train_style_encoder(face, heads.load("train", 32, 50), steps=0)
