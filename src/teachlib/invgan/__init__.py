@@ -7,6 +7,7 @@ from teachlib.invgan.encoders import Encoder, Plan, train_encoder
 from teachlib.invgan.evaluation import evaluate, generate_all, infer_all, midpoints, references
 from teachlib.invgan.inversion import best_of, optimized
 from teachlib.invgan.losses import code_error, feature_matching, pixel_error, printed_feature_matching
+from teachlib.invgan.motion import interpolated
 from teachlib.invgan.networks import InvGAN, Mapping, Seen
 from teachlib.invgan.objective import MOVES, InvGANObjective
 from teachlib.invgan.recipes import RECIPES, Recipe, load, recipe
@@ -38,6 +39,7 @@ __all__ = [
     "generate_all",
     "infer_all",
     "inpainted",
+    "interpolated",
     "load",
     "mended",
     "merged",
