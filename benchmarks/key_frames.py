@@ -2,9 +2,9 @@
 
 Every k-th frame of a film is given, those between are the truth. Codes of tiles and pixels, both averaged by the same
 windows; the nearest frame; the two neighbours, faded into each other; optical flow; and, as the model's limit, the true
-frames rebuilt. Most of a film stands still: errors are told of all pixels, and of those that move, which differ by more
-than .1 of the range from one given frame to the next. The films lie in `$TEACHLIB_DATA/video`: two in `clips_64.npz`, and
-`bigbuckbunny.mp4` at a quarter of its sides, for which PyAV is needed. No number is drawn: a row is one value.
+frames rebuilt. Most of a film stands still: errors are told of all pixels, of those that move, which differ by more than .1
+of the range from one given frame to the next, and of the others. In `$TEACHLIB_DATA/video` lie two films, `clips_64.npz`,
+and a third, `bigbuckbunny.mp4`, taken at a quarter of its sides; it needs PyAV. No number is drawn: a row is one value.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def faded(film: Tensor, factor: int) -> Tensor:
 
 
 def measure(model: invgan.InvGAN, film: Tensor, every: int) -> dict[str, dict[str, float]]:
-    """Of each way, its mean error between the key frames on ±1, of all pixels and of moving ones; seconds a frame."""
+    """Of each way, its mean error between the key frames on ±1, of all, moving and still pixels; seconds a frame."""
     truth = film[: (len(film) - 1) // every * every + 1]
     keys, inside = truth[::every], torch.arange(len(truth)) % every != 0
     moving = (keys.diff(dim=0).abs() > MOVES).any(1, keepdim=True).repeat_interleave(every - 1, 0)
@@ -61,7 +61,8 @@ def measure(model: invgan.InvGAN, film: Tensor, every: int) -> dict[str, dict[st
         made = way()
         seconds = (time.perf_counter() - begun) / len(made)
         apart = 2 * (truth[inside] - made[inside]).abs().mean(1, keepdim=True)
-        rows[name] = {"all": apart.mean().item(), "moving": apart[moving].mean().item(), "seconds": seconds}
+        rows[name] = {"all": apart.mean().item(), "seconds": seconds, "share": moving.float().mean().item()}
+        rows[name] |= {"moving": apart[moving].mean().item(), "still": apart[~moving].mean().item()}
     return rows
 
 
@@ -77,7 +78,7 @@ def main() -> None:
         for name in found[EVERY[0]]:
             values = {
                 f"every {k}, {which}": spread([rows[name][which]])
-                for which in ("all", "moving")
+                for which in ("all", "moving", "still", "share")
                 for k, rows in found.items()
             }
             values["seconds a frame"] = spread([found[EVERY[-1]][name]["seconds"]])
