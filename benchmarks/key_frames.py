@@ -2,9 +2,10 @@
 
 Every k-th frame of a film is given, those between are the truth. Codes of tiles and pixels, both averaged by the same
 windows; the nearest frame; the two neighbours, faded into each other; optical flow; and, as the model's limit, the true
-frames rebuilt. Most of a film stands still: errors are told of all pixels, of those that move, which differ by more than .1
-of the range from one given frame to the next, and of the others. In `$TEACHLIB_DATA/video` lie two films, `clips_64.npz`,
-and a third, `bigbuckbunny.mp4`, taken at a quarter of its sides; it needs PyAV. No number is drawn: a row is one value.
+frames rebuilt. Most of a film stands still: errors are told of all pixels, of those that move, which differ by more
+than .1 of the range from one given frame to the next, and of the others. In `$TEACHLIB_DATA/video` lie two films, in
+`clips_64.npz`, and a third, `bigbuckbunny.mp4`, taken at a quarter of its sides; it needs PyAV. No number is drawn: a
+row is one value.
 """
 
 import argparse
