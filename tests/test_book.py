@@ -208,6 +208,21 @@ def test_notebook_runs_at_the_scale_with_one_thread(project: Path, monkeypatch: 
     assert not {"papermill"} & notebook.metadata.keys()
 
 
+def test_a_widget_of_another_host_stays_out_of_the_page_and_others_stay(project: Path) -> None:
+    brush = "figures.brush(torch.zeros(4, 4), lambda marks: marks.float(), label='a', alt='b')"
+    source = write_notebook(
+        project / "chapters" / "a.ipynb",
+        f"import ipywidgets, torch\nfrom teachlib import figures\n{brush}",
+        "ipywidgets.IntSlider()",
+    )
+    notebook, _ = run_notebook(project, source)
+    assert [len(cell.outputs) for cell in notebook.cells[-2:]] == [0, 1]
+    state = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
+    names = {model["model_name"] for model in state.values()}
+    assert "IntSliderModel" in names
+    assert "AnyModel" not in names
+
+
 def test_failing_cell_stops_the_build_and_is_named(project: Path) -> None:
     source = write_notebook(project / "chapters" / "b.ipynb", "one = 1", "zero = 0\none / zero", "print('never')")
     with pytest.raises(staging.BookError) as caught:

@@ -114,12 +114,29 @@ def write_cache(path: Path, content: bytes) -> None:
 def cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Remove what differs from run to run without meaning: timings, paths, papermill's own notes and random ids."""
     notebook.metadata.pop("papermill", None)
+    leave_out_foreign_widgets(notebook)
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell["id"] = "injected-parameters"
     return notebook
+
+
+def leave_out_foreign_widgets(notebook: nbformat.NotebookNode) -> None:
+    """Remove widgets whose program the book does not hold, such as a brush: a page would ask another host for it."""
+    kept = notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
+    foreign = {name for name, model in kept.items() if not model["model_module"].startswith("@jupyter-widgets/")}
+    for name in foreign:
+        del kept[name]
+    for cell in notebook.cells:
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if shown_widget(output) not in foreign]
+
+
+def shown_widget(output: nbformat.NotebookNode) -> str:
+    """The name of the widget's model that an output shows, if any."""
+    return str(output.get("data", {}).get("application/vnd.jupyter.widget-view+json", {}).get("model_id", ""))
 
 
 def cell_number(path: Path, index: int) -> int:

@@ -1,17 +1,12 @@
 """A student with JupyterLab in a real browser opens what was handed out, solves it, saves it, and gets the points."""
 
 import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from lab import jupyter_lab
 from sandboxes import usable
 from toy_assignment import CELLS, NAMES, write_toy
 
@@ -34,37 +29,10 @@ def lab(tmp_path: Path, toy: Assignment) -> Iterator[tuple[str, Path]]:
     folder = tmp_path / "student"
     folder.mkdir()
     (folder / "toy.ipynb").write_text(release(toy, 0), encoding="utf-8")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = [
-        "lab",
-        "--no-browser",
-        "--allow-root",
-        f"--port={port}",
-        "--IdentityProvider.token=open",
-        f"--notebook-dir={folder}",
-    ]
     home = tmp_path / "home"
     home.mkdir()
-    environment = {**os.environ, "HOME": str(home), "JUPYTER_CONFIG_DIR": str(home), "JUPYTER_RUNTIME_DIR": str(home)}
-    with open(tmp_path / "lab.log", "wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jupyter", *words], stdout=log, stderr=log, env=environment, cwd=folder
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"{address}/api?token=open", timeout=5).read()
-                break
-            except OSError:
-                assert process.poll() is None, (tmp_path / "lab.log").read_text()
-                time.sleep(0.2)
+    with jupyter_lab(folder, home) as address:
         yield address, folder
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def test_a_student_solves_the_assignment_and_gets_full_marks(

@@ -1,5 +1,6 @@
 """Figures with one look: readable in light and dark, colour-blind safe, never without a description."""
 
+from teachlib.figures.brushes import brush
 from teachlib.figures.diagrams import diagram
 from teachlib.figures.images import image_grid, strips
 from teachlib.figures.plots import bars, coloured, curves, heatmaps, scatter
@@ -18,6 +19,7 @@ __all__ = [
     "MARKERS",
     "WIDTH",
     "bars",
+    "brush",
     "coloured",
     "curves",
     "diagram",

@@ -2,7 +2,7 @@
 
 from teachlib.invgan.attributes import of_heads
 from teachlib.invgan.chapter import CHAPTER
-from teachlib.invgan.editing import direction, inpainted, mended, merged, mixed
+from teachlib.invgan.editing import brush, direction, inpainted, mended, merged, mixed
 from teachlib.invgan.encoders import Encoder, Plan, train_encoder
 from teachlib.invgan.evaluation import evaluate, generate_all, infer_all, midpoints, references
 from teachlib.invgan.inversion import best_of, optimized
@@ -31,6 +31,7 @@ __all__ = [
     "StyleEncoder",
     "average_precisions",
     "best_of",
+    "brush",
     "code_error",
     "direction",
     "evaluate",

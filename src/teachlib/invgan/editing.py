@@ -1,12 +1,18 @@
 """Pictures changed by their codes: filled in, merged, mended, mixed and moved along directions (thesis § 6.4.2)."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
+from teachlib import figures
 from teachlib.errors import TeachlibError, require_at_least, require_positive
 from teachlib.invgan.inversion import optimized
 from teachlib.invgan.networks import InvGAN, StyleGAN2Generator, require_codes
 from teachlib.modes import in_evaluation_mode
+
+if TYPE_CHECKING:
+    from teachlib.figures.canvas import Canvas
 
 _HIDDEN = 0.5  # the middle of grey: the thesis's zero, of pixels on ±1
 
@@ -88,6 +94,30 @@ def inpainted(
     with torch.no_grad():
         made = model.generate(codes)
     return torch.where(hidden, made, images) if keep else made, codes
+
+
+def brush(model: InvGAN, image: Tensor, *, steps: int = 0) -> "Canvas":
+    """A picture to paint on: what is painted over is hidden, and filled in beside it by :func:`inpainted`.
+
+    Args:
+        model: that infers.
+        image: (C, H, W) in [0, 1].
+        steps: of a search after every stroke; 0: the inferred codes.
+
+    Returns:
+        A widget, as :func:`teachlib.figures.brush` makes it.
+
+    Raises:
+        TeachlibError: as :func:`inpainted` and :func:`teachlib.figures.brush`.
+    """
+    model.require_images(image[None])
+    require_at_least(0, steps=steps)
+    return figures.brush(
+        image,
+        lambda marks: inpainted(model, image[None], marks, steps=steps)[0][0],
+        label="Paint over what is to be filled in",
+        alt="The picture, with what is painted over filled in.",
+    )
 
 
 @torch.no_grad()
