@@ -4,7 +4,9 @@ import io
 import json
 import os
 import subprocess
+import threading
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -119,6 +121,48 @@ def test_links_pipes_and_devices_are_not_followed(place: Path, toy: Assignment) 
     assert found["b"].files == ()
     with pytest.raises(Unreadable, match="regular"):
         found["c"].files[0].read()
+
+
+def test_a_pipe_is_not_waited_for(place: Path) -> None:
+    os.mkfifo(place / "pipe.ipynb")
+    (one,) = find_submissions(place)
+    reading = threading.Thread(target=lambda: suppressed(one.files[0]), daemon=True)
+    reading.start()
+    reading.join(60)  # at once, in truth; a busy machine may need a moment
+    waits = reading.is_alive()
+    os.close(os.open(place / "pipe.ipynb", os.O_RDWR | os.O_NONBLOCK))  # lets go whoever waits for a writer
+    assert not waits
+
+
+def suppressed(file: File) -> None:
+    with suppress(Unreadable):
+        file.read()
+
+
+@pytest.mark.parametrize(("ours", "chosen"), [(1, "21.ipynb"), (2, "2.ipynb")])
+def test_of_many_notebooks_the_last_twenty_are_looked_at(place: Path, toy: Assignment, ours: int, chosen: str) -> None:
+    for number in range(1, 22):
+        put(place, f"a/{number}.ipynb", NOTEBOOK if number == ours else b'{"cells": []}')
+    (one,) = find_submissions(place)
+    best, notes = one.chosen(toy)
+    assert best is not None
+    assert best.name == chosen
+    assert notes == [f"21 notebooks; {chosen} was graded"]
+
+
+@pytest.mark.parametrize(("size", "chosen"), [(SIZE, "4.ipynb"), (SIZE - 1, "3.ipynb")])
+def test_one_students_notebooks_are_read_up_to_forty_mebibytes(
+    place: Path, toy: Assignment, size: int, chosen: str
+) -> None:
+    for number in (1, 2):
+        put(place, f"a/{number}.ipynb", b"")
+        os.truncate(place / "a" / f"{number}.ipynb", size)
+    put(place, "a/3.ipynb")
+    put(place, "a/4.ipynb", b'{"cells": []}')
+    (one,) = find_submissions(place)
+    best, _ = one.chosen(toy)
+    assert best is not None
+    assert best.name == chosen
 
 
 def test_paths_that_lead_out_of_a_zip_file_lead_nowhere(place: Path) -> None:
@@ -250,6 +294,13 @@ def test_of_a_students_own_zip_file_members_are_looked_at_up_to_a_limit(
     (place / "b.zip").write_bytes(zipped("1.ipynb", "2.ipynb", "3.ipynb"))
     (one,) = find_submissions(place)
     assert [file.name for file in one.files] == ["1.ipynb", "2.ipynb"]
+
+
+def test_of_a_students_own_zip_file_the_first_fifty_notebooks_are_found(place: Path) -> None:
+    names = [f"{number:02}.ipynb" for number in range(51)]
+    (place / "b.zip").write_bytes(zipped(*reversed(names), "notes.txt"))
+    (one,) = find_submissions(place)
+    assert [file.name for file in one.files] == names[:50]
 
 
 def test_a_link_in_the_place_of_a_notebook_is_not_read(place: Path) -> None:
