@@ -28,6 +28,14 @@ best_discriminator = exercise(
             lambda log_p, log_q: (log_p - log_q).exp(),
             "this is the ratio p/q, which can exceed one; the probability is p/(p + q)",
         ),
+        "logit": (
+            lambda log_p, log_q: log_p - log_q,
+            "this is the best logit; its sigmoid is the probability",
+        ),
+        "of_logarithms": (
+            lambda log_p, log_q: log_p / (log_p + log_q),
+            "the logarithms were put in where densities belong",
+        ),
     },
 )
 

@@ -59,6 +59,10 @@ kernel_density = exercise(
             lambda x, c, h: _kernel_density(x, c, h) * math.sqrt(2 * math.pi),
             "the factor 1/√(2π) is missing: each kernel must have area one",
         ),
+        "of_the_plane": (
+            lambda x, c, h: _kernel_density(x, c, h) / (h * math.sqrt(2 * math.pi)),
+            "1/(2πh²) is the constant of a kernel in the plane; on a line it is the root of that, 1/(h√(2π))",
+        ),
     },
 )
 

@@ -33,7 +33,8 @@ diffuse = exercise(
     },
 )
 
-_POSTERIOR = (_X0, _NOISE, torch.tensor([0.2]), torch.tensor([0.4]), torch.tensor([0.5]))
+# β, ᾱ_t and ᾱ_{t−1} of one schedule; none is one minus another, or what it is taken for would not show.
+_POSTERIOR = (_X0, _NOISE, torch.tensor([0.2]), torch.tensor([0.6]), torch.tensor([0.75]))
 
 
 def _posterior_mean(x0: Tensor, x_t: Tensor, beta: Tensor, alpha_bar: Tensor, before: Tensor) -> Tensor:
@@ -58,6 +59,18 @@ posterior_mean = exercise(
         "straight": (
             lambda x0, x_t, b, a, before: before * b / (1 - a) * x0 + (1 - b) * (1 - before) / (1 - a) * x_t,
             "square roots are missing: √ᾱ_{t−1} with x0, √(1 − β_t) with x_t",
+        ),
+        "start_only": (
+            lambda x0, x_t, b, a, before: before.sqrt() * x0 + 0 * x_t,
+            "this is the mean of q(x_{t−1} | x0), before x_t was seen: x_t tells more",
+        ),
+        "forward": (
+            lambda x0, x_t, b, a, before: (1 - b).sqrt() * x_t + 0 * x0,
+            "this takes one more step of the noising process, forwards in time",
+        ),
+        "not_normalized": (
+            lambda x0, x_t, b, a, before: before.sqrt() / (1 - before) * x0 + (1 - b).sqrt() / b * x_t,
+            "precision times mean was added up but not divided by the sum of the precisions",
         ),
     },
 )

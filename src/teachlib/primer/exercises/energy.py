@@ -26,7 +26,7 @@ score = exercise(
     "score",
     "Return ∇ log p(x), (N, d), of p ∝ exp(−f), from the function f: (N, d) → (N,) and x.",
     lambda f, x: energy.score(f, x),
-    calls({"score": (_quartic, _PLANE)}),
+    calls({"score": (_quartic, _PLANE), "far out": (_quartic, 4 * _PLANE)}),
     wrong={
         "sign": (
             lambda f, x: _gradient(f, x),
@@ -39,6 +39,10 @@ score = exercise(
         "batch_mean": (
             lambda f, x: -_gradient(f, x) / len(x),
             "divided by the batch size: differentiate the sum over samples, each has its own score",
+        ),
+        "underflow": (
+            lambda f, x: _gradient(lambda at: (-f(at)).exp().log(), x),
+            "right where the density is large; far out exp(−f) rounds to zero: the logarithm of exp(−f) is −f",
         ),
     },
 )
@@ -68,6 +72,15 @@ langevin_step = exercise(
             lambda x, s, eta, n: x + eta * s + 2 * eta * n,
             "2η is the noise's variance: its amplitude is √(2η)",
         ),
+        "half_step": (
+            lambda x, s, eta, n: x + eta / 2 * s + math.sqrt(eta) * n,
+            "this is the convention with drift η/2 and noise of variance η: a right chain, but of half the step asked "
+            "for; here the drift is η·∇ log p",
+        ),
+        "leapfrog": (
+            lambda x, s, eta, n: x + eta**2 / 2 * s + eta * n,
+            "this is the convention of Hamiltonian dynamics, drift η²/2 and noise η; here the drift is η·∇ log p",
+        ),
     },
 )
 
@@ -84,7 +97,12 @@ noise_contrastive = exercise(
     "noise_contrastive",
     "Return the loss of noise-contrastive estimation from log p and log pₙ at real points, then both at noise points.",
     _nce,
-    calls({"loss": (_LOG_P, _LOG_NOISE, _LOG_P_OF_NOISE, _LOG_NOISE_OF_NOISE)}),
+    calls(
+        {
+            "loss": (_LOG_P, _LOG_NOISE, _LOG_P_OF_NOISE, _LOG_NOISE_OF_NOISE),
+            "sure": (200 * _LOG_P, 200 * _LOG_NOISE, 200 * _LOG_P_OF_NOISE, 200 * _LOG_NOISE_OF_NOISE),
+        }
+    ),
     wrong={
         "noise_density_ignored": (
             lambda mr, nr, mn, nn: F.softplus(-mr).mean() + F.softplus(mn).mean(),
@@ -102,6 +120,15 @@ noise_contrastive = exercise(
         "sum": (
             lambda mr, nr, mn, nn: F.softplus(nr - mr).sum() + F.softplus(mn - nn).sum(),
             "summed: both expectations are means",
+        ),
+        "sign": (
+            lambda mr, nr, mn, nn: -_nce(mr, nr, mn, nn),
+            "this is the log-likelihood of the labels, which is climbed; a loss is descended: turn the sign",
+        ),
+        "underflow": (
+            lambda mr, nr, mn, nn: -(mr - nr).sigmoid().log().mean() - (nn - mn).sigmoid().log().mean(),
+            "right for small differences, infinite for large ones, whose sigmoid rounds to 0: use logsigmoid or "
+            "softplus",
         ),
     },
 )

@@ -38,6 +38,10 @@ affine_step = exercise(
             lambda x, s, t: torch.cat([(x + t) * s.exp(), s.sum(1, keepdim=True)], 1),
             "first scale, then shift, as the formula says",
         ),
+        "log_scale_as_scale": (
+            lambda x, s, t: torch.cat([x * s + t, s.sum(1, keepdim=True)], 1),
+            "the log-scale was used as the scale: multiply by exp(s), which is never zero or negative",
+        ),
     },
 )
 
@@ -63,6 +67,10 @@ bits_per_dimension = exercise(
         "sign": (
             lambda d, n, levels: (d - n * math.log(levels)) / (n * math.log(2)),
             "the sign is turned: the likelier the image, the fewer bits",
+        ),
+        "mixed": (
+            lambda d, n, levels: math.log2(levels) - d / n,
+            "bits and nats are mixed: the levels were counted in bits, the log-density is still in nats",
         ),
     },
 )

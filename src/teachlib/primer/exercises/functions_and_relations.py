@@ -10,6 +10,7 @@ _WEIGHTS = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.6, 0.3]])
 _MEANS = torch.tensor([[-1.0, 2.0, 0.5], [0.3, -0.4, 1.7]])
 _DEVIATIONS = torch.tensor([[0.4, 0.7, 1.6], [0.9, 0.2, 1.3]])
 _Y = torch.tensor([0.6, -0.2])
+_FAR = torch.tensor([90.0, -70.0])  # every component's density underflows there
 
 least_squares_answer = exercise(
     "least_squares_answer",
@@ -49,7 +50,7 @@ mixture_log_prob = exercise(
     "Return log p(y | x), (N,), for answers y, (N,), and mixtures of Gaussians with weights, means and standard "
     "deviations, (N, K).",
     _mixture_log_prob,
-    calls({"log density": (_Y, _WEIGHTS, _MEANS, _DEVIATIONS)}),
+    calls({"log density": (_Y, _WEIGHTS, _MEANS, _DEVIATIONS), "far out": (_FAR, _WEIGHTS, _MEANS, _DEVIATIONS)}),
     wrong={
         "sum_of_logs": (
             lambda y, w, m, s: (w * torch.distributions.Normal(m, s).log_prob(y[:, None])).sum(1),
@@ -66,6 +67,15 @@ mixture_log_prob = exercise(
         "without_constant": (
             lambda y, w, m, s: torch.logsumexp(w.log() - 0.5 * ((y[:, None] - m) / s) ** 2, 1),
             "the Gaussians' constants 1/(σ√2π) are missing: a narrow component must be higher than a wide one",
+        ),
+        "density": (
+            lambda y, w, m, s: _mixture_log_prob(y, w, m, s).exp(),
+            "this is the density; its logarithm was asked for",
+        ),
+        "underflow": (
+            lambda y, w, m, s: (w * torch.distributions.Normal(m, s).log_prob(y[:, None]).exp()).sum(1).log(),
+            "right near the components; far out every density rounds to zero, whose logarithm is −∞: stay with "
+            "logarithms, by logsumexp",
         ),
     },
 )

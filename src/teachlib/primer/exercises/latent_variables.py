@@ -36,6 +36,14 @@ elbo = exercise(
             lambda ll, m, s: ll - _kl(m, s) / m.shape[1],
             "the divergences of independent dimensions add up; this is their average",
         ),
+        "loss": (
+            lambda ll, m, s: _kl(m, s) - ll,
+            "this is the loss, which is descended: the bound is its negative",
+        ),
+        "no_logarithm": (
+            lambda ll, m, s: ll - 0.5 * (m**2 + (2 * s).exp() - 1).sum(1),
+            "the divergence lacks −log σ: without it a posterior as narrow as a point would cost nothing",
+        ),
     },
 )
 
@@ -45,7 +53,7 @@ importance_bound = exercise(
     "importance_bound",
     "Return the importance-weighted bound, (N,), from the log-weights of K draws, (K, N).",
     lambda log_weights: torch.logsumexp(log_weights, 0) - math.log(len(log_weights)),
-    calls({"bound": (_LOG_WEIGHTS,), "two draws": (_LOG_WEIGHTS[:2],)}),
+    calls({"bound": (_LOG_WEIGHTS,), "two draws": (_LOG_WEIGHTS[:2],), "of images": (_LOG_WEIGHTS - 800,)}),
     wrong={
         "elbo": (
             lambda w: w.mean(0),
@@ -62,6 +70,14 @@ importance_bound = exercise(
         "wrong_axis": (
             lambda w: torch.logsumexp(w, 1) - math.log(w.shape[1]),
             "averaged over the samples: average over the draws, the first axis",
+        ),
+        "loss": (
+            lambda w: math.log(len(w)) - torch.logsumexp(w, 0),
+            "this is the loss, which is descended: the bound is its negative",
+        ),
+        "underflow": (
+            lambda w: w.exp().mean(0).log(),
+            "right for large weights; those of images round to zero, whose logarithm is −∞: use logsumexp",
         ),
     },
 )
@@ -97,6 +113,14 @@ elbo_gap = exercise(
         "means_only": (
             lambda m, s, tm, ts: 0.5 * ((m - tm) / ts).square().sum(1),
             "the spreads are compared too: Q with the right mean and the wrong σ still leaves a gap",
+        ),
+        "sign": (
+            lambda m, s, tm, ts: -_gap(m, s, tm, ts),
+            "the sign is turned: the bound lies below log p(x), so the gap is never negative",
+        ),
+        "no_logarithm": (
+            lambda m, s, tm, ts: 0.5 * ((s / ts) ** 2 + ((m - tm) / ts) ** 2 - 1).sum(1),
+            "the logarithm of the two deviations' ratio is missing",
         ),
     },
 )
