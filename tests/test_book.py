@@ -463,11 +463,7 @@ def test_library_reference_names_every_public_module() -> None:
 
 
 def test_notebooks_are_in_their_committed_form() -> None:
-    changed = [
-        path.relative_to(ROOT).as_posix()
-        for path in format_notebooks.tracked_notebooks()
-        if format_notebooks.normalized(text := path.read_text(encoding="utf-8")) != text
-    ]
+    changed = [path.relative_to(ROOT).as_posix() for path in format_notebooks.differing()]
     assert not changed, f"run make format: {changed}"
 
 

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import check_html
+from address import AddressError
 from notebooks import digest, executed
 from pages import PageError
-from staging import BookError, notebooks, stage, static_sources, toc_pages
+from staging import FILES, BookError, notebooks, stage, static_sources, toc_pages
 
 from teachlib import attached
 from teachlib.alone import alone
@@ -27,7 +28,7 @@ from teachlib.errors import TeachlibError
 ROOT = Path(__file__).resolve().parent.parent
 SCALES = ("ci", "laptop", "paper")
 # What changes the shape of every page: Sphinx would keep old pages, or parts of them.
-STRUCTURE = ("_config.yml", "_toc.yml", "requirements.lock", "tools/book_extension.py")
+STRUCTURE = ("_config.yml", "_toc.yml", "requirements.lock", *FILES)
 WARNING = re.compile(r"\b(WARNING|ERROR|CRITICAL|SEVERE)\b|^.*Error: ")
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -168,7 +169,7 @@ def main() -> None:
             line = build(book, options.scale, options.jobs)
     except TeachlibError as error:
         sys.exit(f"book: {error}")
-    except (BookError, PageError) as error:
+    except (AddressError, BookError, PageError) as error:
         sys.exit(f"\n{error}")
     except KeyboardInterrupt:
         sys.exit("\nstopped; the notebooks that were finished are in the cache")

@@ -1,13 +1,18 @@
-"""Sphinx extension with the book's two wishes that no setting fulfils."""
+"""Sphinx extension with the book's wishes that no setting fulfils, and what follows from its public address."""
 
+import re
 from enum import EnumMeta
+from html import escape, unescape
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import address
 from myst_nb.core.render import MimeData, NbElementRenderer  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
     from docutils import nodes  # type: ignore[import-untyped]
     from sphinx.application import Sphinx
+    from sphinx.config import Config
 
 
 class _Original:
@@ -37,8 +42,34 @@ def hide_enum_signature(
     return ("", None) if isinstance(obj, EnumMeta) else None
 
 
+def set_launch_buttons(app: "Sphinx", config: "Config") -> None:
+    """Tell the theme where notebooks can be opened; where no address is set, jupyter-book's own is taken away."""
+    options = config.html_theme_options
+    options.pop("repository_url", None)
+    options.pop("launch_buttons", None)
+    public = address.checked(config.public_address)
+    if public:
+        options["repository_url"] = public
+        options["repository_branch"] = address.BRANCH
+        options["use_repository_button"] = True
+        interfaces = {"notebook_interface": "jupyterlab", "colab_url": address.COLAB, "binderhub_url": address.BINDER}
+        options["launch_buttons"] = interfaces
+
+
+def add_erratum_link(app: "Sphinx", page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """Below what an author wrote: where to report what is wrong with it."""
+    if not app.config.public_address or doctree is None:
+        return
+    title = unescape(re.sub("<[^>]*>", "", context["title"]))
+    link = address.erratum_link(app.config.public_address, page, title, version("teachlib"))
+    context["body"] += f'<p class="erratum"><a href="{escape(link)}">Report an erratum on this page</a></p>'
+
+
 def setup(app: "Sphinx") -> dict[str, Any]:
     """Register with Sphinx."""
     NbElementRenderer.render_image = render_described_image
     app.connect("autodoc-process-signature", hide_enum_signature)
+    app.add_config_value("public_address", "", "html", str)
+    app.connect("config-inited", set_launch_buttons, priority=100)  # before the theme reads them
+    app.connect("html-page-context", add_erratum_link)
     return {"version": "1", "parallel_read_safe": True}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from anywhere_page import changelog, colab
 from assignments_page import assignments, misconceptions
 from data_page import data_catalogue, string_catalogue
 from measured_page import paper_vs_measured
@@ -193,6 +194,8 @@ def library_reference(chapter: str | None = None, package: Path = PACKAGE) -> st
 
 GENERATORS: dict[str, Callable[[], str]] = {
     "assignments": assignments,
+    "changelog": changelog,
+    "colab": colab,
     "misconceptions": misconceptions,
     "data-catalogue": data_catalogue,
     "string-catalogue": string_catalogue,

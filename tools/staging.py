@@ -13,7 +13,7 @@ from pages import GENERATORS
 
 # Folders copied whole, except for the pages in them: of those, only the ones that the contents name.
 FOLDERS = ("book", "chapters", "_assets")
-FILES = ("tools/book_extension.py",)
+FILES = ("tools/book_extension.py", "tools/address.py")
 PAGE_SUFFIXES = (".md", ".ipynb")
 GENERATED = re.compile(r"^<!-- generated: (?P<name>[\w-]+) -->$", re.MULTILINE)
 
