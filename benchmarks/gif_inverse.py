@@ -16,7 +16,7 @@ from torch import Tensor
 
 from teachlib import gif, invgan
 from teachlib.gif import evaluation, heads
-from teachlib.gif.parameters import Parameters, vector_columns
+from teachlib.gif.parameters import Parameters, centred, vector_columns
 from teachlib.invgan import editing
 from teachlib.results import provenance, spread, write_result
 
@@ -76,7 +76,7 @@ def turned(encoder: invgan.StyleEncoder, train: heads.Heads, test: heads.Heads) 
     step = torch.where(yaw > 0, -TURN, TURN)
     pose = test.parameters.pose.clone()
     pose[:, 0, 1] += step
-    other = replace(test.parameters, pose=pose)
+    other = centred(replace(test.parameters, pose=pose))  # as all photographs are
     styles = heads.worn("test", len(test))
     rows = [slice(start, start + PART) for start in range(0, len(test), PART)]
     truth = torch.cat([gif.photograph(other[part], styles[part], 32) for part in rows])
