@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from teachlib import results
 from teachlib.data import ImageData
 from teachlib.errors import TeachlibError
 from teachlib.gif.losses import path_lengths
-from teachlib.invgan import evaluation, inversion, losses, networks, objective, recipes
+from teachlib.invgan import evaluation, inversion, losses, networks, objective, recipes, tables
 from teachlib.invgan.chapter import CHAPTER
 from teachlib.metrics import extractor
 from teachlib.rae.losses import mmd
@@ -582,3 +583,23 @@ def test_of_a_gan_that_infers_nothing_nothing_that_was_rebuilt_is_told(images: T
     row = evaluation.evaluate(model, some, some, judge, count=16).row()
     assert {"floor", "random", "uneven steps"} <= row.keys()
     assert not {"error", "test rebuilt", "midpoint", "spread of codes", "seconds an image"} & row.keys()
+
+
+# ------------------------------------------------------------------------------------------------------------ the page
+
+
+@pytest.mark.parametrize(
+    ("table", "dataset", "row", "value", "heading"),
+    [
+        ("6.1", "fashion-mnist", "invgan-direct", "error", "Measured, fashion-mnist"),
+        ("6.1", "mnist", "invgan-direct+smoothness=1.0", "path length", "Even steps of codes"),
+        ("6.2", "heads", "full", "original", "Table 6.2"),
+        ("left-out", "mnist", "without", "coverage, left out", "A class left out"),
+        ("gif-inverse", "heads", "gif", "style inferred", "The inverse of GIF"),
+        ("seconds/6.1", "mnist", "alae", "error", "at equal *time*"),
+    ],
+)
+def test_the_page_shows_what_is_measured(table: str, dataset: str, row: str, value: str, heading: str) -> None:
+    measured = results.read_results(table, dataset)[row]["values"][value]
+    after = tables.page().partition(heading)[2]
+    assert results.shown(measured, digits=3) in after or results.shown(measured, digits=4) in after
