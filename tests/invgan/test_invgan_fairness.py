@@ -36,7 +36,8 @@ def test_attributes_agree_in_the_share_that_is_asked_for(share: float) -> None:
     assert len(rows) == len(rows.unique())
     assert (target[rows] == other[rows]).double().mean().item() == pytest.approx(share, abs=0.01)
     assert target[rows].double().mean().item() == pytest.approx(0.5, abs=0.01)
-    assert len(rows) >= 2 * min(target.sum(), (~target).sum()) * 0.7  # no more is left out than must be
+    left = fairness.groups_of(target, other).bincount() - fairness.groups_of(target[rows], other[rows]).bincount()
+    assert left.min() <= 1, "no more is left out than must be"
 
 
 def test_a_share_that_cannot_be_had_is_refused() -> None:
@@ -69,7 +70,7 @@ def test_turning_over_makes_the_factor_its_negative_and_leaves_the_target_alone(
     codes, factor, target = _codes()
     moved = fairness.turned_over(codes, factor, target)
     noise = codes[:, 1] - factor
-    assert (moved[:, 1] + factor - noise).abs().max() < 0.1
+    assert ((moved[:, 1] + factor - noise).abs() < 0.05 + 0.05 * factor.abs()).all()
     assert (moved[:, 0] - codes[:, 0]).abs().max() < 0.1
     assert (moved[:, 2] - codes[:, 2]).abs().max() < 0.1
     assert torch.equal(codes, _codes()[0]), "what was given is left alone"
