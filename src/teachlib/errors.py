@@ -3,10 +3,11 @@
 import math
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 
 class TeachlibError(Exception):
@@ -82,19 +83,46 @@ def require_divisible(sides: Iterable[int], by: int, *, square: bool = False) ->
         raise TeachlibError(f"images of {height}×{width} pixels; expected {shape}sides that are multiples of {by}")
 
 
-def require_shape(x: "Tensor", shape: Iterable[int]) -> None:
+def require_shape(x: "Tensor", shape: Iterable[int], *, what: str = "images") -> None:
     """Refuse a batch of samples of another shape than a network was built for.
 
     Args:
         x: (N, …).
-        shape: of one sample.
+        shape: of one sample; −1 for any length.
+        what: to call the samples by.
 
     Raises:
         TeachlibError: another shape.
     """
-    shape = tuple(shape)
-    if tuple(x.shape[1:]) != shape:
-        raise TeachlibError(f"images of shape {tuple(x.shape)}; this network takes (N, {', '.join(map(str, shape))})")
+    expected = tuple(shape)
+    fits = x.ndim == len(expected) + 1 and all(a in (-1, b) for a, b in zip(expected, x.shape[1:], strict=True))
+    if not fits:
+        named = "".join(", …" if side == -1 else f", {side}" for side in expected)
+        raise TeachlibError(f"{what} of shape {tuple(x.shape)}; this network takes (N{named})")
+
+
+def require_input(net: "nn.Module", x: "Tensor", shape: Iterable[int], *, what: str = "images") -> None:
+    """Refuse a batch of another shape than a network was built for, or of other numbers than it computes with.
+
+    Where mixed precision is on, floating numbers are cast, and pass.
+
+    Args:
+        net: whose first weight, or buffer where there is none, tells the numbers.
+        x: (N, …).
+        shape: of one sample; −1 for any length.
+        what: to call the samples by.
+
+    Raises:
+        TeachlibError: another shape, whole numbers, or another precision.
+    """
+    from torch import is_autocast_enabled  # the command line's messages need no torch
+
+    require_shape(x, shape, what=what)
+    weight = next(chain(net.parameters(), net.buffers()), None)
+    own = x.dtype if weight is None else weight.dtype
+    if not x.is_floating_point() or (x.dtype != own and not is_autocast_enabled(x.device.type)):
+        takes = own if own.is_floating_point else "floating numbers"
+        raise TeachlibError(f"{what} of {x.dtype}; this network takes {takes}")
 
 
 def require_images(x: "Tensor", low: float = 0.0, high: float = 1.0, *, rounding: float = 1e-4) -> None:
@@ -122,7 +150,7 @@ def require_pixels(x: "Tensor") -> None:
     Raises:
         TeachlibError: whole numbers, or (checked on the CPU alone) pixels outside [0, 1].
     """
-    if _at_hand(x) or not x.is_floating_point():
+    if at_hand(x) or not x.is_floating_point():
         _refuse_other_pixels(x, 0.0, 1.0, 1e-4)
 
 
@@ -155,12 +183,12 @@ def require_labels(labels: "Tensor", classes: int, *, count: int | None = None) 
         raise TeachlibError(f"labels of shape {tuple(labels.shape)}; expected whole numbers, {expected}, one a sample")
     if labels.is_floating_point() or labels.is_complex():
         raise TeachlibError(f"labels of {labels.dtype}; expected whole numbers 0 … {classes - 1}")
-    if _at_hand(labels) and len(labels) and not 0 <= (wrong := _farthest(labels)) < classes:
+    if at_hand(labels) and len(labels) and not 0 <= (wrong := _farthest(labels)) < classes:
         raise TeachlibError(f"class {wrong}; expected 0 … {classes - 1}: leave out what has no label")
     return labels.long()
 
 
-def _at_hand(x: "Tensor") -> bool:
+def at_hand(x: "Tensor") -> bool:
     """Whether looking at values waits for nothing: on the CPU, outside of what is being compiled."""
     from torch import compiler  # the command line's messages need no torch
 

@@ -241,9 +241,9 @@ def test_pictures_do_not_depend_on_the_layout_of_memory(generator: Generator) ->
 
 def test_bad_input_is_refused_in_one_line(generator: Generator) -> None:
     synthesis, w = generator.synthesis, _random(2, 6, 6)
-    with pytest.raises(TeachlibError, match=r"codes z of shape \(2, 4\); expected \(N, 5\)"):
+    with pytest.raises(TeachlibError, match=r"codes z of shape \(2, 4\); this network takes \(N, 5\)"):
         generator(_random(2, 4))
-    with pytest.raises(TeachlibError, match=r"codes w of shape \(2, 5, 6\); expected \(N, 6, 6\)"):
+    with pytest.raises(TeachlibError, match=r"codes w of shape \(2, 5, 6\); this network takes \(N, 6, 6\)"):
         synthesis(w[:, :5])
     with pytest.raises(TeachlibError, match="noise for 2 layers; expected 5"):
         synthesis(w, noise=[torch.zeros(1, 1, 4, 4)] * 2)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -283,5 +284,55 @@ def test_the_first_batch_is_brought_to_deviation_one_at_any_size(size: float, of
 
 @pytest.mark.parametrize("shape", [(3,), (3, 3), (3, 1, 2)])
 def test_points_of_another_shape_are_refused_in_one_line(shape: tuple[int, ...]) -> None:
-    with pytest.raises(TeachlibError, match=r"this flow takes \(N, 2\)"):
+    with pytest.raises(TeachlibError, match=r"points of shape .*; this network takes \(N, 2\)"):
         coupling_flow(2, layers=2, width=4).log_prob(torch.rand(shape))
+
+
+@pytest.mark.parametrize("method", ["encode", "decode", "log_prob", "loss"])
+@pytest.mark.parametrize("kind", ["affine", "spline"])
+def test_a_flow_says_in_one_line_which_points_it_takes(kind: str, method: str) -> None:
+    flow = coupling_flow(3, layers=2, kind=kind, width=8)  # type: ignore[arg-type]
+    x = torch.rand(4, 3, generator=torch.Generator().manual_seed(0))
+    call = getattr(flow, method)
+    for wrong, words in (
+        (x.double(), r"points of torch.float64; this network takes torch.float32"),
+        (x.long(), r"points of torch.int64; this network takes torch.float32"),
+        (x[0], r"points of shape \(3,\); this network takes \(N, 3\)"),
+        (x[None], r"points of shape \(1, 4, 3\); this network takes \(N, 3\)"),
+    ):
+        with pytest.raises(TeachlibError, match=words):
+            call(wrong)
+    call(x)
+    getattr(flow.double(), method)(x.double())
+
+
+def test_a_flow_takes_contexts_of_any_numbers() -> None:
+    flow = coupling_flow(2, layers=2, width=8, context=2)
+    x, context = torch.rand(4, 2), torch.tensor([[0, 1], [1, 0], [1, 1], [0, 0]])
+    expected = flow.log_prob(x, context.float())
+    assert torch.equal(flow.log_prob(x, context), expected)
+    assert torch.equal(flow.log_prob(x, context.double()), expected)
+
+
+@pytest.mark.parametrize("kind", ["affine", "spline"])
+@pytest.mark.parametrize("size", [1e10, 1e20, 1e30, 3e38])
+def test_points_far_out_are_improbable_or_refused_and_never_no_number(kind: str, size: float) -> None:
+    flow = stirred(coupling_flow(2, layers=6, kind=kind, width=16)).float()  # type: ignore[arg-type]
+    for x in size * torch.tensor([[[1.0, -1.0]], [[1.0, 0.0]], [[-0.5, 0.7]]]):
+        log_p = -math.inf
+        with suppress(TeachlibError):
+            log_p = flow.log_prob(x).item()
+        assert log_p < -1e15
+
+
+def test_points_whose_z_outgrows_its_precision_are_named() -> None:
+    flow = stirred(coupling_flow(2, layers=6, kind="affine", width=16)).float()
+    with pytest.raises(TeachlibError, match=r"points up to 3e\+38 from zero, .*; scale them to about one first"):
+        flow.log_prob(torch.tensor([[3e38, -3e38]]))
+
+
+def test_what_is_no_number_is_refused_by_a_flow() -> None:
+    flow = coupling_flow(2, layers=2, kind="affine", width=8)
+    for bad in (math.nan, math.inf):
+        with pytest.raises(TeachlibError, match="scale them"):
+            flow.log_prob(torch.tensor([[bad, 0.0]]))

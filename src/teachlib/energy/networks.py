@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from teachlib.energy.recipes import Recipe
 from teachlib.energy.spread import PACKED, Critic, Minibatch
+from teachlib.errors import require_input
 from teachlib.nets import DCGANGenerator, mlp
 from teachlib.primer.flows import Flow, coupling_flow, standard_normal_log_prob
 
@@ -20,10 +21,15 @@ class PointGenerator(nn.Module):
 
     def __init__(self, latent: int, width: int) -> None:
         super().__init__()
-        self.net = mlp(latent, width, width, 2, activation=nn.LeakyReLU)
+        self.latent, self.net = latent, mlp(latent, width, width, 2, activation=nn.LeakyReLU)
 
     def forward(self, z: Tensor) -> Tensor:
-        """(N, latent) → (N, 2)."""
+        """(N, latent) → (N, 2).
+
+        Raises:
+            TeachlibError: z of another shape or precision.
+        """
+        require_input(self, z, (self.latent,), what="z")
         return self.net(z)
 
 
@@ -53,6 +59,11 @@ class FlowGenerator(nn.Module):
         return standard_normal_log_prob(z) - self.flow.encode(z)[1]
 
 
+def _sample(channels: int) -> tuple[int, ...]:
+    """The shape of a picture, or of a point where there are no channels."""
+    return (channels, 32, 32) if channels else (2,)
+
+
 def _picture_body(channels: int, width: int) -> nn.Sequential:
     """Strided convolutions without normalization: each picture is judged by itself."""
     layers: list[nn.Module] = []
@@ -73,7 +84,7 @@ class Judge(nn.Module):
 
     def __init__(self, channels: int, width: int, *, packed: int = 1, minibatch: bool = False) -> None:
         super().__init__()
-        self.packed = packed
+        self.packed, self.sample = packed, _sample(channels)
         self.body: nn.Module
         if channels:
             self.body, features = _picture_body(channels * packed, width), 8 * width
@@ -85,7 +96,12 @@ class Judge(nn.Module):
         self.head = nn.Linear(features + (self.others.kernels if isinstance(self.others, Minibatch) else 0), 1)
 
     def features(self, x: Tensor) -> Tensor:
-        """(N, …) → (N // packed, features)."""
+        """(N, …) → (N // packed, features).
+
+        Raises:
+            TeachlibError: samples of another shape or precision.
+        """
+        require_input(self, x, self.sample, what="samples")
         packed = x[: len(x) // self.packed * self.packed].reshape(-1, self.packed * x.shape[1], *x.shape[2:])
         return self.body(2 * packed - 1 if x.ndim == 4 else packed)
 
@@ -105,11 +121,17 @@ class Regressor(nn.Module):
 
     def __init__(self, channels: int, width: int, latent: int) -> None:
         super().__init__()
+        self.sample = _sample(channels)
         self.body = _picture_body(channels, width) if channels else mlp(2, width, width, width, activation=nn.LeakyReLU)
         self.head = nn.Linear(8 * width if channels else width, latent)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, …) → (N, latent)."""
+        """(N, …) → (N, latent).
+
+        Raises:
+            TeachlibError: samples of another shape or precision.
+        """
+        require_input(self, x, self.sample, what="samples")
         return self.head(self.body(2 * x - 1 if x.ndim == 4 else x))
 
 

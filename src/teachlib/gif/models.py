@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, relu
 
-from teachlib.errors import require_shape
+from teachlib.errors import require_input
 from teachlib.gif import flame
 from teachlib.gif.layers import EqualizedConv2d, EqualizedLinear, leaky_relu
 from teachlib.gif.parameters import Parameters, neutral, vector
@@ -306,7 +306,7 @@ class Face(nn.Module):
 
     def draw(self, told: Tensor, styles: Tensor, *, psi: float = 1.0) -> Tensor:
         """As calling the model does, for what :meth:`told` gave."""
-        require_shape(styles, (self.recipe.width,))
+        require_input(self, styles, (self.recipe.width,), what="styles")
         _, synthesis = self.generator.networks()
         noise = None
         if synthesis.config.noise:
@@ -336,7 +336,12 @@ class Standard(nn.Module):
             self.deviation.copy_(rows.std(0, unbiased=len(rows) > 1))
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Standardize."""
+        """Standardize.
+
+        Raises:
+            TeachlibError: rows of another length or precision.
+        """
+        require_input(self, rows, tuple(self.mean.shape), what="rows")
         return torch.where(self.deviation > 1e-6, (rows - self.mean) / self.deviation.clamp_min(1e-6), 0.0)
 
 
@@ -365,7 +370,7 @@ class Reinference(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Infer parameters."""
-        require_shape(pictures, (3, self.recipe.size, self.recipe.size))
+        require_input(self, pictures, (3, self.recipe.size, self.recipe.size))
         return self.network(2 * pictures - 1)
 
 

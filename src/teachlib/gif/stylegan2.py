@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from teachlib.errors import TeachlibError, require_at_least, require_positive, require_shape
+from teachlib.errors import TeachlibError, require_at_least, require_input, require_positive, require_shape
 from teachlib.gif.layers import (
     EqualizedConv2d,
     EqualizedLinear,
@@ -110,10 +110,9 @@ class MappingNetwork(nn.Module):
         """Map codes.
 
         Raises:
-            TeachlibError: codes of another dimension.
+            TeachlibError: codes of another dimension or precision.
         """
-        if z.ndim != 2 or z.shape[1] != self.z_dim:
-            raise TeachlibError(f"codes z of shape {tuple(z.shape)}; expected (N, {self.z_dim})")
+        require_input(self, z, (self.z_dim,), what="codes z")
         w = pixel_norm(z)
         for layer in self.layers:
             w = leaky_relu(layer(w))
@@ -216,7 +215,7 @@ class Synthesis(nn.Module):
         Raises:
             TeachlibError: codes, noise or conditions of other shapes, or for layers that there are not.
         """
-        require_shape_of_codes(w, self.config)
+        require_input(self, w, (self.config.layers + 1, self.config.w_dim), what="codes w")
         condition = condition or {}
         self._refuse_other_layers(noise, condition)
         x = self.constant.expand(len(w), -1, -1, -1)
@@ -248,16 +247,6 @@ class Synthesis(nn.Module):
             raise TeachlibError(f"noise for {len(noise)} layers; expected {layers}: draw_noise draws it")
         if wrong := sorted(set(condition) - set(range(layers))):
             raise TeachlibError(f"a condition for layer {wrong[0]}; expected layers 0 … {layers - 1}")
-
-
-def require_shape_of_codes(w: Tensor, config: StyleGAN2Config) -> None:
-    """Refuse what is not a code for each layer.
-
-    Raises:
-        TeachlibError: another shape than (N, layers + 1, w_dim).
-    """
-    if w.ndim != 3 or tuple(w.shape[1:]) != (config.layers + 1, config.w_dim):
-        raise TeachlibError(f"codes w of shape {tuple(w.shape)}; expected (N, {config.layers + 1}, {config.w_dim})")
 
 
 def mix_styles(w: Tensor, other: Tensor, generator: torch.Generator, probability: float = MIXING) -> Tensor:
@@ -364,7 +353,7 @@ class DiscriminatorTrunk(nn.Module):
         Raises:
             TeachlibError: another shape; a batch that is larger than a group and cannot be divided into groups.
         """
-        require_shape(x, self.shape)
+        require_input(self, x, self.shape)
         x = leaky_relu(self.from_rgb(x))
         for block in self.blocks:
             x = block(x)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from teachlib.errors import TeachlibError, require_pixels, require_shape
+from teachlib.errors import require_input, require_pixels
 from teachlib.gmmvae.mixture import MixturePrior, class_means
 from teachlib.gmmvae.recipes import Recipe
 
@@ -37,10 +37,7 @@ class Encoder(nn.Sequential):
         Raises:
             TeachlibError: images of another size or precision, or pixels outside [0, 1].
         """
-        require_shape(x, self.image)
-        own = next(self.parameters()).dtype
-        if x.dtype != own and not torch.is_autocast_enabled(x.device.type):
-            raise TeachlibError(f"images of {x.dtype}; this network takes {own}")
+        require_input(self, x, self.image)
         require_pixels(x)
         return super().forward(x)
 
@@ -52,6 +49,7 @@ class Decoder(nn.Sequential):
     """
 
     def __init__(self, recipe: Recipe) -> None:
+        self.latent = recipe.latent
         filters = _filters(recipe)[::-1]
         hidden, before = 2 * filters[0], filters[0]
         layers: list[nn.Module] = [
@@ -64,6 +62,15 @@ class Decoder(nn.Sequential):
             before = after
         layers += [nn.BatchNorm2d(before), nn.ReLU(), nn.Conv2d(before, recipe.channels, 3, padding=1)]
         super().__init__(*layers, nn.Sigmoid())
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Images of latents.
+
+        Raises:
+            TeachlibError: latents of another shape or precision.
+        """
+        require_input(self, z, (self.latent,), what="latents")
+        return super().forward(z)
 
 
 def _filters(recipe: Recipe) -> list[int]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, relu
 
-from teachlib.errors import TeachlibError
+from teachlib.errors import TeachlibError, require_input
 from teachlib.nets import normalize_layers
 
 _FIRST = 4  # side of the first features, in pixels
@@ -99,7 +99,7 @@ class BigGANGenerator(nn.Module):
 
     def __init__(self, w_dim: int, *, channels: int, size: int, width: int) -> None:
         super().__init__()
-        widths = _widths(size, width)[::-1]
+        self.w_dim, widths = w_dim, _widths(size, width)[::-1]
         self.begin = nn.Linear(w_dim, widths[0] * _FIRST**2)
         self.blocks = nn.ModuleList(UpBlock(before, after, w_dim) for before, after in itertools.pairwise(widths))
         self.last = nn.BatchNorm2d(width)
@@ -108,7 +108,12 @@ class BigGANGenerator(nn.Module):
         normalize_layers(self)
 
     def forward(self, w: Tensor) -> Tensor:
-        """Generate images."""
+        """Generate images.
+
+        Raises:
+            TeachlibError: codes of another shape or precision.
+        """
+        require_input(self, w, (self.w_dim,), what="codes")
         x = self.begin(w).unflatten(1, (-1, _FIRST, _FIRST))
         for block in self.blocks:
             x = block(x, w)

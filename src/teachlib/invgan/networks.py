@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, one_hot
 
-from teachlib.errors import TeachlibError, require_at_least, require_images, require_shape, unknown
+from teachlib.errors import TeachlibError, require_at_least, require_images, require_input, require_shape, unknown
 from teachlib.gif.layers import EqualizedLinear
 from teachlib.gif.stylegan2 import DiscriminatorTrunk, StyleGAN2Config, Synthesis
 from teachlib.invgan.biggan import BigGANGenerator, BigGANTrunk
@@ -75,7 +75,7 @@ class Inference(nn.Module, ABC):
         return Seen(self._logits(flat), self._codes(flat), features)
 
     def _looked(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        require_shape(x, self.image)
+        require_input(self, x, self.image)
         return self.described(2 * x - 1)
 
     def _logits(self, flat: Tensor) -> Tensor:
@@ -105,7 +105,12 @@ class Mapping(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Map noise."""
+        """Map noise.
+
+        Raises:
+            TeachlibError: noise of another shape or precision.
+        """
+        require_input(self, z, (self.standard.num_features,), what="noise")
         return self.standard(self.layers(z))
 
 
@@ -124,7 +129,8 @@ class ClassMapping(nn.Module):
         self.free, self.classes = Mapping(w_dim, 4 * w_dim), classes
 
     def forward(self, z: Tensor) -> Tensor:
-        """Map noise."""
+        """Map noise; raises as :class:`Mapping` does."""
+        require_input(self, z, (self.free.standard.num_features + self.classes,), what="noise")
         chosen = one_hot(z[:, -self.classes :].argmax(1), self.classes)
         return torch.cat([self.free(z[:, : -self.classes]), chosen.to(z)], 1)
 
@@ -242,7 +248,12 @@ class StyleGAN2Generator(nn.Module):
         return self.synthesis.config.layers + 1
 
     def forward(self, w: Tensor) -> Tensor:
-        """Generate images; grey ones are the mean of three colours."""
+        """Generate images; grey ones are the mean of three colours.
+
+        Raises:
+            TeachlibError: codes of another shape or precision.
+        """
+        require_input(self, w, (self.synthesis.config.w_dim,), what="codes")
         return self.mixed(w[:, None].expand(-1, self.layers, -1))
 
     def mixed(self, w: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from teachlib.errors import require_input
 from teachlib.gif.losses import r1_penalty
 from teachlib.invgan.losses import code_error, feature_matching, pixel_error
 from teachlib.invgan.networks import Inference, InvGAN, Mapping, generator_of, inference_of
@@ -31,14 +32,20 @@ class JointJudge(nn.Module):
 
     def __init__(self, trunk: Inference, w_dim: int) -> None:
         super().__init__()
-        self.trunk, width = trunk, 4 * w_dim
+        self.trunk, self.w_dim, width = trunk, w_dim, 4 * w_dim
         self.code = nn.Sequential(nn.Linear(w_dim, width), nn.LeakyReLU(0.2))
         self.joint = nn.Sequential(nn.Linear(trunk.length + width, width), nn.LeakyReLU(0.2), nn.Linear(width, 1))
         normalize_layers(self.code)
         normalize_layers(self.joint)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """Judge pairs."""
+        """Judge pairs.
+
+        Raises:
+            TeachlibError: images or codes of another shape or precision.
+        """
+        require_input(self, x, self.trunk.image)
+        require_input(self, w, (self.w_dim,), what="codes")
         flat, _ = self.trunk.described(2 * x - 1)
         return self.joint(torch.cat([flat, self.code(w)], 1)).flatten()
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from teachlib import zoo
 from teachlib.checkpoints import load_weights, part
-from teachlib.errors import TeachlibError, require_images, require_labels, require_shape
+from teachlib.errors import TeachlibError, require_images, require_input, require_labels
 from teachlib.modes import in_evaluation_mode
 
 DIMENSION = 64
@@ -52,9 +52,9 @@ class FeatureClassifier(nn.Module):
         """The 64 features before the last ReLU.
 
         Raises:
-            TeachlibError: images of another shape.
+            TeachlibError: images of another shape or precision.
         """
-        require_shape(x, (self.channels, self.size, self.size))
+        require_input(self, x, (self.channels, self.size, self.size))
         return self.penultimate(self.convolutions(2 * x - 1).flatten(1))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from teachlib.errors import TeachlibError, require_shape
+from teachlib.errors import TeachlibError, require_input
 
 # Image side → (kernel of every convolution, up-sampling steps of the decoder), Table A.1.
 _LAYOUT = {32: (4, 2), 64: (5, 3)}
@@ -49,9 +49,9 @@ class ConvEncoder(nn.Module):
         """Encode images.
 
         Raises:
-            TeachlibError: images of another shape.
+            TeachlibError: images of another shape or precision.
         """
-        require_shape(x, self.image)
+        require_input(self, x, self.image)
         return self.head(self.convolutions(2 * x - 1 if self.rescale else x).flatten(1))
 
 
@@ -80,7 +80,7 @@ class ConvDecoder(nn.Module):
     ) -> None:
         super().__init__()
         kernel, doublings = _layout(size)
-        self.size, self.first_maps = size, (8 * width, 8, 8)
+        self.latent, self.size, self.first_maps = latent, size, (8 * width, 8, 8)
         self.linear = nn.Linear(latent, 8 * width * 64)
         layers: list[nn.Module] = [nn.BatchNorm2d(8 * width), nn.ReLU()] if variant == "thesis" else []
         widths = [8 * width >> step for step in range(doublings + 1)]
@@ -92,7 +92,12 @@ class ConvDecoder(nn.Module):
         self.convolutions = nn.Sequential(*layers)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Decode latents."""
+        """Decode latents.
+
+        Raises:
+            TeachlibError: latents of another shape or precision.
+        """
+        require_input(self, z, (self.latent,), what="latents")
         maps = self.convolutions(self.linear(z).unflatten(1, self.first_maps))
         # An even kernel at stride 1 cannot keep the size; the surplus row and column go, as "SAME" padding has it.
         return torch.sigmoid(maps[..., : self.size, : self.size])

@@ -4,7 +4,7 @@ import itertools
 
 from torch import Tensor, nn
 
-from teachlib.errors import TeachlibError, require_shape
+from teachlib.errors import TeachlibError, require_input
 
 _DOUBLINGS = {32: 3, 64: 4, 128: 5}  # from 4×4 to the image
 
@@ -37,7 +37,7 @@ class DCGANGenerator(nn.Module):
 
     def __init__(self, latent: int, *, channels: int = 1, size: int = 32, width: int = 64) -> None:
         super().__init__()
-        doublings = _doublings(size)
+        self.latent, doublings = latent, _doublings(size)
         widths = [width << step for step in reversed(range(doublings))]
         layers: list[nn.Module] = [nn.ConvTranspose2d(latent, widths[0], 4, bias=False)]
         for before, after in itertools.pairwise(widths):
@@ -46,7 +46,12 @@ class DCGANGenerator(nn.Module):
         self.layers = nn.Sequential(*layers).apply(_initialize)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Generate images."""
+        """Generate images.
+
+        Raises:
+            TeachlibError: latents of another shape or precision.
+        """
+        require_input(self, z, (self.latent,), what="latents")
         return self.layers(z[:, :, None, None])
 
 
@@ -74,7 +79,7 @@ class DCGANDiscriminator(nn.Module):
         """Judge images.
 
         Raises:
-            TeachlibError: images of another shape, of which it would see several windows.
+            TeachlibError: images of another precision, or shape, of which it would see several windows.
         """
-        require_shape(x, self.image)
+        require_input(self, x, self.image)
         return self.layers(2 * x - 1).flatten()

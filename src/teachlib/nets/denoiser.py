@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from teachlib.errors import TeachlibError, require_at_least, require_divisible, require_labels
+from teachlib.errors import TeachlibError, require_at_least, require_divisible, require_input, require_labels
 from teachlib.nets.mlp import mlp
 
 FREQUENCIES = 16
@@ -31,11 +31,16 @@ class VectorDenoiser(nn.Module):
 
     def __init__(self, dim: int, *, width: int = 128, classes: int = 0) -> None:
         super().__init__()
-        self.classes = classes
+        self.dim, self.classes = dim, classes
         self.net = mlp(dim + 2 * FREQUENCIES + (classes + 1 if classes else 0), width, width, width, dim)
 
     def forward(self, x: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Whatever it is trained to say of ``x`` at time ``t``."""
+        """Whatever it is trained to say of ``x`` at time ``t``.
+
+        Raises:
+            TeachlibError: vectors of another shape or precision; labels that are none.
+        """
+        require_input(self, x, (self.dim,), what="vectors")
         parts = [x, embed_time(t)]
         if self.classes:
             parts.append(F.one_hot(_named(labels, self.classes, len(x)), self.classes + 1).to(x))
@@ -84,7 +89,7 @@ class ImageDenoiser(nn.Module):
         if width < 8 or width % 8:
             raise TeachlibError(f"width {width}; expected a multiple of 8, as channels are normalized in eight groups")
         require_at_least(0, depth=depth, classes=classes)
-        self.classes, self.depth, condition = classes, depth, 4 * width
+        self.channels, self.classes, self.depth, condition = channels, classes, depth, 4 * width
         self.time = mlp(2 * FREQUENCIES, condition, condition)
         self.label = nn.Embedding(classes + 1, condition) if classes else None
         widths = [width * 2**level for level in range(depth + 1)]
@@ -101,8 +106,10 @@ class ImageDenoiser(nn.Module):
         """Whatever it is trained to say of ``x`` at time ``t``.
 
         Raises:
-            TeachlibError: sides that cannot be halved so often; labels that are none.
+            TeachlibError: images of another shape or precision; sides that cannot be halved so often; labels that are
+                none.
         """
+        require_input(self, x, (self.channels, -1, -1))
         require_divisible(x.shape[2:], 2**self.depth)
         condition = self.time(embed_time(t))
         if self.label is not None:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from teachlib.errors import TeachlibError
+from teachlib.errors import TeachlibError, require_input
 from teachlib.primer import noise
 from teachlib.primer.conditions import given, whole
 
@@ -70,7 +70,7 @@ class MADE(nn.Module):
 
     def logits(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Of p(xᵢ | x₁ … xᵢ₋₁): (N, dim) whole numbers → (N, dim, levels)."""
-        scaled = 2 * whole(x, self.levels).to(next(self.parameters())) / (self.levels - 1) - 1
+        scaled = 2 * whole(x, self.levels, (self.dim,)).to(next(self.parameters())) / (self.levels - 1) - 1
         if self.label is None:
             return self.net(scaled).unflatten(1, (self.dim, self.levels))
         said = self.label(given(labels, self.classes))
@@ -117,6 +117,7 @@ class MixtureMADE(nn.Module):
 
     def _factors(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Log-weights, means and log standard deviations, each (N, dim, components)."""
+        require_input(self, x, (self.dim,), what="points")
         logits, means, log_deviations = self.net(x).unflatten(1, (self.dim, 3, self.components)).unbind(2)
         return logits.log_softmax(2), means, log_deviations.clamp(-6, 3)
 
@@ -160,7 +161,7 @@ class Recurrent(nn.Module):
 
     def logits(self, x: Tensor) -> Tensor:
         """Of p(xᵢ | x₁ … xᵢ₋₁): (N, D) whole numbers → (N, D, levels)."""
-        before = F.pad(whole(x, self.levels)[:, :-1], (1, 0), value=self.levels)
+        before = F.pad(whole(x, self.levels, (-1,))[:, :-1], (1, 0), value=self.levels)
         return self.head(self.memory(self.embed(before))[0])
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -253,7 +254,9 @@ class PixelCNN(nn.Module):
 
     def logits(self, level: Tensor, labels: Tensor | None = None) -> Tensor:
         """Of each pixel given those before it: (N, C, H, W) whole numbers → (N, C, levels, H, W)."""
-        above = left = self.enter(2 * whole(level, self.levels).to(self.enter.weight) / (self.levels - 1) - 1)
+        above = left = self.enter(
+            2 * whole(level, self.levels, (self.channels, -1, -1)).to(self.enter.weight) / (self.levels - 1) - 1
+        )
         for layer in self.layers:
             above, left = layer(above, left, labels)
         return self.head(left).unflatten(1, (self.channels, self.levels))

@@ -1,9 +1,11 @@
 """What the models ask of labels and of whole numbers: one clear line instead of a wrong number."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
-from teachlib.errors import TeachlibError, require_labels
+from teachlib.errors import TeachlibError, require_labels, require_shape
 
 
 def given(labels: Tensor | None, classes: int) -> Tensor:
@@ -17,12 +19,14 @@ def given(labels: Tensor | None, classes: int) -> Tensor:
     return require_labels(labels, classes)
 
 
-def whole(level: Tensor, levels: int) -> Tensor:
+def whole(level: Tensor, levels: int, shape: Iterable[int]) -> Tensor:
     """Pixels or variables as the whole numbers that a discrete model counts.
 
     Raises:
-        TeachlibError: a value is not whole or out of range, as pixels in [0, 1] would be (checked on the CPU alone).
+        TeachlibError: another shape than (N, *shape), where −1 is any length; a value that is not whole or out of
+            range, as pixels in [0, 1] would be (checked on the CPU alone).
     """
+    require_shape(level, shape, what="levels")
     if level.device.type == "cpu" and level.is_floating_point() and not torch.equal(level, level.round()):
         raise TeachlibError(f"values that are not whole; expected levels 0 … {levels - 1}, as to_levels gives them")
     if level.device.type == "cpu" and level.numel() and not 0 <= level.min() <= level.max() < levels:

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from teachlib.errors import TeachlibError, require_pixels, require_shape, unknown
+from teachlib.errors import TeachlibError, require_input, require_pixels, unknown
 from teachlib.primer import noise
 from teachlib.primer.conditions import given, whole
 from teachlib.primer.pixels import from_levels
@@ -144,7 +144,7 @@ class Diffusion(nn.Module):
         self.predicts, self.classes, self.pixels = predicts, classes, pixels
 
     def _inside(self, x: Tensor) -> Tensor:
-        require_shape(x, self.shape)
+        require_input(self, x, self.shape, what="images" if self.pixels else "points")
         if self.pixels:
             require_pixels(x)
         return 2 * x - 1 if self.pixels else x
@@ -239,7 +239,7 @@ class Diffusion(nn.Module):
         """
         if draws < 1:
             raise TeachlibError(f"draws={draws}; expected at least 1")
-        x0, steps = 2 * from_levels(whole(level, levels), levels) - 1, self.schedule.steps
+        x0, steps = 2 * from_levels(whole(level, levels, self.shape), levels) - 1, self.schedule.steps
         total = -self._prior_term(x0) + self._first_term(x0, level, generator, labels, levels)
         for _ in range(draws if steps > 1 else 0):  # of one step, the first term is all
             t = noise.integers(2, steps + 1, len(x0), generator, x0.device)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from teachlib.errors import unknown
+from teachlib.errors import require_input, unknown
 from teachlib.nets import mlp
 from teachlib.primer import noise
 
@@ -29,7 +29,12 @@ class EnergyNet(nn.Module):
         self.log_constant = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        """f(x): (N, dim) → (N,)."""
+        """f(x): (N, dim) → (N,).
+
+        Raises:
+            TeachlibError: points of another shape or precision.
+        """
+        require_input(self, x, (self.dim,), what="points")
         return self.net(x)[:, 0] + 0.5 * self.confining * x.square().sum(1)
 
     def log_prob(self, x: Tensor) -> Tensor:

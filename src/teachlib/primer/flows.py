@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, distributed, nn
 
-from teachlib.errors import TeachlibError, unknown
+from teachlib.errors import TeachlibError, at_hand, require_input, unknown
 from teachlib.nets import mlp
 from teachlib.primer import noise
 
@@ -275,22 +275,36 @@ class Flow(nn.Module):
         self.steps, self.dim, self.context = nn.ModuleList(steps), dim, context
 
     def encode(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """z of (N, d) and log|det ∂z/∂x| of (N,)."""
-        if x.ndim != 2 or x.shape[1] != self.dim:
-            raise TeachlibError(f"points of shape {tuple(x.shape)}; this flow takes (N, {self.dim})")
-        if self.context and (context is None or context.shape != (len(x), self.context)):
-            raise TeachlibError(f"this flow is conditional: pass a context of ({len(x)}, {self.context})")
-        total = x.new_zeros(len(x))
+        """z of (N, d) and log|det ∂z/∂x| of (N,).
+
+        Raises:
+            TeachlibError: points of another shape or precision; no context, where one is needed; (checked on the CPU
+                alone, where it costs nothing) points so far out that their z is no number.
+        """
+        context = self._checked(x, context)
+        z, total = x, x.new_zeros(len(x))
         for step in self.steps:
-            x, log_det = step(x, context)
+            z, log_det = step(z, context)
             total = total + log_det
-        return x, total
+        _refuse_overflow(x, z)
+        return z, total
+
+    def _checked(self, x: Tensor, context: Tensor | None) -> Tensor | None:
+        """The context, as numbers of the points' kind."""
+        require_input(self, x, (self.dim,), what="points")
+        if not self.context:
+            return None
+        if context is None or context.shape != (len(x), self.context):
+            raise TeachlibError(f"this flow is conditional: pass a context of ({len(x)}, {self.context})")
+        return context.to(x)
 
     def decode(self, z: Tensor, context: Tensor | None = None) -> Tensor:
-        """The x of a z."""
+        """The x of a z; raises as :meth:`encode` does."""
+        x, context = z, self._checked(z, context)
         for step in reversed(self.steps):
-            z = step.inverse(z, context)  # type: ignore[operator]
-        return z
+            x = step.inverse(x, context)  # type: ignore[operator]
+        _refuse_overflow(z, x)
+        return x
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """log p(x) in nats, exact: (N, d) → (N,)."""
@@ -306,6 +320,15 @@ class Flow(nn.Module):
     def loss(self, x: Tensor, labels: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Mean of −log p(x), in nats; a conditional flow takes the labels, (N, context), as its context."""
         return -self.log_prob(x, labels if self.context else None).mean()
+
+
+def _refuse_overflow(given: Tensor, found: Tensor) -> None:
+    """NaN would pass for a likelihood: where numbers outgrow their precision, infinity is taken from infinity."""
+    if at_hand(found) and not found.isfinite().all():
+        far = float(given.detach().abs().max())
+        raise TeachlibError(
+            f"points up to {far:g} from zero, of which this flow makes no finite numbers; scale them to about one first"
+        )
 
 
 def standard_normal_log_prob(z: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from teachlib.errors import unknown
+from teachlib.errors import require_input, unknown
 from teachlib.modes import evaluating
 from teachlib.nets import DCGANDiscriminator, DCGANGenerator, mlp
 from teachlib.primer import noise
@@ -71,13 +71,23 @@ class Game:
         }
 
     def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Samples of noise (N, latent) and, where there are classes, labels (N,)."""
+        """Samples of noise (N, latent) and, where there are classes, labels (N,).
+
+        Raises:
+            TeachlibError: noise of another shape or precision; labels that are none.
+        """
+        require_input(self.nets["generator"], z, (self.latent,), what="noise")
         if self.classes:
             z = torch.cat([z, F.one_hot(given(labels, self.classes), self.classes).to(z)], 1)
         return self.nets["generator"](z)
 
     def judge(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Logits (N,) of samples and, where there are classes, of labels (N,)."""
+        """Logits (N,) of samples and, where there are classes, of labels (N,).
+
+        Raises:
+            TeachlibError: samples of another precision; labels that are none.
+        """
+        require_input(self.nets["discriminator"], x, x.shape[1:], what="samples")
         if self.classes:
             hot = F.one_hot(given(labels, self.classes), self.classes).to(x)
             x = torch.cat([x, hot.view(*hot.shape, *[1] * (x.ndim - 2)).expand(-1, -1, *x.shape[2:])], 1)

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from teachlib.errors import require_at_least, require_divisible, require_shape
+from teachlib.errors import TeachlibError, require_at_least, require_divisible, require_input, require_pixels
 from teachlib.primer.flows import Affine, Logit, Step, standard_normal_log_prob
 
 
@@ -106,9 +106,10 @@ class Glow(nn.Module):
         """The latents that leave at each resolution, and log|det ∂z/∂x| of (N,).
 
         Raises:
-            TeachlibError: images of another shape.
+            TeachlibError: images of another shape or precision, or outside [0, 1].
         """
-        require_shape(x, self.shape)
+        require_input(self, x, self.shape)
+        require_pixels(x)
         x, total = self.logit(x)
         latents = []
         for number, steps in enumerate(self.resolutions):
@@ -122,7 +123,15 @@ class Glow(nn.Module):
         return [*latents, x], total
 
     def decode(self, latents: list[Tensor]) -> Tensor:
-        """The images of such latents."""
+        """The images of such latents.
+
+        Raises:
+            TeachlibError: not a batch for each resolution, or one of another shape or precision.
+        """
+        if len(latents) != len(self.latent_shapes):
+            raise TeachlibError(f"latents of {len(latents)} resolutions; expected {len(self.latent_shapes)}")
+        for z, shape in zip(latents, self.latent_shapes, strict=True):
+            require_input(self, z, shape, what="latents")
         x = latents[-1]
         for number in reversed(range(len(self.resolutions))):
             if number < len(self.resolutions) - 1:

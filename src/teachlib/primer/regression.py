@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from teachlib.errors import TeachlibError
+from teachlib.errors import TeachlibError, require_input
 from teachlib.nets import mlp
 from teachlib.primer import noise
 
@@ -23,10 +23,15 @@ class Regression(nn.Module):
 
     def __init__(self, inputs: int = 1, outputs: int = 1, *, width: int = 64) -> None:
         super().__init__()
-        self.net = mlp(inputs, width, width, outputs)
+        self.inputs, self.net = inputs, mlp(inputs, width, width, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Predict."""
+        """Predict.
+
+        Raises:
+            TeachlibError: x of another shape or precision.
+        """
+        require_input(self, x, (self.inputs,), what="x")
         return self.net(x)
 
     def loss(self, x: Tensor, y: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -54,11 +59,16 @@ class MixtureDensityNetwork(nn.Module):
 
     def __init__(self, inputs: int = 1, outputs: int = 1, *, components: int = 5, width: int = 64) -> None:
         super().__init__()
-        self.outputs, self.components = outputs, components
+        self.inputs, self.outputs, self.components = inputs, outputs, components
         self.net = mlp(inputs, width, width, components * (2 + outputs))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Log-weights (N, K), means (N, K, outputs) and log standard deviations (N, K) at ``x``, (N, inputs)."""
+        """Log-weights (N, K), means (N, K, outputs) and log standard deviations (N, K) at ``x``, (N, inputs).
+
+        Raises:
+            TeachlibError: x of another shape or precision.
+        """
+        require_input(self, x, (self.inputs,), what="x")
         logits, log_deviations, means = self.net(x).split(
             [self.components, self.components, self.components * self.outputs], 1
         )

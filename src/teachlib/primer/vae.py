@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from teachlib.errors import require_input
 from teachlib.nets import mlp
 from teachlib.primer import noise
 from teachlib.primer.conditions import given, whole
@@ -60,7 +61,7 @@ class VAE(nn.Module):
 
     def posterior(self, level: Tensor, labels: Tensor | None = None) -> torch.distributions.Normal:
         """Q(Z | x) of whole numbers (N, dim)."""
-        x = 2 * from_levels(whole(level, self.levels), self.levels) - 1
+        x = 2 * from_levels(whole(level, self.levels, (self.dim,)), self.levels) - 1
         mean, log_deviation = self.encoder(self._with(x, labels)).chunk(2, 1)
         return torch.distributions.Normal(mean, log_deviation.clamp(-7, 3).exp())
 
@@ -70,7 +71,12 @@ class VAE(nn.Module):
         return discretized_logistic_log_prob(level, mean, self.log_scale.clamp(-7, 2), self.levels).sum(1)
 
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Mean pixels of latents, (N, latent) → (N, dim)."""
+        """Mean pixels of latents, (N, latent) → (N, dim).
+
+        Raises:
+            TeachlibError: latents of another shape or precision.
+        """
+        require_input(self, z, (self.latent,), what="latents")
         return self.decoder(self._with(z, labels)).sigmoid()
 
     def _terms(

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from teachlib.energy.assemble.shapes import OBJECTS, SIZE
+from teachlib.errors import require_input
 from teachlib.nets import mlp
 
 _STYLE = 64  # numbers that z and box become
@@ -132,9 +133,19 @@ class Assembler(nn.Module):
             yield number, picture
 
     def forward(self, conditions: Tensor, z: Tensor, order: Sequence[int] = (0, 1, 2)) -> Tensor:
-        """Pictures (N, 3, 32, 32) in [0, 1] of conditions (N, 3, 5) and noise (N, 3, z_dim)."""
+        """Pictures (N, 3, 32, 32) in [0, 1] of conditions (N, 3, 5) and noise (N, 3, z_dim).
+
+        Raises:
+            TeachlibError: conditions or noise of another shape or precision.
+        """
+        _require_told(self, conditions, z, self.z_dim)
         black = torch.zeros(len(conditions), 3, SIZE, SIZE, device=conditions.device)
         return [black, *(picture for _, picture in self.steps(conditions, z, order))][-1]
+
+
+def _require_told(net: nn.Module, conditions: Tensor, z: Tensor, z_dim: int) -> None:
+    require_input(net, conditions, (len(OBJECTS), 5), what="conditions")
+    require_input(net, z, (len(OBJECTS), z_dim), what="noise")
 
 
 class Joint(nn.Module):
@@ -151,7 +162,8 @@ class Joint(nn.Module):
         self.painter = Painter(len(OBJECTS), width, z_dim, sees=False)
 
     def forward(self, conditions: Tensor, z: Tensor, order: Sequence[int] = (0, 1, 2)) -> Tensor:
-        """Pictures (N, 3, 32, 32) in [0, 1]; there is no order in which they are drawn."""
+        """Pictures (N, 3, 32, 32) in [0, 1]; there is no order in which they are drawn. Raises as an assembler does."""
+        _require_told(self, conditions, z, self.z_dim)
         colour, alpha = self.painter(None, conditions, z)
         return alpha * colour
 
@@ -174,5 +186,11 @@ class Judge(nn.Module):
         )
 
     def forward(self, picture: Tensor, conditions: Tensor) -> Tensor:
-        """(N, 3, 32, 32) in [0, 1] and (N, 3, 5) → (N,)."""
+        """(N, 3, 32, 32) in [0, 1] and (N, 3, 5) → (N,).
+
+        Raises:
+            TeachlibError: pictures or conditions of another shape or precision.
+        """
+        require_input(self, picture, (3, SIZE, SIZE), what="pictures")
+        require_input(self, conditions, (len(OBJECTS), 5), what="conditions")
         return self.layers(torch.cat([2 * picture - 1, 2 * masks(conditions) - 1], 1))[:, 0]

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from teachlib.errors import require_shape
+from teachlib.errors import require_input
 from teachlib.gif.asking.recipes import AskRecipe
 from teachlib.gif.asking.zeros import FACTORS, SIZE, bars
 from teachlib.gif.layers import EqualizedConv2d, EqualizedLinear, leaky_relu
@@ -78,7 +78,13 @@ class AskedDiscriminator(nn.Module):
         self.guess = EqualizedLinear(features, _ASKED) if self.way in ("auxiliary", "infogan") else None
 
     def forward(self, pictures: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:
-        """Judge pictures; without an auxiliary head the guesses are the factors themselves."""
+        """Judge pictures; without an auxiliary head the guesses are the factors themselves.
+
+        Raises:
+            TeachlibError: pictures or factors of another shape or precision.
+        """
+        require_input(self, pictures, (1, SIZE, SIZE), what="pictures")
+        require_input(self, factors, (_ASKED,), what="factors")
         x = pictures
         if self.way == "input":
             x = torch.cat([x, factors[:, :, None, None].expand(-1, -1, SIZE, SIZE)], 1)
@@ -108,6 +114,6 @@ class Asked(nn.Module):
 
     def forward(self, factors: Tensor, z: Tensor) -> Tensor:
         """Pictures of factors (N, 2) and z (N, z_dim), (N, 1, 16, 16) in [0, 1]."""
-        require_shape(factors, (_ASKED,))
-        require_shape(z, (self.recipe.z_dim,))
+        require_input(self, factors, (_ASKED,), what="factors")
+        require_input(self, z, (self.recipe.z_dim,), what="codes z")
         return (self.generator(z, factors) / 2 + 0.5).clamp(0, 1)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from teachlib.errors import TeachlibError, require_input
 from teachlib.rae.grammar.recipes import SequenceRecipe
 from teachlib.rae.grammar.strings import language
 from teachlib.rae.losses import constant_variance_kl, kl_divergence, latent_penalty, sample_posterior, weight_penalty
@@ -25,7 +26,7 @@ class SequenceEncoder(nn.Module):
 
     def __init__(self, size: int, length: int, outputs: int, recipe: SequenceRecipe) -> None:
         super().__init__()
-        self.size = size
+        self.size, self.length = size, length
         layers: list[nn.Module] = []
         channels = size
         for filters, kernel in zip(recipe.filters, recipe.kernels, strict=True):
@@ -36,9 +37,20 @@ class SequenceEncoder(nn.Module):
         self.net = nn.Sequential(*layers, nn.Linear(recipe.dense, outputs * recipe.latent))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """What the encoder says of each sequence."""
+        """What the encoder says of each sequence.
+
+        Raises:
+            TeachlibError: what is no sequence of such numbers.
+        """
+        _require_sequences(tokens, self.length, self.size)
         one_hot = F.one_hot(tokens, self.size).movedim(1, 2)
         return self.net(one_hot.to(next(self.parameters()).dtype))
+
+
+def _require_sequences(tokens: Tensor, length: int, size: int) -> None:
+    if tokens.ndim != 2 or tokens.shape[1] != length or tokens.is_floating_point():
+        found = f"{tuple(tokens.shape)}, {tokens.dtype}"
+        raise TeachlibError(f"sequences of shape {found}; expected (N, {length}), whole numbers below {size}")
 
 
 class SequenceDecoder(nn.Module):
@@ -54,14 +66,19 @@ class SequenceDecoder(nn.Module):
 
     def __init__(self, size: int, length: int, recipe: SequenceRecipe) -> None:
         super().__init__()
-        self.length = length
+        self.length, self.latent = length, recipe.latent
         norm: list[nn.Module] = [nn.BatchNorm1d(recipe.latent)] if recipe.batch_norm else []
         self.begin = nn.Sequential(*norm, nn.Linear(recipe.latent, recipe.latent), nn.ReLU())
         self.recurrent = nn.GRU(recipe.latent, recipe.hidden, num_layers=3, batch_first=True)
         self.end = nn.Linear(recipe.hidden, size)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Scores of every choice at every step."""
+        """Scores of every choice at every step.
+
+        Raises:
+            TeachlibError: codes of another shape or precision.
+        """
+        require_input(self, z, (self.latent,), what="codes")
         repeated = self.begin(z)[:, None].expand(-1, self.length, -1)
         return self.end(self.recurrent(repeated)[0])
 
