@@ -10,6 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# Seconds, against hanging alone. Beside a dozen other programs on two cores JupyterLab answered after 213 s, 37 of them
+# for the import of one extension, and its page had a kernel 138 s later, after a check for builds of 87 s.
+PATIENCE = 900
+
 
 @contextmanager
 def jupyter_lab(folder: Path, home: Path) -> Iterator[str]:
@@ -32,14 +36,20 @@ def jupyter_lab(folder: Path, home: Path) -> Iterator[str]:
         )
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"{address}/api?token=open", timeout=5).read()
-                break
-            except OSError:
-                assert process.poll() is None, (home / "lab.log").read_text()
-                time.sleep(0.2)
+        _wait_until_it_answers(f"{address}/api?token=open", process, home / "lab.log")
         yield address
     finally:
         process.terminate()
         process.wait()
+
+
+def _wait_until_it_answers(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            urllib.request.urlopen(address, timeout=PATIENCE).read()
+            return
+        except OSError:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.2)

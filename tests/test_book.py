@@ -34,6 +34,7 @@ import book as book_tool  # noqa: E402
 
 TOC_PAGES = staging.toc_pages(ROOT)
 PHONE = {"width": 390, "height": 844}
+PATIENCE = 300_000  # milliseconds, against hanging alone: on a busy machine pages and Chromium can take a minute
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -101,7 +102,7 @@ def browser() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api")
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=flags, timeout=PATIENCE)
         yield chromium
         chromium.close()
 
@@ -123,12 +124,13 @@ def test_page_on_a_phone(browser: Any, address: str, name: str) -> None:
     requests: list[str] = []
     errors: list[str] = []
     page = browser.new_page(viewport=PHONE)
+    page.set_default_timeout(PATIENCE)
     page.on("request", lambda request: requests.append(request.url))
     page.on("requestfailed", lambda request: errors.append(f"failed: {request.url}"))
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(f"{address}{name}.html", wait_until="load")
-    page.wait_for_function(EVERY_FORMULA_IS_SET, timeout=20_000)
+    page.wait_for_function(EVERY_FORMULA_IS_SET)
     foreign = [url for url in requests if not url.startswith((address, "data:", "blob:"))]
     assert not foreign
     assert not errors
@@ -146,6 +148,7 @@ def brightness(page: Any, name: str) -> float:
 
 def test_switch_turns_the_page_dark_and_light(browser: Any, address: str) -> None:
     page = browser.new_page(viewport={"width": 1300, "height": 900}, color_scheme="light")
+    page.set_default_timeout(PATIENCE)
     page.goto(f"{address}{TOC_PAGES[0]}.html", wait_until="load")
     seen = {}
     for _ in range(4):
@@ -160,6 +163,7 @@ def test_switch_turns_the_page_dark_and_light(browser: Any, address: str) -> Non
 
 def test_reader_who_prefers_dark_gets_dark(browser: Any, address: str) -> None:
     page = browser.new_page(color_scheme="dark")
+    page.set_default_timeout(PATIENCE)
     page.goto(f"{address}{TOC_PAGES[0]}.html", wait_until="load")
     assert brightness(page, "backgroundColor") < 60
     page.close()

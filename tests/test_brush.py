@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lab import jupyter_lab
+from lab import PATIENCE, jupyter_lab
 from PIL import Image
 from torch import Tensor
 
@@ -152,9 +152,9 @@ def test_a_reader_paints_in_jupyterlab_by_mouse_keys_and_touch(lab: str) -> None
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=1000 * PATIENCE)
         page = browser.new_page(viewport={"width": 1280, "height": 900}, has_touch=True)
-        page.set_default_timeout(120_000)
+        page.set_default_timeout(1000 * PATIENCE)
         page.goto(f"{lab}/lab/tree/brush.ipynb?token=open")
         page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
         page.get_by_role("menuitem", name="Run", exact=True).click()

@@ -22,6 +22,7 @@ from PIL import Image
 from teachlib import figures
 from teachlib.errors import TeachlibError
 
+PATIENCE = 300_000  # milliseconds, against hanging alone: on a busy machine pages and Chromium can take a minute
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -291,8 +292,11 @@ def in_chromium(content: str, visit: Callable[[Any], None], **options: Any) -> N
 
     def work() -> None:
         with playwright.sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--headless", "--no-sandbox"])
+            browser = driver.chromium.launch(
+                executable_path=CHROMIUM, args=["--headless", "--no-sandbox"], timeout=PATIENCE
+            )
             page = browser.new_page(**{"viewport": {"width": 800, "height": 700}, **options})
+            page.set_default_timeout(PATIENCE)
             page.set_content(f"<!doctype html><meta name=viewport content='width=device-width'>{content}")
             visit(page)
             browser.close()

@@ -37,6 +37,7 @@ from teachlib.training.states import (
 )
 
 HERE = Path(__file__).parent
+PATIENCE = 300  # seconds, against hanging alone: on a busy machine a moment can take half a minute
 PLAN = Schedule(steps=12, batch_size=16, checkpoint_every=5, log_every=1)
 
 
@@ -288,7 +289,7 @@ def test_checkpoints_are_written_while_training_goes_on(tmp_path: Path, monkeypa
 
     def slow(path, tensors, header):
         if header["step"] == 5:
-            assert release.wait(20), "training waited for the checkpoint"
+            assert release.wait(PATIENCE), "training waited for the checkpoint"
         plain(path, tensors, header)
 
     monkeypatch.setattr(the_loop, "write_checkpoint", slow)
@@ -310,7 +311,7 @@ def test_a_checkpoint_holds_the_weights_of_its_step(tmp_path: Path) -> None:
 
     def kept(path, tensors, header):
         if header["step"] == 5:
-            assert later.wait(20)
+            assert later.wait(PATIENCE)
             seen.append({key: value.clone() for key, value in tensors.items()})
         plain(path, tensors, header)
 
@@ -458,7 +459,7 @@ def test_the_next_batch_is_gathered_meanwhile_unless_all_cores_compute(device: s
     images, _ = next(stream)
     assert images.device.type == device
     assert images.is_floating_point()
-    assert data.second.wait(5 if ahead else 0.1) == ahead
+    assert data.second.wait(PATIENCE if ahead else 0.1) == ahead
     next(stream)
     stream.close()
     assert [index for _, index in data.asked[:2]] == [next(order).tolist() for _ in range(2)]

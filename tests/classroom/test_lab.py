@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import jupyter_lab
+from lab import PATIENCE, jupyter_lab
 from sandboxes import usable
 from toy_assignment import CELLS, NAMES, write_toy
 
@@ -44,9 +44,9 @@ def test_a_student_solves_the_assignment_and_gets_full_marks(
     address, folder = lab
     cells = json.loads((folder / "toy.ipynb").read_text())["cells"]
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=1000 * PATIENCE)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(120_000)
+        page.set_default_timeout(1000 * PATIENCE)
         page.goto(f"{address}/lab/tree/toy.ipynb?token=open")
         page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
         for number, cell in enumerate(cells):

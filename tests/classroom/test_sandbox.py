@@ -57,7 +57,7 @@ def test_it_ends_with_a_grader_that_is_killed(warm: Warm) -> None:
     assert len(family) > 1
     grader.kill()
     grader.wait()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 300  # a busy machine needs more than a moment; the cell would go on for twice as long
     while (left := [process for process in family if _runs(process)]) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert left == []
