@@ -4,12 +4,14 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
 from teachlib.errors import (
     TeachlibError,
     require_at_least,
     require_divisible,
     require_images,
+    require_input,
     require_labels,
     require_positive,
     unknown,
@@ -72,3 +74,34 @@ def test_sides_that_can_be_halved() -> None:
 def test_what_is_no_name_at_all_is_an_unknown_one() -> None:
     """Arguments in another order, say."""
     assert str(unknown("norm", 0.3, ("l2", "linf"))) == "unknown norm '0.3'; known: l2, linf"  # type: ignore[arg-type]
+
+
+def test_what_a_network_takes() -> None:
+    x, net = torch.rand(4, 2, 3), nn.Linear(3, 1)
+    require_input(net, x, (2, 3))
+    require_input(net, x, (-1, 3))
+    for wrong, shape, words in (
+        (x, (3, 3), r"codes of shape \(4, 2, 3\); this network takes \(N, 3, 3\)"),
+        (x, (-1, 4), r"this network takes \(N, …, 4\)"),
+        (x, (3,), r"this network takes \(N, 3\)"),
+        (torch.tensor(1.0), (), r"codes of shape \(\); this network takes \(N\)"),
+        (x.double(), (2, 3), "codes of torch.float64; this network takes torch.float32"),
+        (x.long(), (2, 3), "codes of torch.int64; this network takes torch.float32"),
+    ):
+        with pytest.raises(TeachlibError, match=words):
+            require_input(net, wrong, shape, what="codes")
+    with torch.autocast("cpu", torch.bfloat16):
+        require_input(net, x.bfloat16(), (2, 3))
+        with pytest.raises(TeachlibError, match="int64"):
+            require_input(net, x.long(), (2, 3))
+
+
+def test_what_a_network_without_weights_takes() -> None:
+    net = nn.Module()
+    net.register_buffer("order", torch.arange(3))  # says nothing of numbers
+    require_input(net, torch.rand(2, 3, dtype=torch.float64), (3,))
+    with pytest.raises(TeachlibError, match="this network takes floating numbers"):
+        require_input(net, torch.arange(6).view(2, 3), (3,))
+    net.register_buffer("mean", torch.zeros(3))
+    with pytest.raises(TeachlibError, match="this network takes torch.float32"):
+        require_input(net, torch.rand(2, 3, dtype=torch.float64), (3,))

@@ -118,10 +118,10 @@ def require_input(net: "nn.Module", x: "Tensor", shape: Iterable[int], *, what: 
     from torch import is_autocast_enabled  # the command line's messages need no torch
 
     require_shape(x, shape, what=what)
-    weight = next(chain(net.parameters(), net.buffers()), None)
+    weight = next((weight for weight in chain(net.parameters(), net.buffers()) if weight.is_floating_point()), None)
     own = x.dtype if weight is None else weight.dtype
     if not x.is_floating_point() or (x.dtype != own and not is_autocast_enabled(x.device.type)):
-        takes = own if own.is_floating_point else "floating numbers"
+        takes = "floating numbers" if weight is None else own
         raise TeachlibError(f"{what} of {x.dtype}; this network takes {takes}")
 
 
