@@ -103,5 +103,5 @@ def test_what_a_network_without_weights_takes() -> None:
     with pytest.raises(TeachlibError, match="this network takes floating numbers"):
         require_input(net, torch.arange(6).view(2, 3), (3,))
     net.register_buffer("mean", torch.zeros(3))
-    with pytest.raises(TeachlibError, match="this network takes torch.float32"):
+    with pytest.raises(TeachlibError, match=r"this network takes torch\.float32"):
         require_input(net, torch.rand(2, 3, dtype=torch.float64), (3,))
