@@ -39,7 +39,10 @@ PRELOAD = (
     *("torch.distributions", "teachlib.checks", "teachlib.figures", "teachlib.metrics"),
 )
 FIRST_USER = 60001  # where the grader is root: each job's submissions run as a user of their own
-START = 120.0  # seconds that the warm process may take
+# Seconds, against hanging alone: a process that ends is noticed at once. On a machine busy with other things the warm
+# process, which imports what submissions may use, was not ready after 120 s.
+START = 900.0  # of the warm process
+FORK = 300.0  # of a submission's
 GONE = 60.0  # until what was ended is gone; on a machine with much to do, many processes take long
 MEMORY, OUTPUT, PROCESSES, DISK = 3 << 30, 8 << 20, 48, 64 << 20
 KEPT = 64 << 10  # bytes of what a submission prints
@@ -165,7 +168,7 @@ class Session:
         self.output, writing = os.pipe()
         try:
             socket.send_fds(warm.control, [b"fork"], [theirs.fileno(), writing])
-            warm.control.settimeout(10)
+            warm.control.settimeout(FORK)
             _, descriptors, _, _ = socket.recv_fds(warm.control, 16, 1)
         except OSError:
             descriptors = []
