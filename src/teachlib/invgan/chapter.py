@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from teachlib.chapter import Chapter, Measured, Option, OwnData, Run, Shipped, label_with, options_in
 from teachlib.data import ImageData
-from teachlib.invgan import pictures
+from teachlib.invgan import corpora, pictures
 from teachlib.invgan.commands import edit, invert, tile
 from teachlib.invgan.evaluation import evaluate, real_statistics
 from teachlib.invgan.networks import BACKBONES, InvGAN
@@ -24,6 +24,14 @@ from teachlib.training import Objective, Schedule
 
 def _check(split: str) -> str:
     return f"patches {split}: {len(pictures.patches(split))} patches"
+
+
+def _check_imagenet(split: str) -> str:
+    return f"imagenet {split}: {len(corpora.files('imagenet', split))} photographs"
+
+
+def _check_ucf101(split: str) -> str:
+    return f"ucf101 {split}: {len(corpora.files('ucf101', split))} films"
 
 
 class InvertibleGANs(Chapter[Recipe, InvGAN, ImageData]):
@@ -48,10 +56,15 @@ class InvertibleGANs(Chapter[Recipe, InvGAN, ImageData]):
     zoo = (
         *(Shipped(name, "glyphs") for name in RECIPES),
         *(Shipped("invgan-direct", dataset) for dataset in ("mnist", "heads", "patches")),
+        Shipped("invgan-direct", "heads", {"backbone": "stylegan2"}, called="invgan-direct-stylegan2"),
     )
     tables, page = TABLES, staticmethod(page)
     data = {
-        "patches": OwnData("patches of photographs, 32 pixels", pictures.PATCHES, "scikit-image, scikit-learn", _check)
+        "patches": OwnData("patches of photographs, 32 pixels", pictures.PATCHES, "scikit-image, scikit-learn", _check),
+        "imagenet": OwnData(
+            "patches of ImageNet, 32 pixels", corpora.PATCHES, "its authors, on request", _check_imagenet
+        ),
+        "ucf101": OwnData("patches of UCF101's films, 32 pixels", corpora.PATCHES, "its authors", _check_ucf101),
     }
     commands = {"invert": invert, "edit": edit, "tile": tile}
     recipe = staticmethod(recipe)

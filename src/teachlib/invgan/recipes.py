@@ -24,7 +24,7 @@ _CODES = {Scale.CI: 16, Scale.LAPTOP: 32, Scale.PAPER: 128}
 _STYLEGAN_WIDTH = {Scale.CI: 8, Scale.LAPTOP: 32, Scale.PAPER: 512}
 # StyleGAN2's own rate: its layers are equalized, and learn too slowly at DCGAN's (heads: error .118 after 8,000 steps).
 _STYLEGAN_RATE = 2e-3
-_STYLEGAN_STEPS = {**_STEPS, Scale.LAPTOP: 6_000}
+_STYLEGAN_STEPS = {**_STEPS, Scale.LAPTOP: 12_000}
 _ORTHOGONAL = 1e-4  # BigGAN's
 
 
