@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve test bench format clean
+.PHONY: help book serve test bench format dist clean
 
 help:  ## show this help
 	@echo "usage: make TARGET [SCALE=ci|laptop|paper] [PYTHON=python3.12]"
@@ -50,7 +50,10 @@ format: $(VENV)/.ready  ## format code and notebooks, strip the notebooks' outpu
 	@$(BIN)/python -m ruff format --quiet
 	@$(BIN)/python tools/format_notebooks.py
 
+dist: $(VENV)/.ready  ## build wheel and sdist into dist
+	@$(BIN)/python tools/dist.py dist
+
 clean:  ## remove everything that was built, the environment too
-	rm -rf $(VENV) _build build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) _build build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find src -name '*.egg-info' -prune -exec rm -rf {} +

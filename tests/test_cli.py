@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from PIL import Image
 
 from teachlib.checkpoints import read_checkpoint, write_checkpoint
 from teachlib.cli import main
+from teachlib.scale import Scale
 
 QUICK = ("--scale", "ci", "--width", "2", "--steps", "6")
 
@@ -46,8 +48,51 @@ def teachlib(*arguments: str, folder: Path, **environment: str) -> Done:
     return Done(code, out.getvalue(), err.getvalue())
 
 
-def test_the_installed_command_fails_in_one_line(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "teachlib.cli", "train", "rae-l3"]
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("tr", {"train"}),
+        ("train rae-l", {"rae-l2", "rae-l2-sn", "rae-l2-sn-gp"}),
+        ("train rae --dataset gly", {"glyphs"}),
+        ("train gmm-vae --dat", {"--dataset"}),
+        ("train rae --vari", {"--variant"}),
+        ("train rae --scale ", {scale.value for scale in Scale}),
+        ("table 3", {"3.1", "3.3"}),
+        ("data get fash", {"fashion-mnist"}),
+        ("animate --cur", {"--curves"}),
+    ],
+)
+def test_a_shell_is_offered_what_goes_on_from_here(words: str, offered: set[str], tmp_path: Path) -> None:
+    asked = {"COMP_WORDS": f"teachlib {words}", "COMP_CWORD": str(len(words.split(" ")))}
+    done = teachlib(folder=tmp_path, _TEACHLIB_COMPLETE="complete_bash", **asked)
+    assert set(done.stdout.split()) == offered
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+def test_the_script_for_a_shell_asks_the_command_that_was_typed(tmp_path: Path) -> None:
+    shown = teachlib(folder=tmp_path, _TEACHLIB_COMPLETE="source_bash")
+    command = tmp_path / "command"  # stands for what the user typed, and says what it is asked
+    command.write_text("#!/bin/bash\necho $_TEACHLIB_COMPLETE $COMP_WORDS $COMP_CWORD\n")
+    command.chmod(0o755)
+    called = f"COMP_WORDS=(teachlib train); COMP_CWORD=1; _teachlib_completion {command}; echo ${{COMPREPLY[@]}}"
+    done = subprocess.run(["bash", "-c", f"{shown.stdout}\n{called}"], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["complete_bash", "teachlib", "train", "1"]
+
+
+def test_names_are_offered_before_torch_is_imported() -> None:
+    program = (
+        "import atexit, sys; atexit.register(lambda: print('torch' in sys.modules)); sys.argv = ['teachlib']\n"
+        "from teachlib.cli import main; main()"
+    )
+    asked = {"_TEACHLIB_COMPLETE": "complete_bash", "COMP_WORDS": "teachlib train rae-s", "COMP_CWORD": "2"}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env={**os.environ, **asked}, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["rae-sn", "rae-sn-gp", "False"], done.stderr
+
+
+@pytest.mark.parametrize("module", ["teachlib", "teachlib.cli"])
+def test_the_package_runs_as_a_program(module: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", module, "train", "rae-l3"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1

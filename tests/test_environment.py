@@ -1,6 +1,7 @@
 """The files that say what to install agree with each other."""
 
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+import dist  # noqa: E402
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 LOCK_LINE = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;]+)")
 
@@ -75,3 +80,21 @@ def test_citation_names_the_released_version() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert str(citation["version"]) == PROJECT["version"]
     assert len(citation["references"]) == 5  # the thesis and its four papers
+
+
+def test_what_everybody_downloads_is_small(tmp_path: Path) -> None:
+    small, large = tmp_path / "small.whl", tmp_path / "large.whl"
+    for path, size in ((small, dist.LIMIT), (large, dist.LIMIT + 100_000)):
+        with path.open("wb") as file:
+            file.truncate(size)
+    dist.refuse_large(small)
+    with pytest.raises(dist.DistError, match=r"large\.whl: 45\.1 MB; at most 45 MB are allowed"):
+        dist.refuse_large(small, large)
+
+
+def test_every_folder_of_assets_is_named_in_the_manifest_of_the_package() -> None:
+    package = ROOT / "src" / "teachlib"
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    named = {path for pattern in patterns["package-data"]["teachlib"] for path in package.glob(pattern)}
+    files = {path for path in package.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert files == {path for path in named if path.is_file()}

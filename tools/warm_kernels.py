@@ -20,7 +20,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,13 +38,16 @@ WAITING = 64  # kernels asked for while the server imports; more than any machin
 
 
 @contextmanager
-def warm_kernels(environment: Mapping[str, str], python: str = sys.executable) -> Iterator[dict[str, str]]:
+def warm_kernels(
+    environment: Mapping[str, str], python: str = sys.executable, within: Sequence[str] = ()
+) -> Iterator[dict[str, str]]:
     """Run the server; yields the environment in which Jupyter's kernel ``python3`` is a fork of it.
 
     Args:
         environment: of the server. What libraries read while they are loaded, such as the number of threads, holds for
             all kernels.
         python: that runs server and kernels, and has the library.
+        within: a command that runs the server in surroundings of its own, such as a sandbox; kernels share them.
     """
     if sys.platform != "linux":
         yield dict(environment)
@@ -60,7 +63,7 @@ def warm_kernels(environment: Mapping[str, str], python: str = sys.executable) -
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
             listener.bind(address)
             listener.listen(WAITING)
-            server = [*command, "serve", str(listener.fileno()), folder]
+            server = [*within, *command, "serve", str(listener.fileno()), folder]
             process = subprocess.Popen(server, env=environment, stdin=subprocess.PIPE, pass_fds=[listener.fileno()])
         with process:
             yield {**environment, "JUPYTER_PATH": folder}

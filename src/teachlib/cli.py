@@ -8,7 +8,7 @@ import inspect
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
@@ -83,7 +83,6 @@ def _command(function: Callable[..., Any], name: str) -> Any:
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Train the models of the course, measure them, and set the numbers beside the thesis's.",
 )
@@ -101,6 +100,23 @@ app.add_typer(data_app, name="data")
 app.add_typer(zoo_app, name="zoo")
 app.add_typer(assignment_app, name="assignment")
 app.add_typer(grade_app, name="grade")
+
+
+def _offered(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """What a shell offers after the first letters of a value: the names that begin like this."""
+
+    def beginning(incomplete: str) -> list[str]:
+        return [name for name in names() if name.startswith(incomplete)]
+
+    return beginning
+
+
+def _scales() -> Iterable[str]:
+    return ("ci", "laptop", "paper")
+
+
+def _known_sets() -> Iterable[str]:
+    return (*catalogue.CATALOGUE, *registry.data_sets())
 
 
 def _asked(words: Sequence[str]) -> tuple[list[str], str | None]:
@@ -160,7 +176,7 @@ def _with_options(function: Callable[..., None], options: Any, dataset: str) -> 
     signature = inspect.signature(function)
     usual = [parameter for name, parameter in signature.parameters.items() if name != "own"]
     said = f"See 'teachlib data list', or folder:PATH; default: {dataset}."
-    named: Any = Annotated[str | None, typer.Option(help=said)]
+    named: Any = Annotated[str | None, typer.Option(help=said, autocompletion=_offered(_known_sets))]
     usual = [parameter.replace(annotation=named) if parameter.name == "dataset" else parameter for parameter in usual]
     added = []
     for name, option in options.items():
@@ -178,9 +194,14 @@ def _with_options(function: Callable[..., None], options: Any, dataset: str) -> 
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help=f"What to train: {', '.join(registry.recipes())}.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help=f"What to train: {', '.join(registry.recipes())}.", autocompletion=_offered(registry.recipes)
+        ),
+    ],
     dataset: str | None = None,
-    scale: Annotated[str | None, typer.Option(help="ci, laptop or paper.")] = None,
+    scale: Annotated[str | None, typer.Option(help="ci, laptop or paper.", autocompletion=_offered(_scales))] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of weights, data order and noise.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for checkpoint and log.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
@@ -227,8 +248,14 @@ def evaluate(
 
 @app.command()
 def table(
-    number: Annotated[str, typer.Argument(help=f"Which: {', '.join(registry.tables())}.")],
-    dataset: Annotated[str | None, typer.Option(help="Whose rows to show; default: the table's own.")] = None,
+    number: Annotated[
+        str,
+        typer.Argument(help=f"Which: {', '.join(registry.tables())}.", autocompletion=_offered(registry.tables)),
+    ],
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="Whose rows to show; default: the table's own.", autocompletion=_offered(_known_sets)),
+    ] = None,
     results: Annotated[Path | None, typer.Option(help="Folder of your own 'evaluate --record'.")] = None,
     train: Annotated[
         str | None, typer.Option(help="First train and measure these recipes: names with commas between, or 'all'.")
@@ -264,6 +291,9 @@ def table(
     run(**given)
 
 
+_Set = Annotated[str, typer.Argument(autocompletion=_offered(_known_sets))]
+
+
 @data_app.command("list")
 def data_list() -> None:
     """What data exist, their terms, and whether they are at hand."""
@@ -273,7 +303,7 @@ def data_list() -> None:
 
 
 @data_app.command("get")
-def data_get(name: str) -> None:
+def data_get(name: _Set) -> None:
     """Download a data set and check its hashes."""
     catalogue.refuse_unknown(name, registry.data_sets())
     from teachlib.commands import sets
@@ -282,7 +312,7 @@ def data_get(name: str) -> None:
 
 
 @data_app.command("check")
-def data_check(name: str) -> None:
+def data_check(name: _Set) -> None:
     """Read a data set and compare its hashes."""
     catalogue.refuse_unknown(name, registry.data_sets())
     from teachlib.commands import sets
@@ -420,7 +450,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        sys.exit(app(standalone_mode=False))
+        sys.exit(app(standalone_mode=False, prog_name="teachlib"))
     except TeachlibError as error:
         mistake = str(error)
     except UsageError as error:
