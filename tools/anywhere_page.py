@@ -36,3 +36,18 @@ def colab(root: Path = ROOT) -> str:
 def changelog(root: Path = ROOT) -> str:
     """The changelog below its heading."""
     return (root / "CHANGELOG.md").read_text(encoding="utf-8").partition("\n")[2].strip()
+
+
+def torchrun(root: Path = ROOT) -> str:
+    """The example for ``torchrun``, as it is tested."""
+    return _script("torchrun.sh", root)
+
+
+def slurm(root: Path = ROOT) -> str:
+    """The example for SLURM, as it is tested."""
+    return _script("slurm.sh", root)
+
+
+def _script(name: str, root: Path) -> str:
+    text = (root / "examples" / name).read_text(encoding="utf-8").rstrip()
+    return f"```bash\n{text}\n```"

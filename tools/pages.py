@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from anywhere_page import changelog, colab
+from anywhere_page import changelog, colab, slurm, torchrun
 from assignments_page import assignments, misconceptions
 from data_page import data_catalogue, string_catalogue
 from measured_page import paper_vs_measured
@@ -197,6 +197,8 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "changelog": changelog,
     "colab": colab,
     "misconceptions": misconceptions,
+    "slurm": slurm,
+    "torchrun": torchrun,
     "data-catalogue": data_catalogue,
     "string-catalogue": string_catalogue,
     "library-reference": library_reference,
