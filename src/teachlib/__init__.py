@@ -16,6 +16,22 @@ from typing import Any
 __version__ = version("teachlib")
 
 
+def _refuse_windows() -> None:
+    """Say at once what would otherwise fail at the first lock, or at the first file that is replaced while it is open.
+
+    Raises:
+        ImportError: to whoever imports the library; the command ends with the same line, and without a traceback.
+    """
+    said = "teachlib runs on Linux and macOS; on Windows, install it within WSL 2, which is Linux"
+    if Path(sys.argv[0]).stem in ("teachlib", "-m"):
+        sys.exit(said)
+    raise ImportError(said)
+
+
+if sys.platform == "win32":
+    _refuse_windows()
+
+
 class _BeforeTorchvision(MetaPathFinder):
     """Finds nothing; the moment somebody imports torchvision, it declares what torchvision's Python part will miss.
 

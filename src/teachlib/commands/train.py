@@ -107,6 +107,10 @@ def _refuse_machine(devices: int, nodes: int, precision: str, tf32: bool) -> Non
         raise TeachlibError("--tf32 is for CUDA's products, and PyTorch sees no CUDA here; leave it out")
     if torch.cuda.is_available() and devices > torch.cuda.device_count():
         raise TeachlibError(f"--devices {devices}, but this machine has {torch.cuda.device_count()} GPUs")
+    if torch.backends.mps.is_available() and devices * nodes > 1:
+        raise TeachlibError(
+            f"--devices {devices} --nodes {nodes}, but MPS knows one GPU on one machine; leave them out"
+        )
     if nodes > 1 and not {"TORCHELASTIC_RUN_ID", "SLURM_NTASKS", "LT_CLI_USED"} & os.environ.keys():
         raise TeachlibError(
             f"--nodes {nodes}: nobody has started processes on the other machines; use torchrun or srun, as the page "

@@ -192,8 +192,9 @@ class Affine(Step):
     @torch.no_grad()
     def _start(self, x: Tensor) -> None:
         axes = [0, *range(2, x.ndim)]
-        mean = _over_processes(x.double().mean(axes))
-        centred = x.double() - mean.view(1, -1, *[1] * (x.ndim - 2))
+        own = x.cpu() if x.device.type == "mps" else x  # MPS knows no float64
+        mean = _over_processes(own.double().mean(axes))
+        centred = own.double() - mean.view(1, -1, *[1] * (x.ndim - 2))
         deviation = _over_processes(centred.square().mean(axes)).sqrt()
         # Whatever the unit; but where all values agree, up to rounding, there is nothing to bring to one.
         deviation = torch.where(deviation > 1e-8 * mean.abs(), deviation, 1.0)
