@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve test bench format dist clean
+.PHONY: help book serve test oldest bench format dist clean
 
 help:  ## show this help
 	@echo "usage: make TARGET [SCALE=ci|laptop|paper] [PYTHON=python3.12]"
@@ -41,6 +41,15 @@ test: $(VENV)/.ready  ## check style, types and imports, then run all tests
 	@$(BIN)/python -m mypy --no-error-summary src/teachlib tools & types=$$!; \
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS); tests=$$?; \
 	wait $$types && exit $$tests
+
+# No lock, and a folder of its own: with Python 3.11, the oldest too. LIGHT needs no package of the book's or the tests'.
+OLDEST := _build/oldest
+LIGHT := tests/test_checkpoints.py tests/test_published.py tests/nets tests/data/test_densities.py
+oldest:  ## run the light tests with the oldest versions that are allowed
+	@$(PYTHON) -m venv --clear $(OLDEST)
+	@$(OLDEST)/bin/python -m pip install -qq --disable-pip-version-check $$($(PYTHON) tools/oldest.py)
+	@$(OLDEST)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(OLDEST)/bin/python -m pytest $(ARGS) $(LIGHT)
 
 bench: $(VENV)/.ready  ## compare speed with peers, both in one run
 	@$(BIN)/python -m benchmarks

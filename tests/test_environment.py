@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
 import dist  # noqa: E402
+import oldest  # noqa: E402
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 LOCK_LINE = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;]+)")
@@ -98,3 +99,18 @@ def test_every_folder_of_assets_is_named_in_the_manifest_of_the_package() -> Non
     named = {path for pattern in patterns["package-data"]["teachlib"] for path in package.glob(pattern)}
     files = {path for path in package.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
     assert files == {path for path in named if path.is_file()}
+
+
+def test_the_oldest_versions_are_the_bounds_of_all_that_the_library_needs() -> None:
+    pinned = [Requirement(pin) for pin in oldest.pins()]
+    asked = [Requirement(line) for line in PROJECT["dependencies"]]
+    assert [pin.name for pin in pinned] == [line.name for line in asked]
+    for pin, line in zip(pinned, asked, strict=True):
+        (version,) = pin.specifier
+        assert str(line.specifier) == f">={version.version}"
+
+
+def test_light_tests_exist() -> None:
+    """Those that 'make oldest' runs; pytest would end with an error that says little."""
+    (named,) = re.findall(r"^LIGHT := (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert [name for name in named.split() if not (ROOT / name).exists()] == []
