@@ -83,13 +83,14 @@ def require_divisible(sides: Iterable[int], by: int, *, square: bool = False) ->
         raise TeachlibError(f"images of {height}×{width} pixels; expected {shape}sides that are multiples of {by}")
 
 
-def require_shape(x: "Tensor", shape: Iterable[int], *, what: str = "images") -> None:
+def require_shape(x: "Tensor", shape: Iterable[int], *, what: str = "images", by: str = "this network") -> None:
     """Refuse a batch of samples of another shape than a network was built for.
 
     Args:
         x: (N, …).
         shape: of one sample; −1 for any length.
         what: to call the samples by.
+        by: to call by who takes them.
 
     Raises:
         TeachlibError: another shape.
@@ -98,7 +99,7 @@ def require_shape(x: "Tensor", shape: Iterable[int], *, what: str = "images") ->
     fits = x.ndim == len(expected) + 1 and all(a in (-1, b) for a, b in zip(expected, x.shape[1:], strict=True))
     if not fits:
         named = "".join(", …" if side == -1 else f", {side}" for side in expected)
-        raise TeachlibError(f"{what} of shape {tuple(x.shape)}; this network takes (N{named})")
+        raise TeachlibError(f"{what} of shape {tuple(x.shape)}; {by} takes (N{named})")
 
 
 def require_input(net: "nn.Module", x: "Tensor", shape: Iterable[int], *, what: str = "images") -> None:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from teachlib.distances import distances
-from teachlib.errors import TeachlibError
+from teachlib.errors import TeachlibError, require_input
 from teachlib.nets import mlp
 
 # Name → weight that it is used with; chosen on ten Gaussians with other seeds than those of the table.
@@ -86,11 +86,18 @@ class Critic(nn.Module):
 
     def __init__(self, dim: int, latent: int, width: int) -> None:
         super().__init__()
-        self.net = mlp(dim + latent, width, width, 1)
+        self.dim, self.latent, self.net = dim, latent, mlp(dim + latent, width, width, 1)
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        """(N, …) and (N, latent) → (N,)."""
-        return self.net(torch.cat([x.flatten(1), z], 1))[:, 0]
+        """(N, …) and (N, latent) → (N,).
+
+        Raises:
+            TeachlibError: samples or noise of another size or precision.
+        """
+        flat = x.flatten(1) if x.ndim > 1 else x
+        require_input(self, flat, (self.dim,), what="flattened samples")
+        require_input(self, z, (self.latent,), what="noise")
+        return self.net(torch.cat([flat, z], 1))[:, 0]
 
 
 def shared_information(critic: nn.Module, x: Tensor, z: Tensor) -> Tensor:
@@ -114,11 +121,16 @@ class Minibatch(nn.Module):
 
     def __init__(self, features: int, kernels: int = 8, dim: int = 4) -> None:
         super().__init__()
-        self.kernels = kernels
+        self.features, self.kernels = features, kernels
         self.project = nn.Linear(features, kernels * dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, features) → (N, features + kernels)."""
+        """(N, features) → (N, features + kernels).
+
+        Raises:
+            TeachlibError: features of another length or precision.
+        """
+        require_input(self, x, (self.features,), what="features")
         projected = self.project(x).unflatten(1, (self.kernels, -1))
         apart = (projected[:, None] - projected).abs().sum(3)
         return torch.cat([x, (-apart).exp().sum(1) - 1], 1)  # less itself

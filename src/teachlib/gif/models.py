@@ -131,6 +131,7 @@ class RenderedGenerator(ToldGenerator):
         super().__init__()
         self.generator = Generator(config)
         shapes = [self.generator.synthesis.feature_shape(layer) for layer in range(config.layers)]
+        self.inputs = inputs
         self.injectors = nn.ModuleList(Injector(inputs, channels, side) for channels, side, _ in shapes)
 
     def networks(self) -> tuple[MappingNetwork, Synthesis]:
@@ -138,7 +139,10 @@ class RenderedGenerator(ToldGenerator):
         return self.generator.mapping, self.generator.synthesis
 
     def codes(self, z: Tensor, condition: Tensor) -> Tensor:
-        """The style alone decides."""
+        """The style alone decides; raises where the renderings have another shape or precision."""
+        require_input(
+            self, condition, (self.inputs, *self.generator.synthesis.feature_shape(-1)[1:]), what="renderings"
+        )
         return self.generator.mapping(z)
 
     def synthesize(
@@ -161,6 +165,7 @@ class VectorGenerator(ToldGenerator):
 
     def __init__(self, config: StyleGAN2Config, inputs: int) -> None:
         super().__init__()
+        self.inputs, self.z_dim = inputs, config.z_dim
         self.embedding = EqualizedLinear(inputs, config.z_dim)
         joined = StyleGAN2Config(**{**vars(config), "z_dim": 2 * config.z_dim})
         self.mapping, self.synthesis = MappingNetwork(joined), Synthesis(config)
@@ -170,7 +175,9 @@ class VectorGenerator(ToldGenerator):
         return self.mapping, self.synthesis
 
     def codes(self, z: Tensor, condition: Tensor) -> Tensor:
-        """Style and vector decide together."""
+        """Style and vector decide together; raises where one has another shape or precision."""
+        require_input(self, z, (self.z_dim,), what="codes z")
+        require_input(self, condition, (self.inputs,), what="vectors")
         return self.mapping(torch.cat([z, self.embedding(condition)], 1))
 
     def synthesize(
@@ -193,7 +200,14 @@ class RenderedDiscriminator(nn.Module):
         self.trunk = Discriminator(config, inputs=3 + inputs)
 
     def forward(self, pictures: Tensor, rendering: Tensor) -> Tensor:
-        """Judge whether a picture is real, and the renderings its own."""
+        """Judge whether a picture is real, and the renderings its own.
+
+        Raises:
+            TeachlibError: pictures or renderings of another shape or precision.
+        """
+        channels, *sides = self.trunk.shape
+        require_input(self, pictures, (3, *sides), what="pictures")
+        require_input(self, rendering, (channels - 3, *sides), what="renderings")
         return self.trunk(torch.cat([pictures, rendering], 1))
 
 
@@ -210,7 +224,7 @@ class VectorDiscriminator(nn.Module):
 
     def __init__(self, config: StyleGAN2Config, inputs: int, kind: str) -> None:
         super().__init__()
-        self.kind = kind
+        self.kind, self.inputs = kind, inputs
         self.trunk = DiscriminatorTrunk(config)
         width = self.trunk.width
         joined = width + inputs if kind == "concatenation" else width
@@ -220,7 +234,12 @@ class VectorDiscriminator(nn.Module):
         self.logit = EqualizedLinear(inputs if kind == "subtraction" else width, 1)
 
     def forward(self, pictures: Tensor, condition: Tensor) -> Tensor:
-        """Judge whether a picture is real, and shows what it was asked to."""
+        """Judge whether a picture is real, and shows what it was asked to.
+
+        Raises:
+            TeachlibError: pictures or vectors of another shape or precision.
+        """
+        require_input(self, condition, (self.inputs,), what="vectors")
         h = self.trunk(pictures)
         if self.to_vector is not None:
             return self.logit(leaky_relu(self.to_vector(h)) - condition).flatten()

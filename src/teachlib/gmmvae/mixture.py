@@ -7,7 +7,7 @@ import torch
 from scipy.stats import chi2
 from torch import Tensor, nn
 
-from teachlib.errors import TeachlibError, require_at_least, require_labels, require_positive, unknown
+from teachlib.errors import TeachlibError, require_at_least, require_labels, require_positive, require_shape, unknown
 
 Placement = Literal["one-hot", "axis", "simplex"]
 PLACEMENTS: tuple[Placement, ...] = ("one-hot", "axis", "simplex")
@@ -97,7 +97,9 @@ def _whitening(covariances: Tensor) -> Tensor:
 
 def _whitened(z: Tensor, means: Tensor, whitening: Tensor) -> Tensor:
     """Squared Mahalanobis distances, (N, k)."""
-    return torch.einsum("kij,nkj->nki", whitening, z[:, None] - means).square().sum(2)
+    require_shape(z, means.shape[1:], what="codes", by="this mixture")
+    offsets = z[:, None] - means
+    return torch.einsum("kij,nkj->nki", whitening.to(offsets.dtype), offsets).square().sum(2)
 
 
 class MixturePrior(nn.Module):
@@ -159,7 +161,12 @@ class MixturePrior(nn.Module):
             raise TeachlibError(f"class {int(labels[wrong][0])}; expected 0 … {len(self.means) - 1}")
 
     def squared_distances(self, z: Tensor) -> Tensor:
-        """‖z − μ_c‖², (N, d) → (N, k)."""
+        """‖z − μ_c‖², (N, d) → (N, k).
+
+        Raises:
+            TeachlibError: codes of another shape.
+        """
+        require_shape(z, self.means.shape[1:], what="codes", by="this mixture")
         # Of differences, not by ‖z‖² − 2z·μ + ‖μ‖²: that loses half the digits near a mean.
         return (z[:, None] - self.means).square().sum(2)
 
@@ -200,6 +207,7 @@ class MixturePrior(nn.Module):
         """
         for asked in (a, b):
             self._refuse_bad_classes(torch.as_tensor(asked))
+        require_shape(z, self.means.shape[1:], what="codes", by="this mixture")
         first, second = self.means[a], self.means[b]
         return ((first - second) * (z - (first + second) / 2)).sum(1) / self.variance
 

@@ -2,12 +2,32 @@
 
 import itertools
 
-from torch import nn
+from torch import Tensor, nn
+
+from teachlib.errors import require_input
 
 
-def mlp(*sizes: int, activation: type[nn.Module] = nn.SiLU) -> nn.Sequential:
+class FullyConnected(nn.Sequential):
+    """Linear layers with activations between them: (N, …, first) → (N, …, last).
+
+    Args:
+        layers: a linear one first.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the last layer says.
+
+        Raises:
+            TeachlibError: inputs of another length or precision.
+        """
+        inner = [-1] * (x.ndim - 2)
+        require_input(self, x, (*inner, self[0].weight.shape[1]), what="inputs")  # type: ignore[union-attr, index]
+        return super().forward(x)
+
+
+def mlp(*sizes: int, activation: type[nn.Module] = nn.SiLU) -> FullyConnected:
     """Linear layers of these sizes with activations between them, none after the last: (N, first) → (N, last)."""
     layers: list[nn.Module] = []
     for before, after in itertools.pairwise(sizes):
         layers += [nn.Linear(before, after), activation()]
-    return nn.Sequential(*layers[:-1])
+    return FullyConnected(*layers[:-1])

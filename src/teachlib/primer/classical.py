@@ -24,6 +24,21 @@ def _points(x: Tensor) -> Tensor:
     return x
 
 
+def _centres(x: Tensor) -> Tensor:
+    """Samples that distances are taken to."""
+    if _points(x).dtype not in (torch.float32, torch.float64):
+        raise TeachlibError(f"samples of {x.dtype}; expected torch.float32 or torch.float64")
+    return x
+
+
+def _beside(x: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
+    """Points and centres, both in the finer of their precisions."""
+    if x.ndim != 2 or x.shape[1] != centres.shape[1]:
+        raise TeachlibError(f"points of shape {tuple(x.shape)}; expected (N, {centres.shape[1]}), as the samples")
+    finer = torch.promote_types(x.dtype, centres.dtype)
+    return x.to(finer), centres.to(finer)
+
+
 class Histogram:
     """Counts in equal cells, re-scaled so that the whole integrates to one.
 
@@ -87,19 +102,25 @@ class KernelDensity:
         if kernel not in ("box", "gaussian"):
             raise unknown("kernel", kernel, ("box", "gaussian"))
         require_positive(bandwidth=bandwidth)
-        self.centres, self.bandwidth, self.kernel = _points(x), bandwidth, kernel
+        self.centres, self.bandwidth, self.kernel = _centres(x), bandwidth, kernel
 
     def _log_kernel(self, x: Tensor) -> Tensor:
         """log of the kernel of each centre at each point, (N, number of centres)."""
+        x, centres = _beside(x, self.centres)
         dim = x.shape[1]
         if self.kernel == "box":
-            inside = torch.cdist(x, self.centres, p=math.inf) <= self.bandwidth
+            inside = torch.cdist(x, centres, p=math.inf) <= self.bandwidth
             return inside.to(x.dtype).log() - dim * math.log(2 * self.bandwidth)
-        squared = distances(x, self.centres).square()
+        squared = distances(x, centres).square()
         return -squared / (2 * self.bandwidth**2) - 0.5 * dim * math.log(2 * math.pi * self.bandwidth**2)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """log of the mean kernel in nats, (N, d) → (N,)."""
+        """log of the mean kernel in nats, (N, d) → (N,).
+
+        Raises:
+            TeachlibError: points of another shape.
+        """
+        x, _ = _beside(x, self.centres)
         rows = max(CHUNK // len(self.centres), 1)
         parts = [torch.logsumexp(self._log_kernel(chunk), 1) for chunk in x.split(rows)]
         return torch.cat(parts) - math.log(len(self.centres))
@@ -146,6 +167,8 @@ def conditional_log_prob(x: Tensor, y: Tensor, at_x: Tensor, at_y: Tensor, *, ba
         at_y: (M, b).
         bandwidth: of both estimates.
     """
+    _beside(at_x, x)
+    _beside(at_y, y)
     joint = KernelDensity(torch.cat([x, y], 1), bandwidth=bandwidth)
     marginal = KernelDensity(x, bandwidth=bandwidth)
     return joint.log_prob(torch.cat([at_x, at_y], 1)) - marginal.log_prob(at_x)
@@ -170,7 +193,7 @@ class VectorQuantizer:
     """
 
     def __init__(self, x: Tensor, *, codes: int, seed: int = 0, iterations: int = 100) -> None:
-        if len(_points(x)) < codes or codes < 1:
+        if len(_centres(x)) < codes or codes < 1:
             raise TeachlibError(f"{len(x)} samples cannot fill {codes} codes; use more samples or fewer codes")
         self.codebook = _spread_out(x, codes, torch.Generator().manual_seed(seed))
         for _ in range(iterations):
@@ -185,10 +208,13 @@ class VectorQuantizer:
         self.deviation = max((x - self.codebook[assigned]).square().mean().sqrt().item(), least)
 
     def encode(self, x: Tensor) -> Tensor:
-        """The number of the nearest code: (N, d) → (N,)."""
-        return torch.cat(
-            [distances(chunk, self.codebook).argmin(1) for chunk in x.split(max(CHUNK // len(self.codebook), 1))]
-        )
+        """The number of the nearest code: (N, d) → (N,).
+
+        Raises:
+            TeachlibError: points of another shape.
+        """
+        x, codebook = _beside(x, self.codebook)
+        return torch.cat([distances(chunk, codebook).argmin(1) for chunk in x.split(max(CHUNK // len(codebook), 1))])
 
     def decode(self, code: Tensor) -> Tensor:
         """The code's place: (N,) → (N, d)."""
@@ -199,9 +225,14 @@ class VectorQuantizer:
         return (x - self.decode(self.encode(x))).square().sum(1).mean().item()
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Of the mixture of Gaussians at the codes, weighted by their frequencies: (N, d) → (N,) in nats."""
+        """Of the mixture of Gaussians at the codes, weighted by their frequencies: (N, d) → (N,) in nats.
+
+        Raises:
+            TeachlibError: points of another shape.
+        """
+        x, codebook = _beside(x, self.codebook)
         variance = max(self.deviation**2, torch.finfo(x.dtype).tiny)
-        squared = distances(x, self.codebook).square()
+        squared = distances(x, codebook).square()
         constant = 0.5 * x.shape[1] * math.log(2 * math.pi * variance)
         return torch.logsumexp(self.frequencies.log() - squared / (2 * variance), 1) - constant
 

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from teachlib.errors import TeachlibError, require_input, require_pixels, unknown
+from teachlib.errors import TeachlibError, at_hand, require_input, require_pixels, unknown
 from teachlib.primer import noise
 from teachlib.primer.conditions import given, whole
 from teachlib.primer.pixels import from_levels
@@ -150,7 +150,15 @@ class Diffusion(nn.Module):
         return 2 * x - 1 if self.pixels else x
 
     def _raw(self, x_t: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
+        require_input(self, x_t, self.shape, what="noisy samples")
+        self._refuse_other_times(t, len(x_t))
         return self.denoiser(x_t, t.to(x_t.dtype) / self.schedule.steps, labels)
+
+    def _refuse_other_times(self, t: Tensor, count: int) -> None:
+        kind = t.is_floating_point() or t.dtype == torch.bool
+        if kind or t.shape != (count,) or (at_hand(t) and count and not 1 <= t.min() <= t.max() <= self.schedule.steps):
+            said = f"times of shape {tuple(t.shape)}, {t.dtype}"
+            raise TeachlibError(f"{said}; expected ({count},), whole numbers 1 … {self.schedule.steps}")
 
     def predict(self, x_t: Tensor, t: Tensor, labels: Tensor | None = None, guidance: float = 1.0) -> Tensor:
         """The x₀ that the denoiser believes in.
@@ -160,6 +168,9 @@ class Diffusion(nn.Module):
             t: times 1 … T, (N,).
             labels: classes, (N,); ``None`` for none.
             guidance: 1 takes the class as trained; more moves away from what no class would give (Ho & Salimans, 2022).
+
+        Raises:
+            TeachlibError: samples of another shape or precision; what is no times; labels that are none.
         """
         nothing = torch.full_like(t, self.classes) if self.classes else None
         if guidance != 1.0 and labels is None:

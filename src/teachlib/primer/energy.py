@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from teachlib.errors import require_input, unknown
+from teachlib.errors import TeachlibError, require_input, unknown
 from teachlib.nets import mlp
 from teachlib.primer import noise
 
@@ -43,10 +43,20 @@ class EnergyNet(nn.Module):
 
 
 def score(energy: Energy, x: Tensor, *, create_graph: bool = False) -> Tensor:
-    """∇ₓ log p(x) = −∇ₓ f(x), in which z does not appear: (N, d) → (N, d)."""
+    """∇ₓ log p(x) = −∇ₓ f(x), in which z does not appear: (N, d) → (N, d).
+
+    Raises:
+        TeachlibError: whole numbers, along which there is no slope, or no batch.
+    """
+    _require_points(x)
     with torch.enable_grad():
         x = x if x.requires_grad else x.detach().requires_grad_()
         return -torch.autograd.grad(energy(x).sum(), x, create_graph=create_graph)[0]
+
+
+def _require_points(x: Tensor) -> None:
+    if x.ndim < 2 or not x.is_floating_point():
+        raise TeachlibError(f"points of shape {tuple(x.shape)}, {x.dtype}; expected (N, d), floating numbers")
 
 
 # ------------------------------------------------------------------------------------------------------- chains
@@ -130,6 +140,7 @@ def denoising_score_matching_loss(energy: Energy, x: Tensor, generator: torch.Ge
         generator: of ε.
         deviation: σ.
     """
+    _require_points(x)
     epsilon = _noise(x, generator)
     gradient = score(energy, x + deviation * epsilon, create_graph=True)
     return 0.5 * (gradient + epsilon / deviation).square().sum(1).mean()
@@ -144,6 +155,7 @@ def sliced_score_matching_loss(energy: Energy, x: Tensor, generator: torch.Gener
         generator: of v, standard normal.
         slices: directions a sample.
     """
+    _require_points(x)
     with torch.enable_grad():  # a derivative of a derivative, in validation too
         x = x.detach().requires_grad_().repeat(slices, 1)
         gradient, direction = score(energy, x, create_graph=True), _noise(x, generator)

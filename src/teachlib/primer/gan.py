@@ -48,6 +48,7 @@ class Game:
             what the discriminator sees, for images as constant channels (thesis Eq 5.1; Mirza & Osindero, 2014).
         kind: of :func:`generator_loss`.
         learning_rate: Adam's, with β₁ = 0.5; the DCGAN paper: 2·10⁻⁴.
+        shape: of a sample; ``None``: of any, and the discriminator sees to it.
     """
 
     def __init__(
@@ -56,11 +57,13 @@ class Game:
         discriminator: nn.Module,
         *,
         latent: int,
+        shape: tuple[int, ...] | None = None,
         classes: int = 0,
         kind: Literal["non-saturating", "saturating"] = "non-saturating",
         learning_rate: float = 2e-4,
     ) -> None:
-        self.latent, self.classes, self.kind, self.learning_rate = latent, classes, kind, learning_rate
+        self.latent, self.shape, self.classes = latent, shape, classes
+        self.kind, self.learning_rate = kind, learning_rate
         self.nets: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator}
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
@@ -85,9 +88,9 @@ class Game:
         """Logits (N,) of samples and, where there are classes, of labels (N,).
 
         Raises:
-            TeachlibError: samples of another precision; labels that are none.
+            TeachlibError: samples of another shape or precision; labels that are none.
         """
-        require_input(self.nets["discriminator"], x, x.shape[1:], what="samples")
+        require_input(self.nets["discriminator"], x, self.shape or x.shape[1:], what="samples")
         if self.classes:
             hot = F.one_hot(given(labels, self.classes), self.classes).to(x)
             x = torch.cat([x, hot.view(*hot.shape, *[1] * (x.ndim - 2)).expand(-1, -1, *x.shape[2:])], 1)
@@ -117,7 +120,7 @@ def plane_game(
     """The game between two fully connected networks, for vectors of ``dim`` numbers."""
     generator = mlp(latent + classes, width, width, dim)
     discriminator = mlp(dim + classes, width, width, 1)
-    return Game(generator, discriminator, latent=latent, classes=classes, learning_rate=learning_rate)
+    return Game(generator, discriminator, latent=latent, shape=(dim,), classes=classes, learning_rate=learning_rate)
 
 
 class DCGANObjective(Game):
@@ -146,6 +149,7 @@ class DCGANObjective(Game):
             DCGANGenerator(latent + classes, channels=channels, size=size, width=width),
             DCGANDiscriminator(channels=channels + classes, size=size, width=width),
             latent=latent,
+            shape=(channels, size, size),
             classes=classes,
             learning_rate=learning_rate,
         )

@@ -306,7 +306,7 @@ class ImageGAN(nn.Module):
             generator = nn.Sequential(mlp(latent + classes, width, width, dim), nn.Sigmoid(), nn.Unflatten(1, shape))
             seen = (shape[0] + classes) * side * across  # the condition comes as planes of zeros and ones
             judge = nn.Sequential(nn.Flatten(), *mlp(seen, width, width, 1, activation=_Leaky))
-            self.game = Game(generator, judge, latent=latent, classes=classes, learning_rate=learning_rate)
+            self.game = Game(generator, judge, latent=latent, shape=shape, classes=classes, learning_rate=learning_rate)
         self.generator, self.discriminator = self.game.nets["generator"], self.game.nets["discriminator"]
 
     def sample(self, count: int, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:

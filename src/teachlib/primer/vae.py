@@ -66,7 +66,12 @@ class VAE(nn.Module):
         return torch.distributions.Normal(mean, log_deviation.clamp(-7, 3).exp())
 
     def log_likelihood(self, level: Tensor, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """log P(x | z) in nats, (N,)."""
+        """log P(x | z) in nats, (N,).
+
+        Raises:
+            TeachlibError: what is no whole numbers, (N, dim); latents of another shape or precision.
+        """
+        level = whole(level, self.levels, (self.dim,))
         mean = self.decode(z, labels)
         return discretized_logistic_log_prob(level, mean, self.log_scale.clamp(-7, 2), self.levels).sum(1)
 

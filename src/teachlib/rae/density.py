@@ -14,7 +14,7 @@ from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from torch import Tensor
 
 from teachlib.data import PointData
-from teachlib.errors import TeachlibError, require_at_least, unknown
+from teachlib.errors import TeachlibError, require_at_least, require_shape, unknown
 from teachlib.primer import Flow, KernelDensity, LossObjective, best_bandwidth, coupling_flow
 from teachlib.rae.codes import checked_codes, varying_codes
 from teachlib.rae.second_stage import fit_second_stage
@@ -57,7 +57,12 @@ class MixtureDensity:
         return (self.means[component] + torch.einsum("nij,nj->ni", factors[component], noise)).float()
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Log-density in nats: (N, d) → (N,) float64."""
+        """Log-density in nats: (N, d) → (N,) float64.
+
+        Raises:
+            TeachlibError: codes of another shape.
+        """
+        require_shape(z, self.means.shape[1:], what="codes", by="this mixture")
         gaussians = torch.distributions.MultivariateNormal(self.means, self.covariances)
         mixture = torch.distributions.MixtureSameFamily(torch.distributions.Categorical(self.weights), gaussians)
         return mixture.log_prob(z.double())
@@ -169,7 +174,13 @@ class FlowDensity:
 
     @torch.no_grad()
     def log_prob(self, z: Tensor) -> Tensor:
-        """Log-density in nats: (N, d) → (N,)."""
+        """Log-density in nats: (N, d) → (N,).
+
+        Raises:
+            TeachlibError: codes of another shape.
+        """
+        require_shape(z, self.mean.shape, what="codes", by="this flow")
+        z = z.to(self.mean)
         parts = [self.flow.log_prob((part - self.mean) / self.deviation) for part in z.split(CHUNK)]
         return torch.cat(parts) - self.deviation.log().sum()
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from teachlib.data import PointData
-from teachlib.errors import TeachlibError, unknown
+from teachlib.errors import TeachlibError, require_input, unknown
 from teachlib.nets import mlp
 from teachlib.primer import LossObjective
 from teachlib.rae.codes import checked_codes, varying_codes
@@ -77,7 +77,12 @@ class SecondStage(nn.Module):
             codes: of the first stage: means, where it is stochastic, (N, d).
             log_variance: of the first stage's posterior, (N, d), from which codes are drawn; −∞ for points.
             generator: of all noise.
+
+        Raises:
+            TeachlibError: codes or variances of another shape or precision.
         """
+        require_input(self, codes, (self.dimension,), what="codes")
+        require_input(self, log_variance, (self.dimension,), what="log-variances")
         z = (sample_posterior(codes, log_variance, generator) - self.mean) / self.deviation
         mean, spread = self._encode(z)
         squared = (self._decode(sample_posterior(mean, spread, generator)) - z).square()
