@@ -97,7 +97,11 @@ CHAPTERS: dict[str, Line] = {
             "edit": "Mend a picture; with --mask fill in, with --mask --other merge, with --layers --other mix.",
             "tile": "Rebuild a picture or film tile by tile; sharpen it, or make more frames of it.",
         },
-        data=("patches",),
+        data=(
+            "patches",
+            "imagenet",
+            "ucf101",
+        ),
     ),
     "energy": Line(
         "teachlib.energy",

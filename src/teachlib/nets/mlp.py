@@ -20,8 +20,9 @@ class FullyConnected(nn.Sequential):
         Raises:
             TeachlibError: inputs of another length or precision.
         """
-        inner = [-1] * (x.ndim - 2)
-        require_input(self, x, (*inner, self[0].weight.shape[1]), what="inputs")  # type: ignore[union-attr, index]
+        first, inner = self[0], [-1] * (x.ndim - 2)
+        assert isinstance(first, nn.Linear)
+        require_input(self, x, (*inner, first.in_features), what="inputs")
         return super().forward(x)
 
 
