@@ -147,7 +147,7 @@ METHODS: dict[str, tuple[Method, Tensor]] = {
     "minibatch": (Minibatch(3), CODES),
     "line": (line, POINTS[:, 0].double()),
 }
-ANY_LENGTH = ("recurrent", "pixelcnn", "line")
+ANY_LENGTH = ("recurrent", "pixelcnn", "line", "fully connected")
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -183,6 +183,14 @@ def test_where_any_length_will_do_dimensions_still_count(name: str) -> None:
     method, x = METHODS[name]
     for wrong in (x[0], x[None]):
         with pytest.raises(TeachlibError, match="levels of shape"):
+            method(wrong)
+
+
+def test_a_fully_connected_network_takes_any_dimensions_that_end_with_its_inputs() -> None:
+    method, x = METHODS["fully connected"]
+    torch.testing.assert_close(method(x[None])[0], method(x))
+    for wrong in (x[0], x[:, :1], x[None, :, :1], x.double()):
+        with pytest.raises(TeachlibError, match="inputs of "):
             method(wrong)
 
 

@@ -336,3 +336,4 @@ def test_what_is_no_number_is_refused_by_a_flow() -> None:
     for bad in (math.nan, math.inf):
         with pytest.raises(TeachlibError, match="scale them"):
             flow.log_prob(torch.tensor([[bad, 0.0]]))
+    assert flow.loss(torch.tensor([[math.nan, 0.0]])).isnan()  # for the loop of training to see, on all processes

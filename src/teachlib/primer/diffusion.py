@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from teachlib.errors import TeachlibError, at_hand, require_input, require_pixels, unknown
+from teachlib.errors import TeachlibError, at_hand, require_input, require_pixels, require_shape, unknown
 from teachlib.primer import noise
 from teachlib.primer.conditions import given, whole
 from teachlib.primer.pixels import from_levels
@@ -144,9 +144,10 @@ class Diffusion(nn.Module):
         self.predicts, self.classes, self.pixels = predicts, classes, pixels
 
     def _inside(self, x: Tensor) -> Tensor:
-        require_input(self, x, self.shape, what="images" if self.pixels else "points")
         if self.pixels:
-            require_pixels(x)
+            require_shape(x, self.shape)
+            require_pixels(x)  # of bytes it says what to do
+        require_input(self, x, self.shape, what="images" if self.pixels else "points")
         return 2 * x - 1 if self.pixels else x
 
     def _raw(self, x_t: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:

@@ -157,7 +157,7 @@ def sliced_score_matching_loss(energy: Energy, x: Tensor, generator: torch.Gener
     """
     _require_points(x)
     with torch.enable_grad():  # a derivative of a derivative, in validation too
-        x = x.detach().requires_grad_().repeat(slices, 1)
+        x = x.detach().requires_grad_().repeat(slices, *[1] * (x.ndim - 1))
         gradient, direction = score(energy, x, create_graph=True), _noise(x, generator)
         along = (gradient * direction).sum(1)
         curvature = (torch.autograd.grad(along.sum(), x, create_graph=True)[0] * direction).sum(1)

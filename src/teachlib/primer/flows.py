@@ -282,13 +282,17 @@ class Flow(nn.Module):
             TeachlibError: points of another shape or precision; no context, where one is needed; (checked on the CPU
                 alone, where it costs nothing) points so far out that their z is no number.
         """
-        context = self._checked(x, context)
-        z, total = x, x.new_zeros(len(x))
-        for step in self.steps:
-            z, log_det = step(z, context)
-            total = total + log_det
+        z, log_det = self._encode(x, context)
         _refuse_overflow(x, z)
-        return z, total
+        return z, log_det
+
+    def _encode(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        context = self._checked(x, context)
+        total = x.new_zeros(len(x))
+        for step in self.steps:
+            x, log_det = step(x, context)
+            total = total + log_det
+        return x, total
 
     def _checked(self, x: Tensor, context: Tensor | None) -> Tensor | None:
         """The context, as numbers of the points' kind."""
@@ -319,8 +323,12 @@ class Flow(nn.Module):
         return self.decode(noise.normal((count, self.dim), generator, like.device).to(like.dtype), context)
 
     def loss(self, x: Tensor, labels: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """Mean of −log p(x), in nats; a conditional flow takes the labels, (N, context), as its context."""
-        return -self.log_prob(x, labels if self.context else None).mean()
+        """Mean of −log p(x), in nats; a conditional flow takes the labels, (N, context), as its context.
+
+        Where it is no number, the loop that trains says so: on all processes at once, whichever has seen it.
+        """
+        z, log_det = self._encode(x, labels if self.context else None)
+        return -(standard_normal_log_prob(z) + log_det).mean()
 
 
 def _refuse_overflow(given: Tensor, found: Tensor) -> None:
