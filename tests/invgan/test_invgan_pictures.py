@@ -58,7 +58,7 @@ def test_sizes_follow_the_data_set_and_may_be_asked_for() -> None:
     assert pictures.shape_of("heads") == (3, 32, 32)
     assert pictures.shape_of("heads", 64) == (3, 64, 64)
     assert recipes.recipe("invgan", "heads", scale="ci", resolution=64).shape == (3, 64, 64)
-    with pytest.raises(TeachlibError, match="32 or 64"):
+    with pytest.raises(TeachlibError, match="32, 64 or 128"):
         pictures.shape_of("heads", 48)
     with pytest.raises(TeachlibError, match="they have 32"):
         pictures.shape_of("patches", 64)

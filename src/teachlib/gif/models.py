@@ -140,9 +140,8 @@ class RenderedGenerator(ToldGenerator):
 
     def codes(self, z: Tensor, condition: Tensor) -> Tensor:
         """The style alone decides; raises where the renderings have another shape or precision."""
-        require_input(
-            self, condition, (self.inputs, *self.generator.synthesis.feature_shape(-1)[1:]), what="renderings"
-        )
+        size = self.generator.synthesis.config.size
+        require_input(self, condition, (self.inputs, size, size), what="renderings")
         return self.generator.mapping(z)
 
     def synthesize(
