@@ -6,9 +6,11 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 # Seconds, against hanging alone. Beside a dozen other programs on two cores JupyterLab answered after 213 s, 37 of them
 # for the import of one extension, and its page had a kernel 138 s later, after a check for builds of 87 s.
@@ -53,3 +55,26 @@ def _wait_until_it_answers(address: str, process: subprocess.Popen[bytes], log: 
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.2)
+
+
+def visited(chromium: str, patience: float, visit: Callable[[Any], None], **options: Any) -> None:
+    """Open a page and let ``visit`` use it; in a thread, because another test's playwright may run in this one.
+
+    Args:
+        chromium: the browser.
+        patience: seconds that it may take to start, and a page to do what is asked of it.
+        visit: is given the page.
+        options: of the page.
+    """
+    from playwright.sync_api import sync_playwright
+
+    def work() -> None:
+        with sync_playwright() as play:
+            browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"], timeout=1000 * patience)
+            page = browser.new_page(viewport={"width": 1280, "height": 900}, **options)
+            page.set_default_timeout(1000 * patience)
+            visit(page)
+            browser.close()
+
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(work).result()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lab import PATIENCE, jupyter_lab
+from lab import PATIENCE, jupyter_lab, visited
 from PIL import Image
 from torch import Tensor
 
@@ -149,12 +149,8 @@ def _erase_by_touch_with_a_larger_brush(page: Any) -> None:
 
 def test_a_reader_paints_in_jupyterlab_by_mouse_keys_and_touch(lab: str) -> None:
     pytest.importorskip("anywidget")
-    from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=1000 * PATIENCE)
-        page = browser.new_page(viewport={"width": 1280, "height": 900}, has_touch=True)
-        page.set_default_timeout(1000 * PATIENCE)
+    def visit(page: Any) -> None:
         page.goto(f"{lab}/lab/tree/brush.ipynb?token=open")
         page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
         page.get_by_role("menuitem", name="Run", exact=True).click()
@@ -167,4 +163,5 @@ def test_a_reader_paints_in_jupyterlab_by_mouse_keys_and_touch(lab: str) -> None
         page.locator(".teachlib-brush output", has_text="Nothing is marked yet").wait_for()
         active = "() => [...document.querySelectorAll('.jp-Cell')].findIndex(cell => cell.matches('.jp-mod-active'))"
         assert page.evaluate(active) == 0, "keys moved the notebook on"
-        browser.close()
+
+    visited(CHROMIUM, PATIENCE, visit, has_touch=True)

@@ -80,14 +80,16 @@ def test_a_mac_has_one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", [r"C:\venv\Scripts\teachlib.exe", "teachlib", "-m"])
 def test_windows_is_refused_in_a_line(name: str) -> None:
     name = name.replace("\\", "/")  # as Windows would split it
-    program = f"import sys; sys.platform, sys.argv = 'win32', [{name!r}]; import teachlib"
+    program = f"import importlib.metadata, sys; sys.platform, sys.argv = 'win32', [{name!r}]; import teachlib"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == "teachlib runs on Linux and macOS; on Windows, install it within WSL 2, which is Linux\n"
 
 
 def test_a_notebook_on_windows_gets_an_error_it_can_show() -> None:
-    program = "import sys; sys.platform, sys.argv = 'win32', ['ipykernel_launcher.py']; import teachlib"
+    program = (
+        "import importlib.metadata, sys; sys.platform, sys.argv = 'win32', ['ipykernel_launcher.py']; import teachlib"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.stderr.splitlines()[-1].startswith("ImportError: teachlib runs on Linux and macOS; on Windows, install")
 

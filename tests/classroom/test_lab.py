@@ -4,9 +4,10 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from lab import PATIENCE, jupyter_lab
+from lab import PATIENCE, jupyter_lab, visited
 from sandboxes import usable
 from toy_assignment import CELLS, NAMES, write_toy
 
@@ -38,15 +39,11 @@ def lab(tmp_path: Path, toy: Assignment) -> Iterator[tuple[str, Path]]:
 def test_a_student_solves_the_assignment_and_gets_full_marks(
     lab: tuple[str, Path], toy: Assignment, tmp_path: Path
 ) -> None:
-    from playwright.sync_api import sync_playwright
-
     usable("strict")
     address, folder = lab
     cells = json.loads((folder / "toy.ipynb").read_text())["cells"]
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=1000 * PATIENCE)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(1000 * PATIENCE)
+
+    def visit(page: Any) -> None:
         page.goto(f"{address}/lab/tree/toy.ipynb?token=open")
         page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
         for number, cell in enumerate(cells):
@@ -59,7 +56,8 @@ def test_a_student_solves_the_assignment_and_gets_full_marks(
         page.locator(".jp-InputPrompt", has_text=f"[{2 + 2 * len(NAMES)}]:").wait_for()
         page.keyboard.press("Control+s")
         page.wait_for_function("() => !document.querySelector('.jp-mod-dirty')")
-        browser.close()
+
+    visited(CHROMIUM, PATIENCE, visit)
     saved = json.loads((folder / "toy.ipynb").read_text())["cells"]
     by_id = {cell["id"]: "".join(cell["source"]) for cell in saved}
     assert {name: by_id[name] for name in NAMES} == {name: CELLS[name].strip("\n") for name in NAMES}
