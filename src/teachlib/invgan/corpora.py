@@ -95,8 +95,13 @@ def _cut(collection: _Collection, file: Path, place: Tensor) -> Tensor:
     height, width = whole.shape[1:]
     if min(height, width) < PATCH:
         raise TeachlibError(f"{file}: {width}×{height} pixels; a patch needs {PATCH} each way; remove it")
-    top, left = (int(share * (side - PATCH + 1)) for share, side in zip(place.tolist(), (height, width), strict=False))
-    return (whole[:, top : top + PATCH, left : left + PATCH] * 255).round().byte()
+    return (patch(whole, place[:2]) * 255).round().byte()
+
+
+def patch(whole: Tensor, place: Tensor) -> Tensor:
+    """The patch of a picture (C, H, W) at a place, given as shares of the way, (2,): (C, 32, 32)."""
+    top, left = (int(share * (side - PATCH + 1)) for share, side in zip(place.tolist(), whole.shape[1:], strict=True))
+    return whole[:, top : top + PATCH, left : left + PATCH]
 
 
 def _photograph(file: Path, _: float) -> Tensor:

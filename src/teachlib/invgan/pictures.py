@@ -15,6 +15,7 @@ from teachlib.data import ImageData
 from teachlib.errors import TeachlibError, require_at_least, unknown
 from teachlib.gif import faces, heads
 from teachlib.invgan import attributes, corpora
+from teachlib.invgan.corpora import PATCH
 
 CUT = ("patches", "imagenet", "ucf101")  # of which patches are cut
 SETS = ("heads", "faces", *CUT)  # beside the catalogue
@@ -22,7 +23,6 @@ RESOLUTIONS = (32, 64, 128)
 # Colour photographs in scikit-image's package; those in scikit-learn's, china and flower, are kept for tests.
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "motorcycle_left", "rocket", "retina", "hubble_deep_field", "ihc")
 PATCHES = {"train": 20_000, "validation": 1_000, "test": 1_000}
-PATCH = 32
 
 
 def shape_of(dataset: str, resolution: int = 0) -> tuple[int, int, int]:
@@ -124,7 +124,7 @@ def patches(split: str = "train", limit: int | None = None) -> ImageData:
     whole = [photograph for one in photographs for photograph in (one, _halved(one))]
     chosen = torch.randint(len(whole), (PATCHES[split],), generator=generator)[:count]
     places = torch.rand(PATCHES[split], 2, generator=generator)[:count]
-    cut = [_cut(whole[number], place) for number, place in zip(chosen.tolist(), places, strict=True)]
+    cut = [corpora.patch(whole[number], place) for number, place in zip(chosen.tolist(), places, strict=True)]
     return ImageData("patches", split, torch.stack(cut), chosen // 2)
 
 
@@ -154,11 +154,3 @@ def _read(stem: str) -> Tensor:
 def _halved(photograph: Tensor) -> Tensor:
     """Means of 2×2 pixels."""
     return avg_pool2d(photograph[None].float(), 2)[0].round().byte()
-
-
-def _cut(photograph: Tensor, place: Tensor) -> Tensor:
-    """The patch at a place, given as shares of the way, (2,)."""
-    top, left = (
-        int(share * (side - PATCH + 1)) for share, side in zip(place.tolist(), photograph.shape[1:], strict=True)
-    )
-    return photograph[:, top : top + PATCH, left : left + PATCH]

@@ -26,7 +26,7 @@ _ATTRIBUTES = {
 VIEWS = tuple(_ATTRIBUTES)
 DATASETS = ("mnist", "fashion-mnist", "glyphs", "heads", "faces", "patches")
 # Columns by what stands for the thesis's; then what makes codes smooth (§ 6.3), and what is the same by another clock.
-_SMOOTH = {"error": "error", "random": "random", "uneven steps": "uneven steps", "path length": "path length"}
+_SMOOTH = ("error", "random", "uneven steps", "path length")
 _BY_SECONDS = "seconds/6.1"  # steps such that each model trains as long as invgan-direct
 
 
@@ -94,7 +94,7 @@ def _smooth() -> list[str]:
         "Even steps of codes (§ 6.3), MNIST: `invgan-direct` with the unevenness of steps penalized in the "
         "discriminator's features (`--smoothness 1`), that of StyleGAN2's path lengths in pixels (`--paths 1`), or "
         "nothing. A path length of 2 is that of a linear generator.",
-        markdown(["penalty", *_SMOOTH.values()], rows),
+        markdown(["penalty", *_SMOOTH], rows),
     ]
 
 
