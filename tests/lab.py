@@ -57,6 +57,17 @@ def _wait_until_it_answers(address: str, process: subprocess.Popen[bytes], log: 
             time.sleep(0.2)
 
 
+def run_all(page: Any) -> None:
+    """Run all cells of the notebook that a page shows, as a reader does, once its kernel listens.
+
+    The indicator in the notebook's toolbar says "idle" before there is a kernel, and cells that are run then are
+    dropped without a word; the status bar says what the kernel says.
+    """
+    page.locator(".jp-StatusBar-Widget", has_text="| Idle").wait_for()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+
+
 def visited(chromium: str, patience: float, visit: Callable[[Any], None], **options: Any) -> None:
     """Open a page and let ``visit`` use it; in a thread, because another test's playwright may run in this one.
 

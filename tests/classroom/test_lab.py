@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab import PATIENCE, jupyter_lab, visited
+from lab import PATIENCE, jupyter_lab, run_all, visited
 from sandboxes import usable
 from toy_assignment import CELLS, NAMES, write_toy
 
@@ -45,14 +45,12 @@ def test_a_student_solves_the_assignment_and_gets_full_marks(
 
     def visit(page: Any) -> None:
         page.goto(f"{address}/lab/tree/toy.ipynb?token=open")
-        page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
         for number, cell in enumerate(cells):
             if cell["id"] in CELLS:
                 page.locator(f".jp-Notebook [data-windowed-list-index='{number}'] .cm-content").click()
                 page.keyboard.press("Control+a")
                 page.keyboard.insert_text(CELLS[cell["id"]].strip("\n"))
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        run_all(page)
         page.locator(".jp-InputPrompt", has_text=f"[{2 + 2 * len(NAMES)}]:").wait_for()
         page.keyboard.press("Control+s")
         page.wait_for_function("() => !document.querySelector('.jp-mod-dirty')")
