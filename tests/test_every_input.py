@@ -178,6 +178,29 @@ def test_other_shapes_are_refused(name: str, shape: str) -> None:
     method(x)
 
 
+PAIRED = {
+    "condition", "what is conditioned", "vae, latents", "vae, levels", "diffusion, predict", "diffusion, times",
+    "diffusion of images, predict", "regression, y", "mixture density network", "mixture density network, y",
+    "game with classes, judge", "second stage", "critic", "critic, noise", "flow, context",
+}  # fmt: skip
+LOSSES = {
+    "distortion", "vae, loss", "diffusion, loss", "diffusion of images, loss", "denoising", "slices", "second stage",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(PAIRED))
+def test_one_sample_for_many_of_another_kind_is_refused_not_repeated(name: str) -> None:
+    method, x = METHODS[name]
+    with pytest.raises(TeachlibError, match=r"expected|takes|pass"):
+        method(x[:1])
+
+
+@pytest.mark.parametrize("name", sorted(METHODS.keys() - PAIRED - LOSSES - {"histogram"}))
+def test_no_samples_have_no_results(name: str) -> None:
+    method, x = METHODS[name]
+    assert len(method(x[:0])) == 0
+
+
 @pytest.mark.parametrize("name", ["recurrent", "pixelcnn"])
 def test_where_any_length_will_do_dimensions_still_count(name: str) -> None:
     method, x = METHODS[name]

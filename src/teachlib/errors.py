@@ -126,6 +126,20 @@ def require_input(net: "nn.Module", x: "Tensor", shape: Iterable[int], *, what: 
         raise TeachlibError(f"{what} of {x.dtype}; this network takes {takes}")
 
 
+def require_as_many(**batches: "Tensor") -> None:
+    """Refuse batches that belong together and are not equally long; where one has length 1, it would be repeated.
+
+    Args:
+        **batches: (N, …) each, by what they are.
+
+    Raises:
+        TeachlibError: other lengths.
+    """
+    if len({len(x) for x in batches.values()}) > 1:
+        counted = " and ".join(f"{len(x)} {name}" for name, x in batches.items())
+        raise TeachlibError(f"{counted}; expected as many of each")
+
+
 def require_images(x: "Tensor", low: float = 0.0, high: float = 1.0, *, rounding: float = 1e-4) -> None:
     """Refuse what is no batch of images with pixels in a range: bytes, 0 … 255, −1 … 1 where 0 … 1 is meant, NaN.
 

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from teachlib.errors import TeachlibError
 from teachlib.gif import layers
 from teachlib.gif.resampling import blur
+from teachlib.gif.stylegan2 import Discriminator, StyleGAN2Config
 
 
 def _random(*shape: int, seed: int = 7) -> torch.Tensor:
@@ -142,6 +143,12 @@ def test_minibatch_deviation_by_numpy(count: int, size: int) -> None:
         expected = np.sqrt(members.var(0) + 1e-8).mean()
         torch.testing.assert_close(found[number, 3], torch.full((2, 2), float(expected)))
     assert torch.equal(found[:, :3], x)
+
+
+def test_no_pictures_have_no_deviation_and_a_discriminator_no_scores() -> None:
+    assert layers.minibatch_deviation(_random(0, 3, 2, 2)).shape == (0, 4, 2, 2)
+    judge = Discriminator(StyleGAN2Config(size=8, channel_base=64, channel_max=8))
+    assert judge(torch.empty(0, 3, 8, 8)).shape == (0,)
 
 
 def test_a_batch_that_groups_do_not_divide_is_refused_in_one_line() -> None:

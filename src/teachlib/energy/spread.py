@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from teachlib.distances import distances
-from teachlib.errors import TeachlibError, require_input
+from teachlib.errors import TeachlibError, require_as_many, require_input
 from teachlib.nets import mlp
 
 # Name → weight that it is used with; chosen on ten Gaussians with other seeds than those of the table.
@@ -97,6 +97,7 @@ class Critic(nn.Module):
         flat = x.flatten(1) if x.ndim > 1 else x
         require_input(self, flat, (self.dim,), what="flattened samples")
         require_input(self, z, (self.latent,), what="noise")
+        require_as_many(samples=x, noises=z)
         return self.net(torch.cat([flat, z], 1))[:, 0]
 
 

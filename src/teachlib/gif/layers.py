@@ -174,7 +174,8 @@ def minibatch_deviation(x: Tensor, group: int = 4) -> Tensor:
     """A channel more, which tells how different the images of a group are (Karras et al., 2018, §3).
 
     The standard deviation over a group, averaged over channels and pixels, is one number a group. Image i's group is
-    i modulo N/group, as in the public implementations. A smaller batch is one group, also as there.
+    i modulo N/group, as in the public implementations. A smaller batch is one group, also as there; of none there is
+    none.
 
     Args:
         x: (N, C, H, W).
@@ -187,7 +188,9 @@ def minibatch_deviation(x: Tensor, group: int = 4) -> Tensor:
         TeachlibError: a larger batch that cannot be divided into groups.
     """
     require_at_least(1, group=group)
-    count, _, height, width = x.shape
+    count, channels, height, width = x.shape
+    if not count:
+        return x.new_zeros(0, channels + 1, height, width)
     size = min(group, count)
     if count % size:
         raise TeachlibError(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, relu
 
-from teachlib.errors import require_input
+from teachlib.errors import require_as_many, require_input
 from teachlib.gif import flame
 from teachlib.gif.layers import EqualizedConv2d, EqualizedLinear, leaky_relu
 from teachlib.gif.parameters import Parameters, neutral, vector
@@ -142,6 +142,7 @@ class RenderedGenerator(ToldGenerator):
         """The style alone decides; raises where the renderings have another shape or precision."""
         size = self.generator.synthesis.config.size
         require_input(self, condition, (self.inputs, size, size), what="renderings")
+        require_as_many(codes=z, renderings=condition)
         return self.generator.mapping(z)
 
     def synthesize(
@@ -177,6 +178,7 @@ class VectorGenerator(ToldGenerator):
         """Style and vector decide together; raises where one has another shape or precision."""
         require_input(self, z, (self.z_dim,), what="codes z")
         require_input(self, condition, (self.inputs,), what="vectors")
+        require_as_many(codes=z, vectors=condition)
         return self.mapping(torch.cat([z, self.embedding(condition)], 1))
 
     def synthesize(
@@ -207,6 +209,7 @@ class RenderedDiscriminator(nn.Module):
         channels, *sides = self.trunk.shape
         require_input(self, pictures, (3, *sides), what="pictures")
         require_input(self, rendering, (channels - 3, *sides), what="renderings")
+        require_as_many(pictures=pictures, renderings=rendering)
         return self.trunk(torch.cat([pictures, rendering], 1))
 
 
@@ -239,6 +242,7 @@ class VectorDiscriminator(nn.Module):
             TeachlibError: pictures or vectors of another shape or precision.
         """
         require_input(self, condition, (self.inputs,), what="vectors")
+        require_as_many(pictures=pictures, vectors=condition)
         h = self.trunk(pictures)
         if self.to_vector is not None:
             return self.logit(leaky_relu(self.to_vector(h)) - condition).flatten()

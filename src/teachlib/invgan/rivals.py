@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from teachlib.errors import require_input
+from teachlib.errors import require_as_many, require_input
 from teachlib.gif.losses import r1_penalty
 from teachlib.invgan.losses import code_error, feature_matching, pixel_error
 from teachlib.invgan.networks import Inference, InvGAN, Mapping, generator_of, inference_of
@@ -46,6 +46,7 @@ class JointJudge(nn.Module):
         """
         require_input(self, x, self.trunk.image)
         require_input(self, w, (self.w_dim,), what="codes")
+        require_as_many(pictures=x, codes=w)
         flat, _ = self.trunk.described(2 * x - 1)
         return self.joint(torch.cat([flat, self.code(w)], 1)).flatten()
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from teachlib.errors import TeachlibError, require_at_least, require_shape
+from teachlib.errors import TeachlibError, require_as_many, require_at_least, require_shape
 from teachlib.gif.models import Face
 from teachlib.gif.told import Told
 from teachlib.invgan.losses import code_error, pixel_error
@@ -63,12 +63,14 @@ class StyleEncoder(nn.Module):
         size = self.face.recipe.size
         require_shape(pictures, (3, size, size))
         require_shape(told, (self.net.image[0] - 3, size, size))
+        require_as_many(pictures=pictures, renderings=told)
         seen = self.net(torch.cat([pictures, told / 2 + 0.5], 1)).codes
         return self.mean + self.deviation * seen
 
     def generate(self, w: Tensor, told: Tensor) -> Tensor:
         """Pictures of codes (N, w_dim) and of what is told, (N, 3, size, size) in [0, 1]."""
         require_shape(w, tuple(self.mean.shape))
+        require_as_many(codes=w, renderings=told)
         _, synthesis = self.face.generator.networks()
         every = w[:, None].expand(-1, synthesis.config.layers + 1, -1)
         return (self.face.generator.synthesize(every, told, None, None) / 2 + 0.5).clamp(0, 1)

@@ -73,7 +73,7 @@ class MADE(nn.Module):
         scaled = 2 * whole(x, self.levels, (self.dim,)).to(next(self.parameters())) / (self.levels - 1) - 1
         if self.label is None:
             return self.net(scaled).unflatten(1, (self.dim, self.levels))
-        said = self.label(given(labels, self.classes))
+        said = self.label(given(labels, self.classes, len(x)))
         outputs = self.dim * self.levels
         logits = self.net[1:](self.net[0](scaled) + said[:, outputs:]) + said[:, :outputs]
         return logits.unflatten(1, (self.dim, self.levels))
@@ -219,7 +219,8 @@ class GatedLayer(nn.Module):
         seen_above = self.vertical(F.pad(above, self.above))[:, :, :rows]
         seen_left = self.horizontal(F.pad(left, self.left))[..., :columns] + self.down(seen_above)
         if self.label is not None:
-            for_above, for_left = self.label(given(labels, self.label.num_embeddings))[..., None, None].chunk(2, 1)
+            said = self.label(given(labels, self.label.num_embeddings, len(left)))
+            for_above, for_left = said[..., None, None].chunk(2, 1)
             seen_above, seen_left = seen_above + for_above, seen_left + for_left
         step = self.out(_gate(seen_left))
         return _gate(seen_above), step if self.first else left + step

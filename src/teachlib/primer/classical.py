@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from teachlib.distances import distances
-from teachlib.errors import TeachlibError, require_labels, require_positive, unknown
+from teachlib.errors import TeachlibError, require_as_many, require_labels, require_positive, unknown
 
 CHUNK = 2**24  # numbers in the largest table of distances
 MOST_CELLS = 2**24  # that torch can draw from
@@ -167,9 +167,13 @@ def conditional_log_prob(x: Tensor, y: Tensor, at_x: Tensor, at_y: Tensor, *, ba
         at_x: where to evaluate, (M, a).
         at_y: (M, b).
         bandwidth: of both estimates.
+
+    Raises:
+        TeachlibError: another shape or precision than the samples', or not as many of both.
     """
     _beside(at_x, x)
     _beside(at_y, y)
+    require_as_many(conditions=at_x, values=at_y)
     joint = KernelDensity(torch.cat([x, y], 1), bandwidth=bandwidth)
     marginal = KernelDensity(x, bandwidth=bandwidth)
     return joint.log_prob(torch.cat([at_x, at_y], 1)) - marginal.log_prob(at_x)

@@ -8,15 +8,16 @@ from torch import Tensor
 from teachlib.errors import TeachlibError, require_labels, require_shape
 
 
-def given(labels: Tensor | None, classes: int) -> Tensor:
-    """The labels of a conditional model.
+def given(labels: Tensor | None, classes: int, count: int) -> Tensor:
+    """The labels of a conditional model, one for each of ``count`` samples.
 
     Raises:
-        TeachlibError: there are none, or (checked on the CPU alone, where it costs nothing) one is out of range.
+        TeachlibError: there are none, or not as many, or (checked on the CPU alone, where it costs nothing) one is out
+            of range.
     """
     if labels is None:
         raise TeachlibError(f"this model is conditional: pass labels, (N,) whole numbers below {classes}")
-    return require_labels(labels, classes)
+    return require_labels(labels, classes, count=count)
 
 
 def whole(level: Tensor, levels: int, shape: Iterable[int]) -> Tensor:

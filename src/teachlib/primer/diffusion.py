@@ -176,7 +176,7 @@ class Diffusion(nn.Module):
         nothing = torch.full_like(t, self.classes) if self.classes else None
         if guidance != 1.0 and labels is None:
             raise TeachlibError(f"guidance={guidance:g} without labels; pass the classes to guide towards")
-        output = self._raw(x_t, t, nothing if labels is None else given(labels, self.classes))
+        output = self._raw(x_t, t, nothing if labels is None else given(labels, self.classes, len(x_t)))
         if guidance != 1.0:
             without = self._raw(x_t, t, nothing)
             output = without + guidance * (output - without)
@@ -191,7 +191,7 @@ class Diffusion(nn.Module):
         shown = None
         if self.classes:
             hidden = noise.uniform((count,), generator, x.device) < self.HIDDEN
-            shown = torch.where(hidden, self.classes, given(labels, self.classes))
+            shown = torch.where(hidden, self.classes, given(labels, self.classes, count))
         output = self._raw(self.schedule.diffuse(x0, t, epsilon), t, shown)
         return (output - (epsilon if self.predicts == "noise" else x0)).square().mean()
 

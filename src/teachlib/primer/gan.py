@@ -81,7 +81,7 @@ class Game:
         """
         require_input(self.nets["generator"], z, (self.latent,), what="noise")
         if self.classes:
-            z = torch.cat([z, F.one_hot(given(labels, self.classes), self.classes).to(z)], 1)
+            z = torch.cat([z, F.one_hot(given(labels, self.classes, len(z)), self.classes).to(z)], 1)
         return self.nets["generator"](z)
 
     def judge(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -92,7 +92,7 @@ class Game:
         """
         require_input(self.nets["discriminator"], x, self.shape or x.shape[1:], what="samples")
         if self.classes:
-            hot = F.one_hot(given(labels, self.classes), self.classes).to(x)
+            hot = F.one_hot(given(labels, self.classes, len(x)), self.classes).to(x)
             x = torch.cat([x, hot.view(*hot.shape, *[1] * (x.ndim - 2)).expand(-1, -1, *x.shape[2:])], 1)
         return self.nets["discriminator"](x).flatten()
 

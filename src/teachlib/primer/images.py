@@ -440,6 +440,8 @@ class ImageGaussian(_Fitted):
     def log_prob(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Of dequantized pixels, in nats of the levels' unit cells."""
         u = self._dequantized(x, generator)
+        if not len(u):  # torch's check of a batch fails on none
+            return u.new_zeros(0)
         density = torch.distributions.MultivariateNormal(self.mean, scale_tril=self.factor)
         return density.log_prob(u) - u.shape[1] * math.log(self.levels)
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from teachlib.errors import require_input
+from teachlib.errors import require_as_many, require_input
 from teachlib.nets import mlp
 from teachlib.primer import noise
 from teachlib.primer.conditions import given, whole
@@ -57,7 +57,7 @@ class VAE(nn.Module):
     def _with(self, x: Tensor, labels: Tensor | None) -> Tensor:
         if not self.classes:
             return x
-        return torch.cat([x, F.one_hot(given(labels, self.classes), self.classes).to(x)], 1)
+        return torch.cat([x, F.one_hot(given(labels, self.classes, len(x)), self.classes).to(x)], 1)
 
     def posterior(self, level: Tensor, labels: Tensor | None = None) -> torch.distributions.Normal:
         """Q(Z | x) of whole numbers (N, dim)."""
@@ -69,9 +69,10 @@ class VAE(nn.Module):
         """log P(x | z) in nats, (N,).
 
         Raises:
-            TeachlibError: what is no whole numbers, (N, dim); latents of another shape or precision.
+            TeachlibError: what is no whole numbers, (N, dim); latents of another shape, precision or number.
         """
         level = whole(level, self.levels, (self.dim,))
+        require_as_many(samples=level, latents=z)
         mean = self.decode(z, labels)
         return discretized_logistic_log_prob(level, mean, self.log_scale.clamp(-7, 2), self.levels).sum(1)
 

@@ -63,6 +63,8 @@ class MixtureDensity:
             TeachlibError: codes of another shape.
         """
         require_shape(z, self.means.shape[1:], what="codes", by="this mixture")
+        if not len(z):  # torch's check of a batch fails on none
+            return z.new_zeros(0, dtype=torch.float64)
         gaussians = torch.distributions.MultivariateNormal(self.means, self.covariances)
         mixture = torch.distributions.MixtureSameFamily(torch.distributions.Categorical(self.weights), gaussians)
         return mixture.log_prob(z.double())

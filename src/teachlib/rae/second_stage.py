@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from teachlib.data import PointData
-from teachlib.errors import TeachlibError, require_input, unknown
+from teachlib.errors import TeachlibError, require_as_many, require_input, unknown
 from teachlib.nets import mlp
 from teachlib.primer import LossObjective
 from teachlib.rae.codes import checked_codes, varying_codes
@@ -83,6 +83,7 @@ class SecondStage(nn.Module):
         """
         require_input(self, codes, (self.dimension,), what="codes")
         require_input(self, log_variance, (self.dimension,), what="log-variances")
+        require_as_many(codes=codes, variances=log_variance)
         z = (sample_posterior(codes, log_variance, generator) - self.mean) / self.deviation
         mean, spread = self._encode(z)
         squared = (self._decode(sample_posterior(mean, spread, generator)) - z).square()

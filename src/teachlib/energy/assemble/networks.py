@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from teachlib.energy.assemble.shapes import OBJECTS, SIZE
-from teachlib.errors import require_input
+from teachlib.errors import require_as_many, require_input
 from teachlib.nets import mlp
 
 _STYLE = 64  # numbers that z and box become
@@ -146,6 +146,7 @@ class Assembler(nn.Module):
 def _require_told(net: nn.Module, conditions: Tensor, z: Tensor, z_dim: int) -> None:
     require_input(net, conditions, (len(OBJECTS), 5), what="conditions")
     require_input(net, z, (len(OBJECTS), z_dim), what="noise")
+    require_as_many(conditions=conditions, noises=z)
 
 
 class Joint(nn.Module):
@@ -193,4 +194,5 @@ class Judge(nn.Module):
         """
         require_input(self, picture, (3, SIZE, SIZE), what="pictures")
         require_input(self, conditions, (len(OBJECTS), 5), what="conditions")
+        require_as_many(pictures=picture, conditions=conditions)
         return self.layers(torch.cat([2 * picture - 1, 2 * masks(conditions) - 1], 1))[:, 0]

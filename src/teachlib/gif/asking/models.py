@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from teachlib.errors import require_input
+from teachlib.errors import require_as_many, require_input
 from teachlib.gif.asking.recipes import AskRecipe
 from teachlib.gif.asking.zeros import FACTORS, SIZE, bars
 from teachlib.gif.layers import EqualizedConv2d, EqualizedLinear, leaky_relu
@@ -85,6 +85,7 @@ class AskedDiscriminator(nn.Module):
         """
         require_input(self, pictures, (1, SIZE, SIZE), what="pictures")
         require_input(self, factors, (_ASKED,), what="factors")
+        require_as_many(pictures=pictures, factors=factors)
         x = pictures
         if self.way == "input":
             x = torch.cat([x, factors[:, :, None, None].expand(-1, -1, SIZE, SIZE)], 1)
@@ -116,4 +117,5 @@ class Asked(nn.Module):
         """Pictures of factors (N, 2) and z (N, z_dim), (N, 1, 16, 16) in [0, 1]."""
         require_input(self, factors, (_ASKED,), what="factors")
         require_input(self, z, (self.recipe.z_dim,), what="codes z")
+        require_as_many(codes=z, factors=factors)
         return (self.generator(z, factors) / 2 + 0.5).clamp(0, 1)
