@@ -8,11 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from teachlib.energy.assemble import networks as assemble
 from teachlib.energy.line import LineEnergy
 from teachlib.energy.networks import FlowGenerator, Judge, PointGenerator
 from teachlib.energy.spread import Critic, Minibatch
 from teachlib.errors import TeachlibError
+from teachlib.gif.models import RenderedDiscriminator, VectorDiscriminator
+from teachlib.gif.stylegan2 import StyleGAN2Config
 from teachlib.gmmvae import GaussianClasses, MixturePrior
+from teachlib.invgan.networks import DCGANInference
+from teachlib.invgan.rivals import JointJudge
 from teachlib.nets import ConvDecoder, ConvEncoder, DCGANGenerator, ImageDenoiser, VectorDenoiser, mlp
 from teachlib.primer import (
     MADE,
@@ -193,6 +198,27 @@ def test_one_sample_for_many_of_another_kind_is_refused_not_repeated(name: str) 
     method, x = METHODS[name]
     with pytest.raises(TeachlibError, match=r"expected|takes|pass"):
         method(x[:1])
+
+
+SMALL = StyleGAN2Config.for_size(8, width=16)
+FACES, CONDITIONS = torch.rand(6, 3, 8, 8, generator=seeded()), torch.rand(6, 3, 5, generator=seeded())
+JUDGES: dict[str, tuple[Callable[..., Any], Tensor, Tensor]] = {
+    "rendered": (RenderedDiscriminator(SMALL, 3), FACES, FACES),
+    **{kind: (VectorDiscriminator(SMALL, 3, kind), FACES, CODES) for kind in ("subtraction", "concatenation")},
+    "projection": (VectorDiscriminator(SMALL, 3, "projection"), FACES, CODES),
+    "assembled": (assemble.Judge(4), torch.rand(6, 3, 32, 32, generator=seeded()), CONDITIONS),
+    "painted at once": (assemble.Joint(4, 2), CONDITIONS, CONDITIONS[..., :2]),
+    "with codes": (JointJudge(DCGANInference(3, channels=1, size=32, width=4), 3), LARGER, CODES),
+}
+
+
+@pytest.mark.parametrize("name", JUDGES)
+def test_one_of_two_inputs_is_not_repeated_for_all_of_the_other(name: str) -> None:
+    judge, first, second = JUDGES[name]
+    for pair in ((first[:1], second), (first, second[:1])):
+        with pytest.raises(TeachlibError, match="expected as many of each"):
+            judge(*pair)
+    assert len(judge(first[:4], second[:4])) == 4
 
 
 @pytest.mark.parametrize("name", sorted(METHODS.keys() - PAIRED - LOSSES - {"histogram"}))
