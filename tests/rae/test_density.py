@@ -226,6 +226,67 @@ def test_a_flow_is_trained_for_the_steps_that_are_asked_for(codes, monkeypatch: 
     assert plans == [3, 30]
 
 
+def test_a_flow_that_is_stopped_early_describes_unseen_codes_better() -> None:
+    """With 120 codes in six dimensions, 120 steps are many too many."""
+    generator = torch.Generator().manual_seed(1)
+    drawn = torch.randn(2_120, 6, generator=generator) @ torch.randn(6, 6, generator=generator)
+    few, unseen = drawn[:120], drawn[120:]
+    stopped, again, trained_out = (rae.fit_flow(few, steps=120, held_out=share) for share in (0.1, 0.1, 0))
+    assert stopped.log_prob(unseen).mean() > trained_out.log_prob(unseen).mean() + 1.5
+    assert stopped.log_prob(few).mean() < trained_out.log_prob(few).mean() - 1.5  # it is the other that over-fits
+    assert torch.equal(stopped.log_prob(unseen), again.log_prob(unseen))
+
+
+@pytest.mark.parametrize(("nats", "best"), [([-3.0, -5.0, -2.0, -2.0], 2), ([-1.0, -2.0, -3.0, -4.0], 0)])
+def test_a_flow_ends_with_the_weights_of_its_best_look(
+    nats: list[float], best: int, codes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look before training is one of them; of equally good ones the first counts."""
+    losses = iter(-value for value in nats)
+
+    def train(objective, points, plan, *, watch, **options) -> None:
+        for step in (1, 2, 3):
+            torch.nn.init.constant_(objective.nets["model"].steps[0].shift, step)
+            watch.look(step, objective.nets)
+
+    monkeypatch.setattr("teachlib.primer.Flow.loss", lambda self, x: torch.tensor(next(losses)))
+    monkeypatch.setattr("teachlib.rae.density.fit", train)
+    assert rae.fit_flow(codes).flow.steps[0].shift.tolist() == [best, best]
+
+
+@pytest.mark.parametrize(("share", "aside"), [(0.1, 30), (0.001, 1), (0.5, 150), (0, 0)])
+def test_codes_that_are_held_out_train_no_flow(
+    share: float, aside: int, codes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained, looked = [], []
+
+    def train(objective, points, plan, *, watch, **options) -> None:
+        trained.append(points.points)
+        looked.append(watch)
+
+    monkeypatch.setattr("teachlib.rae.density.fit", train)
+    for seed in (0, 0, 1):
+        rae.fit_flow(codes[:300], held_out=share, seed=seed)
+    standardized = ((codes[:300].double() - codes[:300].double().mean(0)) / codes[:300].double().std(0)).float()
+    assert [len(part) for part in trained] == [300 - aside] * 3
+    if not aside:
+        assert looked == [None] * 3
+        return
+    unseen = looked[0].look.__self__.codes
+    together = torch.cat([trained[0], unseen])
+    torch.testing.assert_close(together.sort(0).values, standardized.sort(0).values)
+    assert torch.cdist(trained[0], unseen).min() > 0
+    assert torch.equal(trained[0], trained[1])
+    assert not torch.equal(trained[0], trained[2])
+
+
+def test_a_share_that_leaves_too_few_codes_is_refused(codes) -> None:
+    with pytest.raises(TeachlibError, match=r"held_out is 0\.9 of 10 codes; expected to leave two or more to train on"):
+        rae.fit_flow(codes[:10], held_out=0.9, steps=1)
+    with pytest.raises(TeachlibError, match=r"held_out is -0\.1; expected at least 0"):
+        rae.fit_flow(codes, held_out=-0.1, steps=1)
+
+
 @pytest.mark.parametrize("clump", [1.0, 0.05])
 def test_a_bandwidth_is_the_best_of_twelve_left_one_out(clump: float) -> None:
     """Between 0.02 and 1.5 times the mean deviation, in equal ratios; each code by all others."""

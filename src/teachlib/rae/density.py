@@ -3,15 +3,16 @@
 Every estimator works on the codes of any encoder; the networks are not touched.
 """
 
+import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
-from torch import Tensor
+from torch import Tensor, nn
 
 from teachlib.data import PointData
 from teachlib.errors import TeachlibError, require_at_least, require_shape, unknown
@@ -19,7 +20,7 @@ from teachlib.primer import Flow, KernelDensity, LossObjective, best_bandwidth, 
 from teachlib.rae.codes import checked_codes, varying_codes
 from teachlib.rae.second_stage import fit_second_stage
 from teachlib.scale import Scale
-from teachlib.training import Schedule, fit
+from teachlib.training import Schedule, Watch, fit
 
 CHUNK = 5_000  # codes at a time
 
@@ -188,36 +189,88 @@ class FlowDensity:
 
 
 _LEAST_RIDGE = 1e-12  # of the mean variance: below it, float64 has no digits left for a factor
-_FLOW_STEPS = {Scale.CI: 30, Scale.LAPTOP: 600, Scale.PAPER: 20_000}
+_FLOW_STEPS = {Scale.CI: 30, Scale.LAPTOP: 400, Scale.PAPER: 20_000}
+_LOOKS = 50  # at the codes that a flow is not trained on
 
 
 def fit_flow(
-    codes: Tensor, *, scale: str | Scale | None = None, steps: int | None = None, seed: int = 0
+    codes: Tensor,
+    *,
+    scale: str | Scale | None = None,
+    steps: int | None = None,
+    held_out: float = 0.1,
+    seed: int = 0,
 ) -> FlowDensity:
-    """A small coupling flow of six splines, trained by maximum likelihood.
+    """A small coupling flow of six splines, trained by maximum likelihood and stopped early.
+
+    A flow has weights enough to bend around each training code. So some codes are kept from its training: fifty times
+    on the way, and before it, the flow is asked how likely they are, and what it was when they were likeliest is what
+    it ends as. All steps are taken nevertheless: a likelihood may fall and rise again.
 
     Args:
         codes: of the training set, (N, d), d ≥ 2.
         scale: of the training's length.
         steps: other than the scale's.
-        seed: of weights and order.
+        held_out: share of the codes that decides when to stop, one code at least; with 0 the flow is trained on all
+            codes and ends as its last step leaves it.
+        seed: of weights, order, and of which codes are held out.
 
     Raises:
         TeachlibError: too few codes, codes that are not finite, or a dimension in which all codes agree: a density
-            over it would be infinite.
+            over it would be infinite; a share that leaves fewer than two codes to train on.
     """
     codes = varying_codes(codes).double()
     flat = (codes.amax(0) == codes.amin(0)).nonzero().flatten().tolist()
     if flat:
         raise TeachlibError(f"all codes agree in dimension {flat[0]}; a flow needs codes that vary in every dimension")
+    mean, deviation = codes.mean(0), codes.std(0)
+    training, unseen = _apart(((codes - mean) / deviation).float(), held_out, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         flow = coupling_flow(codes.shape[1], layers=6, width=128)
-    mean, deviation = codes.mean(0), codes.std(0)
-    schedule = Schedule(steps=steps or _FLOW_STEPS[Scale.of(scale)], batch_size=min(256, len(codes)), seed=seed)
-    points = PointData(((codes - mean) / deviation).float(), torch.zeros(len(codes)))
-    fit(LossObjective(flow, learning_rate=1e-3), points, schedule, progress=False)
+    schedule = Schedule(steps=steps or _FLOW_STEPS[Scale.of(scale)], batch_size=min(256, len(training)), seed=seed)
+    points = PointData(training, torch.zeros(len(training)))
+    best = _Likeliest(unseen)
+    watch = Watch(max(1, schedule.steps // _LOOKS), best.look) if len(unseen) else None
+    if watch is not None:
+        best.look(0, {"model": flow.eval()})
+        flow.train()
+    fit(LossObjective(flow, learning_rate=1e-3), points, schedule, watch=watch, progress=False)
+    if watch is not None:
+        flow.load_state_dict(best.weights)
     return FlowDensity(flow.cpu(), mean.float(), deviation.float())
+
+
+class _Likeliest:
+    """The weights under which some codes, (N, d), were likeliest of all that were looked at."""
+
+    def __init__(self, codes: Tensor) -> None:
+        self.codes, self.nats, self.weights = codes, -math.inf, dict[str, Tensor]()
+
+    @torch.no_grad()
+    def look(self, step: int, nets: Mapping[str, nn.Module]) -> dict[str, float]:
+        """As :class:`teachlib.training.Watch` asks for it: nats a code, of a flow called ``model``."""
+        flow = cast(Flow, nets["model"])
+        device = next(flow.parameters()).device
+        nats = -sum(flow.loss(part.to(device)).item() * len(part) for part in self.codes.split(CHUNK)) / len(self.codes)
+        if nats > self.nats:
+            self.nats = nats
+            self.weights = {name: value.detach().cpu().clone() for name, value in flow.state_dict().items()}
+        return {"held out": nats}
+
+
+def _apart(codes: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Codes to train on and codes to judge by, which are ``share`` of all, chosen at random.
+
+    Raises:
+        TeachlibError: fewer than two are left to train on.
+    """
+    require_at_least(0, held_out=share)
+    aside = max(1, round(share * len(codes))) if share else 0
+    if len(codes) - aside < 2:
+        raise TeachlibError(f"held_out is {share} of {len(codes)} codes; expected to leave two or more to train on")
+    order = torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))
+    return codes[order[aside:]], codes[order[:aside]]
 
 
 ESTIMATORS: dict[str, Callable[[Tensor, int], Density]] = {
