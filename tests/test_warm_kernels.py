@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -134,3 +135,15 @@ def test_a_killed_build_leaves_no_folder(tmp_path: Path) -> None:
     while list(tmp_path.glob("kernels-*")):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_temporary_folder_may_have_a_long_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = tmp_path / ("x" * 120)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    with warm_kernels({**os.environ}) as environment:
+        monkeypatch.setenv("JUPYTER_PATH", environment["JUPYTER_PATH"])
+        manager = KernelManager(kernel_name="python3")
+        manager.start_kernel()
+        assert printed(manager, "import sys; print('torch' in sys.modules)") == "True\n"
+        manager.shutdown_kernel(now=True)

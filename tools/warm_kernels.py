@@ -61,12 +61,23 @@ def warm_kernels(
         file.write_text(json.dumps({**spec, "language": "python"}), encoding="utf-8")
         # It listens before anybody knows of it: who asked a server that is still starting would be refused.
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-            listener.bind(address)
+            with _short(address) as name:
+                listener.bind(name)
             listener.listen(WAITING)
             server = [*within, *command, "serve", str(listener.fileno()), folder]
             process = subprocess.Popen(server, env=environment, stdin=subprocess.PIPE, pass_fds=[listener.fileno()])
         with process:
             yield {**environment, "JUPYTER_PATH": folder}
+
+
+@contextmanager
+def _short(address: str) -> Iterator[str]:
+    """A socket's address by way of its open folder: addresses have 107 characters at most, paths may have more."""
+    folder = os.open(Path(address).parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{Path(address).name}"
+    finally:
+        os.close(folder)
 
 
 # ------------------------------------------------------------------------------------------------------ the server
@@ -131,7 +142,8 @@ def ask(address: str, *arguments: str) -> None:
     asked = {"arguments": arguments, "folder": str(Path.cwd()), "environment": {**os.environ}}
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
-        connection.connect(address)
+        with _short(address) as name:
+            connection.connect(name)
         socket.send_fds(connection, [json.dumps(asked).encode()], (0, 1, 2))
         kernel = int(connection.recv(MESSAGE_BYTES))
     except (OSError, ValueError):

@@ -596,6 +596,7 @@ def test_of_a_gan_that_infers_nothing_nothing_that_was_rebuilt_is_told(images: T
         ("6.2", "heads", "full", "original", "Table 6.2"),
         ("left-out", "mnist", "without", "coverage, left out", "A class left out"),
         ("gif-inverse", "heads", "gif", "style inferred", "The inverse of GIF"),
+        ("fairness", "heads", "codes+turned-to-the-left", "worst group", "A classifier that the light misleads"),
         ("seconds/6.1", "mnist", "alae", "error", "at equal *time*"),
     ],
 )
