@@ -10,11 +10,23 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.distributions import kl_divergence as torch_kl
 
+from teachlib import data, primer
+from teachlib.metrics import classifier_features, frechet_between, statistics_of
+from teachlib.nets import mlp
+from teachlib.rae import decode_all, encode_all, fit_gaussian, from_zoo, load, published, standard_normal
 from teachlib.rae.interpolation import linear, rescaled, spherical
-from teachlib.rae.losses import kl_divergence, sample_posterior, weight_penalty
+from teachlib.rae.losses import (
+    kl_divergence,
+    latent_penalty,
+    negative_elbo,
+    reconstruction_loss,
+    sample_posterior,
+    weight_penalty,
+)
 from teachlib.rae.models import Autoencoder, AutoencoderObjective
 from teachlib.rae.penalties import gradient_penalty
 from teachlib.rae.recipes import recipe
+from teachlib.training import Schedule, fit
 
 LATENT = 5
 
@@ -219,3 +231,143 @@ def test_variants_differ_after_the_linear_layer() -> None:
         model = Autoencoder(recipe("ae", "mnist", scale="ci", variant=variant))
         counts[variant] = sum(isinstance(layer, nn.BatchNorm2d) for layer in model.decoder.modules())
     assert counts == {"thesis": 3, "released": 2}
+
+
+# ------------------------------------------------------------------ what k draws estimate, § 3.2, and Figure 3.1
+
+
+def test_draws_estimate_the_reconstruction_and_not_the_divergence() -> None:
+    """With other draws the loss moves by what the reconstruction moves; the divergence has no draw in it."""
+    torch.manual_seed(0)
+    model = Autoencoder(recipe("vae", scale="ci")).double().eval()
+    x = torch.rand(4, 1, 32, 32, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    with torch.no_grad():
+        mean, log_variance = model.posterior(x)
+        losses, errors = [], []
+        for seed in range(5):
+            losses.append(AutoencoderObjective(model).loss(x, torch.Generator().manual_seed(seed)))
+            z = sample_posterior(mean, log_variance, torch.Generator().manual_seed(seed))
+            errors.append(reconstruction_loss(x, model.decode(z)))
+    left = torch.stack(losses) - torch.stack(errors)
+    assert torch.stack(errors).std() > 1e-4
+    assert model.recipe.kl_weight is not None
+    expected = model.recipe.kl_weight * kl_divergence(mean, log_variance).mean()
+    torch.testing.assert_close(left, expected.expand_as(left))
+
+
+class SmallVAE(nn.Module):
+    """For digits of 8 × 8."""
+
+    def __init__(self, kl_weight: float) -> None:
+        super().__init__()
+        self.encoder, self.kl_weight = mlp(64, 128, 128, 16), kl_weight
+        self.decoder = nn.Sequential(mlp(8, 128, 128, 64), nn.Sigmoid())
+
+    def decode(self, z: Tensor) -> Tensor:
+        return self.decoder(z).unflatten(1, (1, 8, 8))
+
+    def loss(self, x: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        mean, log_variance = self.encoder(x.flatten(1)).chunk(2, 1)
+        rebuilt = self.decode(sample_posterior(mean, log_variance, generator))
+        return negative_elbo(x, rebuilt, mean, log_variance, self.kl_weight)
+
+
+def test_a_larger_weight_helps_samples_and_then_harms_them() -> None:
+    """The caption of Figure 3.1 has the first half, the text of § 3.3 the second."""
+    digits, unseen = data.load("digits", "train"), data.load("digits", "test")[:][0]
+    start = torch.randn(len(unseen), 8, generator=torch.Generator().manual_seed(2))
+    of_samples, of_reconstructions = [], []
+    for weight in (0.001, 0.1, 3.0):
+        torch.manual_seed(0)
+        model = SmallVAE(weight)
+        plan = Schedule(steps=400, batch_size=100, seed=0)
+        fit(primer.LossObjective(model, learning_rate=2e-3), digits, plan, progress=False)
+        with torch.no_grad():
+            of_samples.append(primer.sample_distance(model.decode(start), unseen))
+            rebuilt = model.decode(model.encoder(unseen.flatten(1))[:, :8])
+            of_reconstructions.append(primer.sample_distance(rebuilt, unseen))
+    small, middle, large = of_samples
+    assert middle < 0.8 * min(small, large)
+    assert of_reconstructions[2] > 2 * max(of_reconstructions[:2])
+
+
+# ---------------------------------------------------------------------------------- a half, Eq 3.8 and § 3.4
+
+
+def test_the_squared_error_as_printed_is_the_likelihood_of_variance_one_half(mean: Tensor) -> None:
+    """Not of the identity that § 3.2 sets: beside it, KL weighs half of what the bound gives it."""
+    x = torch.zeros_like(mean)
+    mean.requires_grad_()
+
+    def slope(loss: Tensor) -> Tensor:
+        return torch.autograd.grad(loss.sum(), mean)[0]
+
+    printed = slope((x - mean).square())
+    torch.testing.assert_close(printed, slope(-Normal(mean, 0.5**0.5).log_prob(x)))
+    torch.testing.assert_close(printed, 2 * slope(-Normal(mean, 1.0).log_prob(x)))
+
+
+def test_the_size_of_a_code_enters_the_divergence_by_half_its_square(mean: Tensor) -> None:
+    """Of § 3.4's ‖μ‖² and Eq 3.11's ½‖z‖² the second is what KL leaves of a constant variance."""
+    mean.requires_grad_()
+    constant = torch.full_like(mean, math.log(0.7**2))
+    (by_kl,) = torch.autograd.grad(kl_divergence(mean, constant).sum(), mean)
+    (by_square,) = torch.autograd.grad(mean.square().sum(), mean)
+    (by_half,) = torch.autograd.grad(latent_penalty(mean) * len(mean), mean)
+    torch.testing.assert_close(by_kl, by_half)
+    torch.testing.assert_close(2 * by_kl, by_square)
+
+
+# ------------------------------------------------------------------------------- a step counted twice, A.1.1
+
+
+def test_a_derivative_along_the_path_has_the_step_in_it() -> None:
+    """|d(z₁) − d(z₂)| is the mean of |∂_t d|, and times the step once more it is no bound for steps below one."""
+    slope = torch.tensor([2.0, -1.0, 0.5], dtype=torch.float64)
+    z1, step = torch.zeros(3, dtype=torch.float64), torch.tensor([0.06, -0.02, 0.03], dtype=torch.float64)
+    t = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
+    (along,) = torch.autograd.grad(slope @ ((1 - t) * z1 + t * (z1 + step)), t)
+    change = (slope @ step).abs()
+    torch.testing.assert_close(along.abs(), change)
+    assert along.abs() * step.norm() < 0.1 * change  # as printed
+    assert slope.norm() * step.norm() >= change  # with ∇_z
+
+
+# ------------------------------------------------------------------ what the thesis says of its own tables, § 3.8
+
+
+def test_the_mixture_improves_all_of_table_3_1_but_one() -> None:
+    worse, without = [], set()
+    for dataset in ("mnist", "cifar-10", "celeba"):
+        table = published("3.1", dataset)
+        worse += [(name, dataset) for name in table.index if table["mixture"][name] >= table["normal"][name]]
+        without |= set(table.index[table["mixture"].isna()])
+    assert worse == [("cv-vae", "celeba")]
+    assert without == {"2s-vae"}
+
+
+def test_precision_of_the_vae_falls_in_table_a_2() -> None:
+    fell, stayed = [], []
+    for dataset in ("mnist", "cifar-10", "celeba"):
+        table = published("A.2", dataset)
+        for kind in ("precision", "recall"):
+            gain = table[f"mixture_{kind}"] - table[f"normal_{kind}"]
+            fell += [(name, dataset, kind) for name in table.index if gain[name] < 0]
+            stayed += [(name, dataset, kind) for name in table.index if gain[name] == 0]
+    assert fell == [("vae", "mnist", "precision"), ("vae", "celeba", "precision")]
+    assert stayed == [("vae", "celeba", "recall")]
+
+
+@pytest.mark.parametrize("name", ["ae", "ae-l2", "rae-l2"])
+def test_the_prior_and_a_fitted_gaussian_are_two_columns(name: str) -> None:
+    model, images = from_zoo(name, "glyphs"), load("glyphs", "test", limit=400)[:][0]
+    codes = encode_all(model, load("glyphs", "train", limit=1000))
+    real = statistics_of(classifier_features("glyphs", images))
+    prior, fitted = (
+        frechet_between(statistics_of(classifier_features("glyphs", decode_all(model, drawn))), real, relative=True)
+        for drawn in (
+            density.sample(400, torch.Generator().manual_seed(0))
+            for density in (standard_normal(codes.shape[1]), fit_gaussian(codes))
+        )
+    )
+    assert prior > 2 * fitted
