@@ -361,3 +361,20 @@ def test_codes_of_two_shapes_have_no_way_between_them(way) -> None:
 def test_no_draw_at_all_is_refused_in_one_line() -> None:
     with pytest.raises(TeachlibError, match="count is 0; expected at least 1"):
         rae.density.standard_normal(2).sample(0, torch.Generator())
+
+
+def test_a_path_round_a_centre_keeps_its_distance_from_there() -> None:
+    centre = torch.tensor([3.0, -1.0, 2.0])
+    a, b = (
+        centre + 2 * torch.nn.functional.normalize(torch.randn(5, 3, generator=torch.Generator().manual_seed(s)))
+        for s in (0, 1)
+    )
+    t = torch.linspace(0, 1, 7)
+    path = rae.spherical(a, b, t, centre=centre)
+    torch.testing.assert_close((path - centre).norm(dim=2), torch.full((5, 7), 2.0))
+    torch.testing.assert_close(path[:, 0], a)
+    torch.testing.assert_close(path[:, -1], b)
+    assert (rae.spherical(a, b, t)[:, 3] - centre).norm(dim=1).sub(2).abs().max() > 0.1
+    torch.testing.assert_close(rae.spherical(a, b, t, centre=torch.zeros(3)), rae.spherical(a, b, t))
+    with pytest.raises(TeachlibError, match=r"a centre of shape \(2,\); expected \(3,\)"):
+        rae.spherical(a, b, t, centre=centre[:2])

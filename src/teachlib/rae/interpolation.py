@@ -51,13 +51,30 @@ def _norm(code: Tensor) -> Tensor:
     return largest * (code / largest.clamp_min(torch.finfo(code.dtype).tiny)).norm(dim=-1, keepdim=True)
 
 
-def spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+def spherical(a: Tensor, b: Tensor, t: Tensor, *, centre: Tensor | None = None) -> Tensor:
     """Slerp: equal angles for equal steps (Shoemake, 1985); for codes of one norm, the great circle.
 
     Between parallel codes it is the straight line; between opposite ones no great circle is distinguished, and the
-    straight line is taken too. Shapes as in :func:`linear`.
+    straight line is taken too.
+
+    Args:
+        a: start, (N, d).
+        b: end, (N, d).
+        t: positions in [0, 1], (T,).
+        centre: (d,), of the sphere; the origin where none is given. Codes that no prior drew there lie elsewhere, and
+            a path round the origin leaves them: their mean is the centre to take.
+
+    Returns:
+        (N, T, d).
+
+    Raises:
+        TeachlibError: codes of two shapes; a centre of another.
     """
     _refuse_unlike(a, b)
+    if centre is not None:
+        if centre.shape != a.shape[1:]:
+            raise TeachlibError(f"a centre of shape {tuple(centre.shape)}; expected {tuple(a.shape[1:])}")
+        return centre + spherical(a - centre, b - centre, t)
     t = t.to(a)
     unit_a, unit_b = (code / _norm(code).clamp_min(torch.finfo(a.dtype).tiny) for code in (a, b))
     # atan2 keeps its precision where the codes are almost parallel; acos of the cosine does not.
