@@ -175,6 +175,7 @@ UNENDING = {
 def test_a_cell_costs_its_own_submission_at_most(
     warm: Warm, toy: Assignment, exercises: dict[str, Exercise], name: str
 ) -> None:
+    assert IN_A_CELL.keys() >= UNENDING
     limits = QUICK if name in UNENDING else PATIENT
     outcome = graded(warm, toy, exercises, submission(after=[IN_A_CELL[name]]), limits)
     if name in SAID:

@@ -92,7 +92,7 @@ class Critic(nn.Module):
         """(N, …) and (N, latent) → (N,).
 
         Raises:
-            TeachlibError: samples or noise of another size or precision.
+            TeachlibError: samples or noise of another size or precision, or not as many of both.
         """
         flat = x.flatten(1) if x.ndim > 1 else x
         require_input(self, flat, (self.dim,), what="flattened samples")

@@ -204,7 +204,7 @@ class RenderedDiscriminator(nn.Module):
         """Judge whether a picture is real, and the renderings its own.
 
         Raises:
-            TeachlibError: pictures or renderings of another shape or precision.
+            TeachlibError: pictures or renderings of another shape or precision, or not as many of both.
         """
         channels, *sides = self.trunk.shape
         require_input(self, pictures, (3, *sides), what="pictures")
@@ -239,7 +239,7 @@ class VectorDiscriminator(nn.Module):
         """Judge whether a picture is real, and shows what it was asked to.
 
         Raises:
-            TeachlibError: pictures or vectors of another shape or precision.
+            TeachlibError: pictures or vectors of another shape or precision, or not as many of both.
         """
         require_input(self, condition, (self.inputs,), what="vectors")
         require_as_many(pictures=pictures, vectors=condition)

@@ -42,7 +42,7 @@ class JointJudge(nn.Module):
         """Judge pairs.
 
         Raises:
-            TeachlibError: images or codes of another shape or precision.
+            TeachlibError: images or codes of another shape or precision, or not as many of both.
         """
         require_input(self, x, self.trunk.image)
         require_input(self, w, (self.w_dim,), what="codes")

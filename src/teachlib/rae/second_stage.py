@@ -79,7 +79,7 @@ class SecondStage(nn.Module):
             generator: of all noise.
 
         Raises:
-            TeachlibError: codes or variances of another shape or precision.
+            TeachlibError: codes or variances of another shape or precision, or not as many of both.
         """
         require_input(self, codes, (self.dimension,), what="codes")
         require_input(self, log_variance, (self.dimension,), what="log-variances")

@@ -136,7 +136,7 @@ class Assembler(nn.Module):
         """Pictures (N, 3, 32, 32) in [0, 1] of conditions (N, 3, 5) and noise (N, 3, z_dim).
 
         Raises:
-            TeachlibError: conditions or noise of another shape or precision.
+            TeachlibError: conditions or noise of another shape or precision, or not as many of both.
         """
         _require_told(self, conditions, z, self.z_dim)
         black = torch.zeros(len(conditions), 3, SIZE, SIZE, device=conditions.device)
@@ -190,7 +190,7 @@ class Judge(nn.Module):
         """(N, 3, 32, 32) in [0, 1] and (N, 3, 5) → (N,).
 
         Raises:
-            TeachlibError: pictures or conditions of another shape or precision.
+            TeachlibError: pictures or conditions of another shape or precision, or not as many of both.
         """
         require_input(self, picture, (3, SIZE, SIZE), what="pictures")
         require_input(self, conditions, (len(OBJECTS), 5), what="conditions")

@@ -81,7 +81,7 @@ class AskedDiscriminator(nn.Module):
         """Judge pictures; without an auxiliary head the guesses are the factors themselves.
 
         Raises:
-            TeachlibError: pictures or factors of another shape or precision.
+            TeachlibError: pictures or factors of another shape or precision, or not as many of both.
         """
         require_input(self, pictures, (1, SIZE, SIZE), what="pictures")
         require_input(self, factors, (_ASKED,), what="factors")
