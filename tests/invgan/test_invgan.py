@@ -603,4 +603,4 @@ def test_of_a_gan_that_infers_nothing_nothing_that_was_rebuilt_is_told(images: T
 def test_the_page_shows_what_is_measured(table: str, dataset: str, row: str, value: str, heading: str) -> None:
     measured = results.read_results(table, dataset)[row]["values"][value]
     after = tables.page().partition(heading)[2]
-    assert results.shown(measured, digits=3) in after or results.shown(measured, digits=4) in after
+    assert any(results.shown(measured, digits=digits) in after for digits in (2, 3, 4))

@@ -43,10 +43,10 @@ INVERSE = {
 DEBIASED = {
     "plain": "as they are",
     "evened": "groups alike",
-    "rebuilt": "rebuilt, added",
-    "components": "edited by components, added",
-    "codes": "edited by codes, added",
-    "limit": "no correlation (limit)",
+    "rebuilt": "with rebuilt",
+    "components": "edited by components",
+    "codes": "edited by codes",
+    "limit": "limit",
 }
 MISLED = ("turned to the left", "open mouth")
 FAIRNESS = ("worst group", "mean of groups", "light turned over", "target kept")
@@ -177,7 +177,7 @@ def debiased() -> dict[tuple[str, str], dict[str, str]]:
     measured = read_results("fairness", "heads")
     return {
         (target, said): {
-            column: shown(values[column], digits=3) if column in values else "–"
+            column: shown(values[column], digits=2) if column in values else "–"
             for values in [measured[f"{way}+{target.replace(' ', '-')}"]["values"]]
             for column in FAIRNESS
         }
@@ -195,8 +195,8 @@ def _fairness() -> list[str]:
         "## A classifier that the light misleads (§ 6.4.1)",
         "Accuracy in four groups of held-out heads, where 90 of 100 training heads with the target are lit from one "
         "side, and 90 of 100 without it from the other. Of added pictures: the share that a judge sees lit from the "
-        "other side, and the share of which the limit's classifier still says what is true of the head. Three seeds "
-        "(`python benchmarks/fairness.py`).",
+        "other side, and the share of which the limit's classifier still says what is true of the head; the limit "
+        "learns from as many heads without the correlation. Three seeds (`python benchmarks/fairness.py`).",
         markdown(["target", "learned from", *FAIRNESS], rows),
         f"- {machine_of(next(iter(measured.values())))}",
     ]
