@@ -4,18 +4,24 @@ import contextlib
 import importlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+import torch
 import yaml
 from filelock import FileLock
+from torch import Tensor
+
+from teachlib import invgan, rae, registry
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / "tools"
@@ -170,6 +176,144 @@ def test_reader_who_prefers_dark_gets_dark(browser: Any, address: str) -> None:
 
 
 # ---------------------------------------------------------------------------------------------- running notebooks
+
+
+# --------------------------------------------------------------------------------------------------- models in the page
+
+DEMO = re.compile(r'class="teachlib-demo" data-demo="([^"]+)" data-bytes="(\d+)"')
+SHOWN = """canvas => [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data]
+    .filter((_, n) => n % 4 === 0)"""
+
+
+def pages_with_demos(html: Path) -> dict[str, str]:
+    """Demo → the page that has it."""
+    texts = {name: (html / f"{name}.html").read_text(encoding="utf-8") for name in TOC_PAGES}
+    return {demo: name for name, text in texts.items() for demo, _ in DEMO.findall(text)}
+
+
+@contextmanager
+def opened(browser: Any, url: str, demo: str) -> Iterator[tuple[Any, Any, list[str]]]:
+    """A page, the demo's box in it, and the addresses that were asked for so far."""
+    requests: list[str] = []
+    page = browser.new_page(viewport=PHONE)
+    page.set_default_timeout(PATIENCE)
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(url, wait_until="load")
+    yield page, page.locator(f'.teachlib-demo[data-demo="{demo}"]'), requests
+    page.close()
+
+
+def run_demo(page: Any, box: Any) -> str:
+    """Press the button by keys, wait, and return what is said below the demo."""
+    box.locator(".offer button").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function("box => box.dataset.state", arg=box.element_handle())
+    assert box.get_attribute("data-state") == "running", box.inner_text()
+    said: str = box.locator(".said").inner_text()
+    return said
+
+
+def pixels_of(canvas: Any) -> Tensor:
+    """What a canvas shows, in [0, 1], (1, 1, H, W)."""
+    shown = torch.tensor(canvas.evaluate(SHOWN)) / 255
+    side = round(len(shown) ** 0.5)
+    return shown.view(1, 1, side, side)
+
+
+def test_every_demo_is_on_a_page(html: Path) -> None:
+    demos = {name for key in registry.CHAPTERS for name in registry.chapter(key).demos}
+    assert pages_with_demos(html).keys() == demos
+
+
+@pytest.mark.parametrize("way", ["host", "disk"])
+def test_decoders_under_one_pointer_draw_what_torch_draws(browser: Any, html: Path, address: str, way: str) -> None:
+    name = pages_with_demos(html)["latent-map"]
+    url = f"{address}{name}.html" if way == "host" else (html / f"{name}.html").as_uri()
+    with opened(browser, url, "latent-map") as (page, box, requests):
+        assert not [each for each in requests if "/live/" in each], "loaded before the reader asked"
+        assert "5." in box.locator(".note").inner_text()
+        assert "0.0 and 0.0 deviations" in run_demo(page, box)
+        assert not [each for each in requests if not each.startswith((address, "file:", "data:", "blob:"))]
+        maps = box.locator("canvas.map")
+        maps.first.focus()
+        for key in ("ArrowRight", "ArrowRight", "ArrowUp"):
+            page.keyboard.press(key)
+        page.wait_for_function("box => box.innerText.includes('0.6 and 0.3 deviations')", arg=box.element_handle())
+        demo = registry.chapter("rae").demos["latent-map"](registry.chapter("rae"))
+        for number, described in enumerate(demo.constants["maps"]):
+            code = torch.tensor(described["mean"]) + torch.tensor([0.6, 0.3]) @ torch.tensor(described["axes"])
+            model = rae.from_zoo(described["model"], "glyphs")
+            expected = model.decode(code[None]).detach()
+            gap = (pixels_of(box.locator("canvas.pixels").nth(number)) - expected).abs().max()
+            assert gap <= 1.01 / 255, described["title"]
+        assert page.evaluate(TOO_WIDE) <= 0, "the page scrolls sideways"
+        box.locator(".offer button").click()
+        assert box.locator(".teachlib-figure").is_visible()
+        assert not maps.first.is_visible()
+
+
+def test_handwriting_is_inferred_and_generated_as_by_torch(browser: Any, html: Path, address: str) -> None:
+    name = pages_with_demos(html)["by-hand"]
+    with opened(browser, f"{address}{name}.html", "by-hand") as (page, box, _):
+        before = run_demo(page, box)
+        paper = box.locator("canvas.paper").first
+        paper.focus()
+        for key in ("Delete", "ArrowUp", "ArrowUp", " ", *("ArrowDown",) * 12, " "):
+            page.keyboard.press(key)
+        page.wait_for_function("([box, said]) => box.innerText !== said", arg=[box.element_handle(), before])
+        paper.blur()  # the mark of the keys' pen is no ink
+        page.wait_for_timeout(500)
+        written = page.evaluate(
+            "canvas => [...teachlibLive.centred(canvas.getContext('2d', {willReadFrequently: true}), 280)]",
+            arg=paper.element_handle(),
+        )
+        one = torch.tensor(written).view(1, 1, 32, 32)
+        mass = (one * torch.arange(32.0)).sum() / one.sum(), (one * torch.arange(32.0)[:, None]).sum() / one.sum()
+        assert torch.tensor(mass) == pytest.approx([15.5, 15.5], abs=0.3)  # MNIST centres digits by their mass
+        expected = invgan.from_zoo("invgan-direct", "mnist")(one).detach()
+        assert (pixels_of(box.locator("canvas.pixels").first) - expected).abs().max() <= 2.01 / 255
+        assert page.evaluate(TOO_WIDE) <= 0, "the page scrolls sideways"
+
+
+def test_a_digit_is_judged_and_attacked_as_by_torch(browser: Any, html: Path, address: str) -> None:
+    name = pages_with_demos(html)["refusing"]
+    net = registry.chapter("gmmvae").demos["refusing"](registry.chapter("gmmvae")).graphs["judge"].net
+    with opened(browser, f"{address}{name}.html", "refusing") as (page, box, _):
+        said = run_demo(page, box)
+        before, after = box.locator("canvas.pixels").nth(0), box.locator("canvas.pixels").nth(1)
+        written = pixels_of(before)
+        with torch.no_grad():
+            scores, latent, pixels, rebuilt = net(written)
+        label = int(scores.argmax())
+        found = re.match(r"Taken for (\d), (\w+): code at ([\d.]+) of its threshold, pixels at ([\d.]+)\.", said)
+        assert found, said
+        assert int(found[1]) == label
+        assert float(found[3]) == pytest.approx(latent[0, label].item(), abs=0.02)
+        assert float(found[4]) == pytest.approx(pixels.item(), abs=0.02)
+        assert (pixels_of(after) - rebuilt).abs().max() <= 3 / 255  # the page's pixels are not rounded to bytes first
+        box.locator("button", has_text="Ten steps").focus()
+        page.keyboard.press("Enter")
+        page.wait_for_function("box => box.innerText.includes('After 10 steps')", arg=box.element_handle())
+        moved = (pixels_of(before) - written).abs()
+        assert 0.18 <= moved.max() <= 0.21  # the bound that the slider opens with
+        with torch.no_grad():
+            climbed, *_ = net(pixels_of(before))
+        assert climbed[0, label] < scores[0, label]
+        assert climbed.argmax() != label
+
+
+def test_where_models_cannot_be_loaded_the_still_figure_stays(browser: Any, html: Path, address: str) -> None:
+    name = pages_with_demos(html)["latent-map"]
+    with opened(browser, f"{address}{name}.html", "latent-map") as (page, box, _):
+        page.route("**/live/engine.js*", lambda route: route.abort())
+        box.locator(".offer button").click()
+        page.wait_for_function("box => box.dataset.state", arg=box.element_handle())
+        assert box.get_attribute("data-state") == "failed"
+        assert "engine.js could not be loaded" in box.locator(".note").inner_text()
+        assert box.locator(".teachlib-figure").is_visible()
+        page.unroute("**/live/engine.js*")
+        box.evaluate("box => delete box.dataset.state")
+        assert "deviations" in run_demo(page, box)  # asked again, it runs
 
 
 @pytest.fixture

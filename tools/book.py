@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import check_html
+import live_models
 from address import AddressError
 from notebooks import digest, executed
 from pages import PageError
@@ -70,13 +71,21 @@ def sources_digest(root: Path = ROOT) -> str:
     return digest([*sorted(static_sources(root).items()), *own])
 
 
+def live_digest(root: Path = ROOT) -> str:
+    """The hash of what the book's live models are made from: the library, the lock and what packs them."""
+    files = [path for path in (root / "src" / "teachlib").rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    files += [root / "tools" / "live_models.py", root / "requirements.lock"]
+    return digest([(path.relative_to(root).as_posix(), path.read_bytes()) for path in sorted(files)])
+
+
 def structure_digest(root: Path = ROOT) -> str:
     """The hash of what, when it changes, has every page rendered anew.
 
     The web files are among it: Sphinx copies them only when some page is written.
     """
     assets = [path.relative_to(root).as_posix() for path in (root / "_assets").rglob("*") if path.is_file()]
-    return digest([(name, (root / name).read_bytes()) for name in [*STRUCTURE, *sorted(assets)]])
+    own = [(name, (root / name).read_bytes()) for name in [*STRUCTURE, *sorted(assets)]]
+    return digest([*own, ("live models", live_digest(root).encode())])
 
 
 def read_stamp(book: Book) -> dict[str, str]:
@@ -134,7 +143,8 @@ def build(book: Book, scale: str, at_once: int | None = None) -> str:
     forget_unfinished(book)
     before = sources_digest()
     names = {path.relative_to(ROOT).as_posix(): path for path in notebooks(ROOT)}
-    static = static_sources(ROOT)
+    live = live_models.sources(ROOT, book.build / "cache" / f"live-{live_digest()}")
+    static = {**live_models.without_runtime(static_sources(ROOT)), **live}
     stage(book.src, static, keep=names)
     outputs, cached = executed(names, root=ROOT, src=book.src, build=book.build, scale=scale, at_once=at_once)
     stage(book.src, {**static, **outputs}, keep=())

@@ -1,18 +1,24 @@
 """Sphinx extension with the book's wishes that no setting fulfils, and what follows from its public address."""
 
+import json
 import re
 from enum import EnumMeta
 from html import escape, unescape
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import address
 from myst_nb.core.render import MimeData, NbElementRenderer  # type: ignore[import-untyped]
+from sphinx.util import logging
 
 if TYPE_CHECKING:
     from docutils import nodes  # type: ignore[import-untyped]
     from sphinx.application import Sphinx
     from sphinx.config import Config
+
+logger = logging.getLogger(__name__)
+LIVE = 'class="teachlib-demo" data-demo='
 
 
 class _Original:
@@ -65,6 +71,23 @@ def add_erratum_link(app: "Sphinx", page: str, template: str, context: dict[str,
     context["body"] += f'<p class="erratum"><a href="{escape(link)}">Report an erratum on this page</a></p>'
 
 
+def add_live_models(app: "Sphinx", page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """On pages whose readers can run models: the script that offers it, and how much would be loaded."""
+    if doctree is None or LIVE not in context["body"]:
+        return
+    sizes = json.loads((Path(app.srcdir) / "_assets" / "live" / "sizes.json").read_text(encoding="utf-8"))
+
+    def with_size(match: re.Match[str]) -> str:
+        if match["name"] not in sizes:
+            known = ", ".join(sorted(sizes))
+            logger.warning("no chapter has a demo %s; there are: %s", match["name"], known, location=page)
+            return match[0]
+        return f'{match[0]} data-bytes="{sizes[match["name"]]}"'
+
+    context["body"] = re.sub(rf'{LIVE}"(?P<name>[^"]+)"', with_size, context["body"])
+    app.add_js_file("live.js")
+
+
 def setup(app: "Sphinx") -> dict[str, Any]:
     """Register with Sphinx."""
     NbElementRenderer.render_image = render_described_image
@@ -72,4 +95,5 @@ def setup(app: "Sphinx") -> dict[str, Any]:
     app.add_config_value("public_address", "", "html", str)
     app.connect("config-inited", set_launch_buttons, priority=100)  # before the theme reads them
     app.connect("html-page-context", add_erratum_link)
+    app.connect("html-page-context", add_live_models)
     return {"version": "1", "parallel_read_safe": True}

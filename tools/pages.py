@@ -16,6 +16,7 @@ from anywhere_page import changelog, colab, slurm, torchrun
 from assignments_page import assignments, misconceptions
 from data_page import data_catalogue, string_catalogue
 from measured_page import paper_vs_measured
+from welcome_page import demo
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -205,4 +206,5 @@ GENERATORS: dict[str, Callable[[], str]] = {
     **{f"reference-{chapter}": partial(library_reference, chapter) for chapter in CHAPTERS},
     "paper-vs-measured": paper_vs_measured,
     "thesis-map": thesis_map,
+    "welcome-demo": demo,
 }

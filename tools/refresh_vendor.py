@@ -51,6 +51,14 @@ PACKAGES = (
         ("dist/embed.js", "dist/embed.js.LICENSE.txt", "dist/*.woff2"),
         licence_from="ipywidgets",
     ),
+    Package(
+        "onnxruntime",
+        "onnxruntime-web",
+        "1.22.0",
+        "MIT",
+        ("dist/ort.wasm.min.js", "dist/ort-wasm-simd-threaded.mjs", "dist/ort-wasm-simd-threaded.wasm"),
+        licence_from="onnxruntime",
+    ),
 )
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from teachlib import zoo
 from teachlib.checkpoints import load_weights, part, read_checkpoint, weights_of
 from teachlib.errors import TeachlibError
+from teachlib.live import Demo, Graph
 from teachlib.tables import Table
 from teachlib.training import History, Objective, Samples, Schedule, Validates, Watch, fit
 
@@ -157,6 +158,7 @@ class Chapter(ABC, Generic[R, M, D]):
         zoo: what of the chapter ships with the package.
         tables: name → table.
         commands: name → function with Typer's annotations, added to the command line.
+        demos: name → what lets a reader of the book play with models in the page.
         data: name → data set that only this chapter reads.
     """
 
@@ -170,6 +172,7 @@ class Chapter(ABC, Generic[R, M, D]):
     zoo: ClassVar[tuple[Shipped, ...]] = ()
     tables: ClassVar[Mapping[str, Table]] = {}
     commands: ClassVar[Mapping[str, Callable[..., None]]] = {}
+    demos: ClassVar[Mapping[str, Callable[[Any], Demo]]] = {}  # of the chapter
     data: ClassVar[Mapping[str, "OwnData"]] = {}
 
     @abstractmethod
@@ -217,6 +220,10 @@ class Chapter(ABC, Generic[R, M, D]):
     def named(self, label: str) -> tuple[str, dict[str, Any]]:
         """The recipe's name, and the options that lead back to its label."""
         return label, {}
+
+    def graphs(self, model: M) -> dict[str, Graph]:
+        """Parts of a model that can be exported, by name; none where a chapter offers none."""
+        return {}
 
     def page(self) -> str:
         """The chapter's part of the page that sets the thesis's numbers beside measured ones, as Markdown."""

@@ -431,6 +431,17 @@ def grade_doctor() -> None:
 
 
 @app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="Of the zoo, see 'teachlib zoo list', or the folder of a run.")],
+    out: Annotated[Path, typer.Option(help="Folder that gets a file a part.")] = Path("exported"),
+) -> None:
+    """Write the parts of a trained model as ONNX files, which run without torch; each is compared with torch first."""
+    from teachlib.commands import export as command
+
+    command.run(model, out=out)
+
+
+@app.command()
 def doctor() -> None:
     """Versions, device, memory and data; what would fail, and the mend."""
     from teachlib.commands.doctor import run

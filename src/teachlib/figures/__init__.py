@@ -4,7 +4,7 @@ from teachlib.figures.brushes import brush
 from teachlib.figures.diagrams import diagram
 from teachlib.figures.images import image_grid, strips
 from teachlib.figures.plots import bars, coloured, curves, heatmaps, scatter
-from teachlib.figures.showing import figure_html, show
+from teachlib.figures.showing import figure_html, live, show
 from teachlib.figures.sliders import explorer, slider
 from teachlib.figures.style import COLOURS, DENSITY, DPI, HATCHES, INK, INK_ON_DARK, LINES, MARKERS, WIDTH, use_style
 
@@ -27,6 +27,7 @@ __all__ = [
     "figure_html",
     "heatmaps",
     "image_grid",
+    "live",
     "scatter",
     "show",
     "slider",

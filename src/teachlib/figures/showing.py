@@ -21,11 +21,12 @@ from teachlib.errors import TeachlibError
 from teachlib.figures.style import DENSITY, DPI, INK, INK_ON_DARK
 
 DARK = ':is(html[data-theme="dark"],html[theme="dark"],body[data-jp-theme-light="false"],body.vscode-dark)'
+_OWN = ".text_html:has(>.teachlib-figure,>.teachlib-slider,>.teachlib-demo)"
 # The theme puts what a cell shows on a light card in the dark; these pictures bring their own.
 BARE = (
-    'html[data-theme="dark"] .bd-content div.cell_output .text_html:has(>.teachlib-figure,>.teachlib-slider)'
+    f'html[data-theme="dark"] .bd-content div.cell_output {_OWN}'
     "{background:transparent!important;color:inherit!important;padding:0!important}"
-    ".text_html:has(>.teachlib-figure,>.teachlib-slider){border-radius:0!important}"
+    f"{_OWN}{{border-radius:0!important}}"
 )
 # A page that says nothing of its theme gets the pictures for light.
 THEMES = (("on-light", ""), ("on-dark", " hidden"))
@@ -70,6 +71,31 @@ def figure_html(figure: Figure, *, alt: str) -> str:
             f'<img class="{name}"{hidden} alt="{described}" width="{width}" style="{PLAIN}" src="{address}">'
         )
     return f'<div class="teachlib-figure"><style>{_FIGURE_STYLE}</style>{"".join(pictures)}</div>'
+
+
+def live(demo: str, still: Figure, *, alt: str) -> None:
+    """Display a figure that the rendered book lets its readers run themselves.
+
+    Elsewhere, and until the reader asks for it, the figure is all there is.
+
+    Args:
+        demo: of a chapter's ``demos``, e.g. ``latent-map``.
+        still: the figure, of matplotlib; closed afterwards.
+        alt: what it shows, for those who do not see it.
+
+    Raises:
+        TeachlibError: no description.
+    """
+    display({"text/html": demo_html(demo, still, alt=alt), "text/plain": f"Figure: {alt}"}, raw=True)
+
+
+def demo_html(demo: str, still: Figure, *, alt: str) -> str:
+    """What :func:`live` displays, as HTML; closes the figure.
+
+    Raises:
+        TeachlibError: no description.
+    """
+    return f'<div class="teachlib-demo" data-demo="{html.escape(demo)}">{figure_html(still, alt=alt)}</div>'
 
 
 def escaped_description(alt: str) -> str:

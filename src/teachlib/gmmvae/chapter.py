@@ -8,11 +8,13 @@ from tqdm import tqdm
 from teachlib.chapter import Chapter, Measured, Run, Shipped
 from teachlib.data import ImageData
 from teachlib.gmmvae.commands import attack
+from teachlib.gmmvae.demos import graphs, refusing
 from teachlib.gmmvae.evaluation import evaluate
 from teachlib.gmmvae.models import CNN, GMMVAE, MagNet, Model, build
 from teachlib.gmmvae.objectives import LabelObjective, MagNetObjective, MixtureObjective, few_labels
 from teachlib.gmmvae.recipes import RECIPES, Recipe, from_dict, load, recipe
 from teachlib.gmmvae.tables import TABLES, page
+from teachlib.live import Graph
 from teachlib.training import Objective
 
 
@@ -26,6 +28,7 @@ class MixtureAutoencoders(Chapter[Recipe, Model, ImageData]):
         *(Shipped("gmm-vae", dataset) for dataset in ("mnist", "fashion-mnist", "turntable")),
     )
     tables, page = TABLES, staticmethod(page)
+    demos = {"refusing": refusing}
     commands = {"attack": attack}
     recipe, from_dict = staticmethod(recipe), staticmethod(from_dict)
 
@@ -40,6 +43,10 @@ class MixtureAutoencoders(Chapter[Recipe, Model, ImageData]):
             return {"classifier": model}
         own: dict[str, nn.Module] = {"encoder": model.encoder, "decoder": model.decoder}
         return own if isinstance(model, GMMVAE) else {"classifier": model.classifier, **own}
+
+    def graphs(self, model: Model) -> dict[str, Graph]:
+        """Encoder and decoder of a GMM-VAE."""
+        return graphs(model)
 
     def objective(self, recipe: Recipe, model: Model, training: ImageData, seed: int) -> Objective:
         if isinstance(model, CNN):

@@ -2,6 +2,7 @@
 
 from teachlib.invgan.attributes import of_heads
 from teachlib.invgan.chapter import CHAPTER
+from teachlib.invgan.demos import slant, thickness
 from teachlib.invgan.editing import brush, direction, inpainted, mended, merged, mixed
 from teachlib.invgan.encoders import Encoder, Plan, train_encoder
 from teachlib.invgan.evaluation import evaluate, generate_all, infer_all, midpoints, references
@@ -56,7 +57,9 @@ __all__ = [
     "references",
     "seams",
     "sharpened",
+    "slant",
     "slowed",
+    "thickness",
     "train",
     "train_classifier",
     "train_encoder",

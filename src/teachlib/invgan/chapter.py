@@ -11,12 +11,14 @@ from teachlib.chapter import Chapter, Measured, Option, OwnData, Run, Shipped, l
 from teachlib.data import ImageData
 from teachlib.invgan import corpora, pictures
 from teachlib.invgan.commands import edit, invert, tile
+from teachlib.invgan.demos import by_hand, graphs
 from teachlib.invgan.evaluation import evaluate, real_statistics
 from teachlib.invgan.networks import BACKBONES, InvGAN
 from teachlib.invgan.objective import InvGANObjective
 from teachlib.invgan.recipes import RECIPES, Recipe, load, recipe
 from teachlib.invgan.rivals import OBJECTIVES, Encoding
 from teachlib.invgan.tables import TABLES, page
+from teachlib.live import Graph
 from teachlib.metrics import Extractor, untrained
 from teachlib.metrics import extractor as find_extractor
 from teachlib.training import Objective, Schedule
@@ -58,6 +60,7 @@ class InvertibleGANs(Chapter[Recipe, InvGAN, ImageData]):
         *(Shipped("invgan-direct", dataset) for dataset in ("mnist", "heads", "patches")),
         Shipped("invgan-direct", "heads", {"backbone": "stylegan2"}, called="invgan-direct-stylegan2"),
     )
+    demos = {"by-hand": by_hand}
     tables, page = TABLES, staticmethod(page)
     data = {
         "patches": OwnData("patches of photographs, 32 pixels", pictures.PATCHES, "scikit-image, scikit-learn", _check),
@@ -94,6 +97,10 @@ class InvertibleGANs(Chapter[Recipe, InvGAN, ImageData]):
 
     def objective(self, recipe: Recipe, model: InvGAN, training: ImageData, seed: int) -> Objective:
         return OBJECTIVES.get(recipe.name, InvGANObjective)(model, recipe)
+
+    def graphs(self, model: InvGAN) -> dict[str, Graph]:
+        """Generator and inference."""
+        return graphs(model)
 
     def schedule(self, recipe: Recipe, seed: int, log_every: int) -> Schedule:
         return replace(super().schedule(recipe, seed, log_every), ema_half_life=recipe.ema_half_life)

@@ -1,6 +1,7 @@
 """Regularized autoencoders and ex-post density estimation (thesis chapter 3)."""
 
 from teachlib.rae.chapter import CHAPTER
+from teachlib.rae.demos import latent_maps
 from teachlib.rae.density import (
     ESTIMATORS,
     Density,
@@ -63,6 +64,7 @@ __all__ = [
     "from_zoo",
     "gradient_penalty",
     "kl_divergence",
+    "latent_maps",
     "latent_penalty",
     "linear",
     "load",

@@ -8,7 +8,9 @@ from tqdm import tqdm
 
 from teachlib.chapter import Chapter, Measured, Option, Run, Shipped
 from teachlib.data import ImageData
+from teachlib.live import Graph
 from teachlib.metrics.extractors import extractor as find_extractor
+from teachlib.rae.demos import graphs, latent_map
 from teachlib.rae.evaluation import evaluate
 from teachlib.rae.models import Autoencoder, AutoencoderObjective
 from teachlib.rae.recipes import RECIPES, Recipe, from_dict, load, recipe
@@ -28,6 +30,7 @@ class Autoencoders(Chapter[Recipe, Autoencoder, ImageData]):
     extracts = True
     options = {"variant": Option("thesis, or released: as the authors' code has it.", "thesis")}
     zoo = (*(Shipped(name, "glyphs") for name in RECIPES), *(Shipped(name, "mnist") for name in _ON_MNIST))
+    demos = {"latent-map": latent_map}
     tables, page = TABLES, staticmethod(page)
     recipe, from_dict = staticmethod(recipe), staticmethod(from_dict)
 
@@ -39,6 +42,10 @@ class Autoencoders(Chapter[Recipe, Autoencoder, ImageData]):
 
     def parts(self, model: Autoencoder) -> dict[str, nn.Module]:
         return {"encoder": model.encoder, "decoder": model.decoder}
+
+    def graphs(self, model: Autoencoder) -> dict[str, Graph]:
+        """Encoder and decoder."""
+        return graphs(model)
 
     def objective(self, recipe: Recipe, model: Autoencoder, training: ImageData, seed: int) -> Objective:
         return AutoencoderObjective(model)
