@@ -21,7 +21,7 @@ import yaml
 from filelock import FileLock
 from torch import Tensor
 
-from teachlib import invgan, rae, registry
+from teachlib import invgan, primer, rae, registry
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / "tools"
@@ -300,6 +300,27 @@ def test_a_digit_is_judged_and_attacked_as_by_torch(browser: Any, html: Path, ad
             climbed, *_ = net(pixels_of(before))
         assert climbed[0, label] < scores[0, label]
         assert climbed.argmax() != label
+
+
+def test_digits_come_out_of_noise_as_by_torch(browser: Any, html: Path, address: str) -> None:
+    name = pages_with_demos(html)["reverse-diffusion"]
+    model = primer.from_zoo("primer-diffusion").diffusion
+    drawn = model.sample(10, torch.Generator().manual_seed(0), torch.arange(10), steps=50, eta=0)
+    with opened(browser, f"{address}{name}.html", "reverse-diffusion") as (page, box, _):
+        assert "t = 200 of 200" in run_demo(page, box)
+        time = box.locator("input[type=range]").first
+        time.focus()
+        page.keyboard.press("End")
+        page.wait_for_function("box => box.innerText.includes('t = 0 of 200')", arg=box.element_handle())
+        shown = torch.cat([pixels_of(box.locator("canvas.pixels").nth(n)) for n in range(10)])
+        assert (shown - drawn).abs().max() <= 2 / 255
+        page.keyboard.press("Home")
+        page.wait_for_function("box => box.innerText.includes('t = 200 of 200')", arg=box.element_handle())
+        box.locator("button", has_text="Play").click()
+        page.wait_for_function("box => box.innerText.includes('t = 0 of 200')", arg=box.element_handle())
+        again = torch.cat([pixels_of(box.locator("canvas.pixels").nth(n)) for n in range(10)])
+        assert torch.equal(again, shown)  # rewound and played, it is the same film
+        assert page.evaluate(TOO_WIDE) <= 0, "the page scrolls sideways"
 
 
 def test_where_models_cannot_be_loaded_the_still_figure_stays(browser: Any, html: Path, address: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from teachlib import gmmvae, invgan, live, rae, registry
+from teachlib import gmmvae, invgan, live, primer, rae, registry
 from teachlib.cli import main
 from teachlib.data import load, present
 from teachlib.errors import TeachlibError
@@ -303,3 +303,21 @@ def test_other_models_of_a_chapter_can_be_exported_too() -> None:
     np.testing.assert_allclose(codes, model.infer(image).detach().numpy(), atol=1e-4)
     assert registry.chapter("gmmvae").graphs(gmmvae.from_zoo("cnn", "glyphs")) == {}
     assert "inference" not in registry.chapter("invgan").graphs(invgan.from_zoo("gan", "glyphs"))
+
+
+def test_steps_of_the_page_are_those_of_ddim() -> None:
+    """The page's arithmetic, in torch, on the graph's answers: from its noise to what the library samples."""
+    chapter = registry.chapter("primer")
+    demo = chapter.demos["reverse-diffusion"](chapter)
+    constants, net, model = demo.constants, demo.graphs["denoiser"].net, primer.from_zoo("primer-diffusion").diffusion
+    labels, guidance = torch.arange(10), 2.0
+    x = torch.tensor(constants["start"]).view(10, *model.shape)
+    expected = model.sample(10, torch.Generator().manual_seed(0), labels, guidance=guidance, steps=50, eta=0)
+    torch.testing.assert_close(torch.randn(x.shape, generator=torch.Generator().manual_seed(0)), x)
+    signal = [torch.tensor(value) for value in constants["signal"]]
+    for time, now, after in zip(constants["times"], signal, signal[1:], strict=False):
+        with torch.no_grad():
+            told, untold = net(x, torch.full((10,), time / constants["steps"]), labels.float())
+        data = ((x - (1 - now).sqrt() * (untold + guidance * (told - untold))) / now.sqrt()).clamp(-1, 1)
+        x = after.sqrt() * data + (1 - after).sqrt() * (x - now.sqrt() * data) / (1 - now).sqrt()
+    torch.testing.assert_close(((x + 1) / 2).clamp(0, 1), expected, rtol=0, atol=1e-3)

@@ -99,7 +99,15 @@ def _untrained() -> list[str]:
     """CIFAR-10's JPEG copies, of which no classifier ships: features of random convolutions."""
     if not (measured := read_results("6.1-untrained", JPEG_COPIES)):
         return []
-    return [f"Measured, CIFAR-10 (JPEG copies), {next(iter(measured.values()))['metric']}:", _measured(measured)]
+    rows = [row["values"] for row in measured.values()]
+    linear, nearest = (rows[0][f"error of {name}"]["mean"] for name in ("PCA", "nearest"))
+    better = sum(row["error"]["mean"] < linear for row in rows)
+    return [
+        f"Measured, CIFAR-10 (JPEG copies), {next(iter(measured.values()))['metric']}; one seed. Principal components, "
+        f"as many as a code has numbers, err by {linear:.3f} on the same pictures, and the nearest training picture by "
+        f"{nearest:.3f}: {better or 'none'} of these {len(rows)} models err by less than components do.",
+        _measured(measured),
+    ]
 
 
 def _smooth() -> list[str]:
