@@ -258,7 +258,7 @@ def test_handwriting_is_inferred_and_generated_as_by_torch(browser: Any, html: P
         before = run_demo(page, box)
         paper = box.locator("canvas.paper").first
         paper.focus()
-        for key in ("Delete", "ArrowUp", "ArrowUp", " ", *("ArrowDown",) * 12, " "):
+        for key in ("Delete", "ArrowUp", "ArrowUp", " ", *("ArrowDown",) * 12, *("ArrowRight",) * 6, " "):
             page.keyboard.press(key)
         page.wait_for_function("([box, said]) => box.innerText !== said", arg=[box.element_handle(), before])
         paper.blur()  # the mark of the keys' pen is no ink
@@ -320,6 +320,44 @@ def test_digits_come_out_of_noise_as_by_torch(browser: Any, html: Path, address:
         page.wait_for_function("box => box.innerText.includes('t = 0 of 200')", arg=box.element_handle())
         again = torch.cat([pixels_of(box.locator("canvas.pixels").nth(n)) for n in range(10)])
         assert torch.equal(again, shown)  # rewound and played, it is the same film
+        assert page.evaluate(TOO_WIDE) <= 0, "the page scrolls sideways"
+
+
+def test_boxes_are_filled_as_by_torch(browser: Any, html: Path, address: str) -> None:
+    name = pages_with_demos(html)["boxes"]
+    chapter = registry.chapter("energy.assemble")
+    model = chapter.from_zoo("assemble").generator
+    noise = torch.tensor(chapter.demos["boxes"](chapter).constants["z"]).view(1, 3, -1)
+    asked = torch.tensor([[[1.0, 3, 4, 13, 14], [1.0, 16, 2, 29, 14], [1.0, 11, 18, 23, 30]]])
+    with opened(browser, f"{address}{name}.html", "boxes") as (page, box, _):
+        assert "Order: circle, triangle, square" in run_demo(page, box)
+
+        def shown() -> Tensor:
+            """The last picture, in colours."""
+            colours = box.locator("canvas.pixels").last.evaluate(
+                "canvas => [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data]"
+            )
+            return torch.tensor(colours).view(1, 32, 32, 4)[..., :3].movedim(3, 1) / 255
+
+        def painted(order: tuple[int, ...]) -> Tensor:
+            with torch.no_grad():
+                picture: Tensor = model(asked, noise, order)
+            return picture
+
+        assert (shown() - painted((0, 1, 2))).abs().max() <= 2 / 255
+        box.locator("canvas.board").focus()
+        for key in ("3", "ArrowUp", "ArrowUp", "ArrowRight", "+"):
+            page.keyboard.press(key)
+        page.wait_for_function("box => box.innerText.includes('from 12, 16 to 25, 29')", arg=box.element_handle())
+        page.wait_for_timeout(500)
+        asked[0, 2] = torch.tensor([1.0, 12, 16, 25, 29])
+        assert (shown() - painted((0, 1, 2))).abs().max() <= 2 / 255
+        box.locator("input[type=checkbox]").first.click()
+        box.locator("button", has_text="Another order").click()
+        page.wait_for_function("box => box.innerText.includes('triangle, square, circle')", arg=box.element_handle())
+        page.wait_for_timeout(500)
+        asked[0, 0] = 0
+        assert (shown() - painted((1, 2, 0))).abs().max() <= 2 / 255
         assert page.evaluate(TOO_WIDE) <= 0, "the page scrolls sideways"
 
 

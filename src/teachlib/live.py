@@ -28,11 +28,19 @@ class Graph:
         net: a module of tensors, in evaluation mode; gives one tensor or a tuple.
         inputs: name → an example, (1, …); numbers that are tried are spread like it.
         outputs: names of what it gives.
+        drawn: inputs to try instead, where not any numbers make sense.
     """
 
     net: nn.Module
     inputs: Mapping[str, Tensor]
     outputs: tuple[str, ...]
+    drawn: Callable[[torch.Generator], Mapping[str, Tensor]] | None = None
+
+    def draw(self, generator: torch.Generator) -> Mapping[str, Tensor]:
+        """Inputs to try."""
+        if self.drawn is not None:
+            return self.drawn(generator)
+        return {name: _like(example, generator) for name, example in self.inputs.items()}
 
 
 class Part(nn.Module):
@@ -158,7 +166,7 @@ def largest_difference(graph: Graph, written: bytes, *, seed: int = 0) -> float:
     generator = torch.Generator().manual_seed(seed)
     worst = 0.0
     for _ in range(_DRAWS):
-        drawn = {name: _like(example, generator) for name, example in graph.inputs.items()}
+        drawn = graph.draw(generator)
         with torch.no_grad():
             expected = graph.net(*drawn.values())
         expected = (expected,) if isinstance(expected, Tensor) else expected

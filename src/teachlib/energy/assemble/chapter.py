@@ -8,11 +8,14 @@ from torch import nn
 
 from teachlib.chapter import Chapter, Measured, Option, OwnData, Run, Shipped, label_with, options_in
 from teachlib.energy.assemble import shapes
+from teachlib.energy.assemble.demos import boxes, graphs
 from teachlib.energy.assemble.evaluation import evaluate
+from teachlib.energy.assemble.networks import Assembler
 from teachlib.energy.assemble.objective import Assembled, AssembledObjective
 from teachlib.energy.assemble.recipes import TOLD, AssembleRecipe, recipe
 from teachlib.energy.assemble.shapes import Shapes
 from teachlib.energy.assemble.tables import TABLES, page
+from teachlib.live import Graph
 from teachlib.training import Objective, Schedule
 
 
@@ -29,6 +32,7 @@ class Assembling(Chapter[AssembleRecipe, Assembled, Shapes]):
     options = {"hides": Option("the object whose height in the picture is not told: circle, triangle or square", TOLD)}
     zoo = (Shipped("assemble", "shapes"),)
     tables, page = TABLES, staticmethod(page)
+    demos = {"boxes": boxes}
     data = {"shapes": OwnData("a circle, a triangle and a square, each or none", shapes.SPLITS, "this course", _check)}
     recipe = staticmethod(recipe)
 
@@ -43,6 +47,10 @@ class Assembling(Chapter[AssembleRecipe, Assembled, Shapes]):
 
     def parts(self, model: Assembled) -> dict[str, nn.Module]:
         return {"generator": model.generator, "discriminator": model.discriminator}
+
+    def graphs(self, model: Assembled) -> dict[str, Graph]:
+        """The painters; of a joint generator, none."""
+        return graphs(model.generator) if isinstance(model.generator, Assembler) else {}
 
     def objective(self, recipe: AssembleRecipe, model: Assembled, training: Shapes, seed: int) -> Objective:
         return AssembledObjective(model)
