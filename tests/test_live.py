@@ -47,6 +47,14 @@ def test_an_exported_part_gives_the_numbers_of_torch_on_real_images(model: nn.Mo
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-4)
 
 
+def test_a_file_says_nothing_of_the_machine_and_is_the_same_each_time() -> None:
+    graph = registry.chapter("rae").graphs(rae.from_zoo("ae", "glyphs"))["decoder"]
+    one, other = onnx_of(graph), onnx_of(graph)
+    assert one == other
+    for words in (str(Path(str(live.__file__)).parent), "stack_trace", sys.prefix, str(Path.home())):
+        assert words.encode() not in one
+
+
 def test_the_model_itself_is_left_as_it_was() -> None:
     model = invgan.from_zoo("invgan-direct", "glyphs")
     before = {name: value.clone() for name, value in model.state_dict().items()}

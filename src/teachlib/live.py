@@ -114,8 +114,19 @@ def _exported(graph: Graph) -> bytes:
     except torch.onnx.errors.OnnxExporterError as error:
         cause = str(error.__cause__ or error).strip().splitlines()[0]
         raise TeachlibError(f"torch cannot export this part of the model: {cause}") from error
-    written: bytes = program.model_proto.SerializeToString()  # type: ignore[union-attr]
+    proto = program.model_proto  # type: ignore[union-attr]
+    _strip(proto.graph)
+    for function in proto.functions:
+        _strip(function)
+    written: bytes = proto.SerializeToString()
     return written
+
+
+def _strip(graph: Any) -> None:
+    """Drop what the exporter notes for its own developers: traces with the paths of this machine."""
+    for part in (graph, *graph.node, *graph.value_info):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
 
 
 def plain(net: nn.Module) -> nn.Module:
