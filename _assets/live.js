@@ -7,13 +7,12 @@
 //     teachlibLive.draw("NAME", async ({ place, run, constants, say }) => { … });
 //
 // with the element to fill; `run(model, {input: numbers})`, which gives {output: Float32Array}; the constants of the
-// demo; and a function that puts a line below the demo, where screen readers hear it.
+// demo; and a function that puts a line below the demo, which screen readers hear once it rests.
 
 (() => {
   "use strict";
   const home = new URL("live/", document.currentScript.src).href;
   const PARTS = 8; // of the runtime, so that progress can be shown from a disk, too
-  const version = new URL(document.currentScript.src).search; // so that a cache gives no older book's files
   const demos = {};
   const parts = [];
   const loads = new Map(); // file → promise: each is loaded once, whatever is asked for again
@@ -34,12 +33,13 @@
 
   // ---------------------------------------------------------------------------------------------------------- loading
 
-  function load(file) {
+  // The version is that of all files here: a cache gives no older book's.
+  function load(file, version) {
     if (!loads.has(file))
       loads.set(
         file,
         new Promise((done, failed) => {
-          const script = live.element("script", null, { src: home + file + version, async: false });
+          const script = live.element("script", null, { src: `${home}${file}?v=${version}`, async: false });
           script.onload = done;
           script.onerror = () => {
             loads.delete(file);
@@ -62,11 +62,11 @@
 
   async function started() {
     const { binary, glue } = JSON.parse(parts.join(""));
-    parts.length = 0; // megabytes that nobody needs twice
     const address = async (text, type) => URL.createObjectURL(new Blob([await unpacked(text)], { type }));
     const wasm = await address(binary, "application/wasm");
     ort.env.wasm.numThreads = 1; // more would need headers that not every host sends
     ort.env.wasm.wasmPaths = { mjs: await address(glue, "text/javascript"), wasm };
+    parts.length = 0; // megabytes that nobody needs twice
     return ort;
   }
 
@@ -90,13 +90,21 @@
     };
   }
 
-  async function models(name, tell) {
+  // A function that returns a vector of 16 zeros: WebAssembly's smallest module that needs SIMD.
+  const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11];
+  const able = () => "DecompressionStream" in window && window.WebAssembly?.validate(new Uint8Array(SIMD));
+
+  async function models(name, version, tell) {
+    if (!able()) throw new Error("this browser is older than they need");
     const files = Array.from({ length: PARTS }, (_, n) => `runtime-${n}.js`);
     const wanted = ["engine.js", ...(engine ? [] : files), `${name}.js`];
     let come = 0;
-    const all = wanted.map((file) => load(file).then(() => tell(++come / (wanted.length + 1))));
+    const all = wanted.map((file) => load(file, version).then(() => tell(++come / (wanted.length + 1))));
     await Promise.all(all);
-    engine ??= started();
+    engine ??= started().catch((error) => {
+      engine = null;
+      throw error;
+    });
     await engine;
     const run = {};
     for (const [key, model] of Object.entries(demos[name].models)) {
@@ -111,20 +119,27 @@
 
   // ------------------------------------------------------------------------------------------------------- in the page
 
-  const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+  const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
+  const REST = 700; // milliseconds without a new line until it is read aloud
 
   function offer(box) {
-    const name = box.dataset.demo;
+    const { demo: name, bytes, shared, version } = box.dataset;
     const still = box.firstElementChild;
     const bar = live.element("p", box, { className: "offer" });
     const button = live.element("button", bar, { type: "button", textContent: "Run the models here" });
-    const note = live.element("span", bar, { className: "note" });
+    const note = live.element("span", bar, { className: "note" }, { role: "status" });
     const progress = live.element("progress", bar, { max: 1, value: 0, hidden: true }, { "aria-label": "Loading" });
     const place = live.element("div", box, { className: "place", hidden: true });
-    const said = live.element("output", box, { className: "said" }, { "aria-live": "polite" });
-    const words = `loads ${megabytes(box.dataset.bytes)} once for all such figures; they run in this page, and nothing is sent`;
-    note.textContent = words;
-    let ready = false;
+    const said = live.element("p", box, { className: "said" });
+    const aloud = live.element("p", box, { className: "aloud" }, { role: "status" });
+    note.textContent = `loads ${megabytes(bytes)} MB, ${megabytes(shared)} of them once for all such figures; they run in this page, and nothing is sent`;
+    let [ready, loading, rest] = [false, false, null];
+
+    function say(text) {
+      said.textContent = text;
+      clearTimeout(rest);
+      rest = setTimeout(() => (aloud.textContent = text), REST);
+    }
 
     function show(running) {
       still.hidden = running;
@@ -133,19 +148,23 @@
       note.hidden = running;
     }
 
-    async function start() {
+    async function start(event) {
+      if (loading) return;
       if (ready) return show(place.hidden);
-      button.disabled = true;
+      loading = true;
+      button.setAttribute("aria-disabled", "true"); // disabled, it would lose the focus
       progress.hidden = false;
       note.textContent = "loading …";
       try {
-        const run = await models(name, (share) => (progress.value = share));
+        const run = await models(name, version, (share) => (progress.value = share));
         const { script, constants } = demos[name];
         place.hidden = false; // a script may measure it
-        await script({ place, run, constants, say: (text) => (said.textContent = text) });
+        await script({ place, run, constants, say });
+        delete demos[name].models; // which are running now
         ready = true;
         show(true);
-        (place.querySelector("[tabindex],input,button") ?? button).focus({ preventScroll: true });
+        const byKeys = event.detail === 0 && document.activeElement === button;
+        if (byKeys) place.querySelector("[tabindex],input,button")?.focus({ preventScroll: true });
         box.dataset.state = "running";
       } catch (error) {
         place.replaceChildren();
@@ -155,7 +174,8 @@
         box.dataset.state = "failed";
       }
       progress.hidden = true;
-      button.disabled = false;
+      loading = false;
+      button.removeAttribute("aria-disabled");
     }
     said.hidden = true;
     button.addEventListener("click", start);
@@ -183,28 +203,58 @@
   live.frame = (parent, side, label) =>
     live.element("canvas", parent, { width: side, height: side, className: "pixels" }, { role: "img", "aria-label": label });
 
-  // Calls that come faster than they are answered: the last one counts.
-  live.latest = (answer) => {
+  // Until the page was painted: computing has its only thread.
+  live.painted = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+
+  // What to do with an error: before a demo has run once, the page's still figure stays; later the reader is told.
+  live.failing = (say) => {
+    const failing = (error) => {
+      if (!failing.ready) throw error;
+      say(`That could not be computed (${error.message ?? error}); try it again.`);
+    };
+    failing.ready = false;
+    return failing;
+  };
+
+  // Calls that come faster than they are answered: the last one counts. Each promise waits for it.
+  live.latest = (answer, failing) => {
     let waiting = null;
-    let busy = false;
-    return async function ask(...given) {
+    let running = null;
+    return function ask(...given) {
       waiting = given;
-      if (busy) return;
-      busy = true;
-      while (waiting) {
-        const now = waiting;
-        waiting = null;
-        await new Promise(requestAnimationFrame);
-        await answer(...now);
-      }
-      busy = false;
+      running ??= (async () => {
+        try {
+          while (waiting) {
+            const now = waiting;
+            waiting = null;
+            await live.painted();
+            await answer(...now);
+          }
+        } catch (error) {
+          failing(error);
+        } finally {
+          waiting = running = null;
+        }
+      })();
+      return running;
     };
   };
 
-  live.slider = (parent, label, { min, max, step, value }, changed) => {
-    const box = live.element("label", parent, { textContent: label });
+  // Redraw what has the page's ink, when the page turns dark or light.
+  live.themed = (redraw) =>
+    new MutationObserver(redraw).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+
+  live.shortcut = (event) => event.ctrlKey || event.metaKey || event.altKey; // the browser's own
+
+  // A slider; with `shown`, its value is written beside it.
+  live.slider = (parent, label, { min, max, step, value }, changed, shown = null) => {
+    const box = live.element("label", parent, { className: "slider", textContent: label });
     const input = live.element("input", box, { type: "range", min, max, step, value });
-    input.addEventListener("input", () => changed(+input.value));
+    const written = shown && live.element("span", box, { textContent: shown(value) });
+    input.addEventListener("input", () => {
+      if (written) written.textContent = shown(+input.value);
+      changed(+input.value);
+    });
     return input;
   };
 
@@ -231,6 +281,7 @@
     const ink = paper.getContext("2d", { willReadFrequently: true });
     const strokes = []; // each a list of points
     let pen = null; // the stroke that is being written
+    let pointer = null; // that writes it; null: the keys
     let at = [SIDE / 2, SIDE / 2]; // of the keys' pen
 
     function trace() {
@@ -249,19 +300,26 @@
       ink.fillStyle = "#000";
       ink.fillRect(0, 0, SIDE, SIDE);
       trace();
-      const written = live.centred(ink, SIDE);
       if (document.activeElement === paper && paper.matches(":focus-visible")) {
         ink.strokeStyle = pen ? "#D55E00" : "#2B93CC";
         ink.lineWidth = 2;
         ink.strokeRect(at[0] - PEN / 2, at[1] - PEN / 2, PEN, PEN);
       }
-      changed(written);
+    }
+
+    // New ink; what is drawn besides it is none.
+    function inked() {
+      ink.fillStyle = "#000";
+      ink.fillRect(0, 0, SIDE, SIDE);
+      trace();
+      changed(live.centred(ink, SIDE));
+      draw();
     }
 
     function clear() {
       strokes.length = 0;
-      pen = null;
-      draw();
+      pen = pointer = null;
+      inked();
     }
 
     const place = (event) => {
@@ -269,17 +327,24 @@
       return [((event.clientX - box.left) * SIDE) / box.width, ((event.clientY - box.top) * SIDE) / box.height];
     };
     paper.addEventListener("pointerdown", (event) => {
+      if (!event.isPrimary || event.button !== 0) return;
       paper.setPointerCapture(event.pointerId);
+      pointer = event.pointerId;
       strokes.push((pen = [place(event)]));
-      draw();
+      inked();
     });
     paper.addEventListener("pointermove", (event) => {
-      if (!pen || !event.buttons) return;
-      pen.push(place(event));
-      draw();
+      if (pointer !== event.pointerId) return;
+      const moves = event.getCoalescedEvents?.() ?? [];
+      for (const move of moves.length ? moves : [event]) pen.push(place(move));
+      inked();
     });
-    paper.addEventListener("pointerup", () => (pen = null));
+    for (const end of ["pointerup", "pointercancel", "lostpointercapture"])
+      paper.addEventListener(end, (event) => {
+        if (pointer === event.pointerId) pen = pointer = null;
+      });
     paper.addEventListener("keydown", (event) => {
+      if (live.shortcut(event)) return;
       const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
       if (step) {
         at = at.map((value, k) => Math.max(0, Math.min(SIDE, value + step[k] * STEP)));
@@ -290,13 +355,14 @@
       } else if (event.key === "Delete" || event.key === "Backspace") clear();
       else return;
       event.preventDefault();
-      draw();
+      if (pen) inked();
+      else draw(); // the pen's place alone
     });
     paper.addEventListener("focus", draw);
     paper.addEventListener("blur", draw);
     const write = (lines) => {
       strokes.splice(0, strokes.length, ...lines);
-      draw();
+      inked();
     };
     return { clear, write, help: HELP };
   };

@@ -174,8 +174,18 @@ def test_a_run_is_exported_and_a_chapter_without_parts_says_so(
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code
-    assert "primer-glow-digits: the primer offers no part of it for export" in capsys.readouterr().err
+    assert "primer-glow-digits: none of its parts can be exported (the primer)" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
+    (tmp_path / "file").write_text("")
+    for words, said in (
+        (("zoo:ae-glyphs", "--out", str(tmp_path / "file")), "a file; expected a folder"),
+        (("", "--out", str(tmp_path / "none")), "neither a model of the zoo nor the folder of a run"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["teachlib", "export", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code
+        assert said in capsys.readouterr().err
 
 
 # ------------------------------------------------------------------------------------------------------------ the demos

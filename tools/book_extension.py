@@ -78,11 +78,12 @@ def add_live_models(app: "Sphinx", page: str, template: str, context: dict[str, 
     sizes = json.loads((Path(app.srcdir) / "_assets" / "live" / "sizes.json").read_text(encoding="utf-8"))
 
     def with_size(match: re.Match[str]) -> str:
-        if match["name"] not in sizes:
-            known = ", ".join(sorted(sizes))
+        if match["name"] not in sizes["demos"]:
+            known = ", ".join(sorted(sizes["demos"]))
             logger.warning("no chapter has a demo %s; there are: %s", match["name"], known, location=page)
             return match[0]
-        return f'{match[0]} data-bytes="{sizes[match["name"]]}"'
+        bytes_ = sizes["shared"] + sizes["demos"][match["name"]]
+        return f'{match[0]} data-bytes="{bytes_}" data-shared="{sizes["shared"]}" data-version="{sizes["version"]}"'
 
     context["body"] = re.sub(rf'{LIVE}"(?P<name>[^"]+)"', with_size, context["body"])
     app.add_js_file("live.js")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from notebooks import write_cache
+from notebooks import digest, write_cache
 from staging import BookError
 
 from teachlib import registry
@@ -14,7 +14,7 @@ from teachlib.errors import TeachlibError
 from teachlib.live import Demo, onnx_of
 
 FOLDER = "_assets/live"
-SIZES = f"{FOLDER}/sizes.json"  # demo → bytes that a reader loads who runs it first
+SIZES = f"{FOLDER}/sizes.json"  # bytes that all demos load and of each demo, and the version of all files
 RUNTIME = "_assets/vendor/onnxruntime"  # too large for pages as it is: it goes into the book packed
 PARTS = 8  # as _assets/live.js asks for
 _ENGINE, _BINARY, _GLUE = "ort.wasm.min.js", "ort-wasm-simd-threaded.wasm", "ort-wasm-simd-threaded.mjs"
@@ -85,9 +85,13 @@ def sources(root: Path, cache: Path) -> dict[str, bytes]:
         BookError: a demo cannot be made.
     """
     shared, own = runtime(root), demos(cache)
-    common = sum(map(len, shared.values()))
-    sizes = {Path(name).stem: common + len(content) for name, content in own.items()}
-    return {**shared, **own, SIZES: json.dumps(sizes).encode()}
+    files = {**shared, **own}
+    sizes = {
+        "version": digest(sorted(files.items()))[:12],
+        "shared": sum(map(len, shared.values())),
+        "demos": {Path(name).stem: len(content) for name, content in own.items()},
+    }
+    return {**files, SIZES: json.dumps(sizes).encode()}
 
 
 def without_runtime(static: Mapping[str, bytes]) -> dict[str, bytes]:

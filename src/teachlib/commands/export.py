@@ -21,12 +21,15 @@ def run(model: str, *, out: Path) -> None:
         TeachlibError: neither a model of the zoo nor a run, one of which no part can be exported, missing packages, or
             a folder that cannot be written.
     """
-    chapter, opened = _opened(model)
+    if out.exists() and not out.is_dir():
+        raise TeachlibError(f"{out}: a file; expected a folder for the exported parts")
+    chapter, opened = _opened(model.removeprefix("zoo:"))
     graphs = chapter.graphs(opened)
     if not graphs:
-        raise TeachlibError(f"{model}: {chapter.title} offers no part of it for export")
+        raise TeachlibError(f"{model}: none of its parts can be exported ({chapter.title})")
+    files = {name: onnx_of(graph) for name, graph in graphs.items()}  # all of them, or none
     for name, graph in graphs.items():
-        written = onnx_of(graph)
+        written = files[name]
         write_atomically(out / f"{name}.onnx", written)
         shapes = ", ".join(f"{key} {tuple(example.shape)}" for key, example in graph.inputs.items())
         print(
@@ -42,7 +45,7 @@ def _opened(model: str) -> tuple[Chapter[Any, Any, Any], Any]:
         chapter = registry.chapter_of_recipe(recipe["name"])
         shipped = next(one for one in chapter.zoo if f"{one.name}-{one.dataset}" == model)
         return chapter, chapter.from_zoo(shipped.name, shipped.dataset)
-    if not Path(model).exists():
+    if not model.strip() or not Path(model).exists():
         raise TeachlibError(
             f"{model}: neither a model of the zoo nor the folder of a run; 'teachlib zoo list' names the zoo's"
         )

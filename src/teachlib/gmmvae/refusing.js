@@ -88,22 +88,34 @@ teachlibLive.draw("refusing", async ({ place, run, constants, say }) => {
     );
   };
 
+  const failing = teachlibLive.failing(say);
   let turn = Promise.resolve(); // one thing after the other: strokes and steps
-  const inTurn = (what) => (turn = turn.then(what));
-  let waiting = false;
+  const inTurn = (what) => (turn = turn.then(what).catch(failing));
+  let latest = null; // what the pad has, which may be ahead of what is judged
+  let version = 0; // of it: steps that were asked for before it changed are dropped
 
-  const pad = teachlibLive.pad(own, "Your digit", (pixels) => {
-    written = pixels;
-    if (waiting) return;
-    waiting = true;
+  // Begin with what is written now.
+  function afresh() {
+    const mine = ++version;
     inTurn(async () => {
-      waiting = false;
+      if (mine !== version) return;
+      written = latest;
       [shown, label, steps] = [written && Float32Array.from(written), null, 0];
       path.length = 0;
       await judge();
     });
+  }
+
+  const pad = teachlibLive.pad(own, "Your digit", (pixels) => {
+    latest = pixels;
+    afresh();
   });
   teachlibLive.button(own, "Clear", pad.clear);
+
+  function attack(count) {
+    const mine = version;
+    for (let n = 0; n < count; n++) inTurn(() => mine === version && step());
+  }
 
   async function step() {
     if (!shown) return;
@@ -116,23 +128,23 @@ teachlibLive.draw("refusing", async ({ place, run, constants, say }) => {
     });
     steps++;
     await judge();
+    await teachlibLive.painted(); // so that the path is seen to grow
   }
 
   const controls = element("div", place, { className: "controls" });
-  teachlibLive.button(controls, "A step of the attack", () => inTurn(step));
-  teachlibLive.button(controls, "Ten steps", () => {
-    for (let n = 0; n < 10; n++) inTurn(step);
-  });
-  teachlibLive.button(controls, "Back to what you wrote", () =>
-    inTurn(async () => {
-      [shown, label, steps] = [written && Float32Array.from(written), null, 0];
-      path.length = 0;
-      await judge();
-    }),
+  teachlibLive.button(controls, "A step of the attack", () => attack(1));
+  teachlibLive.button(controls, "Ten steps", () => attack(10));
+  teachlibLive.button(controls, "Back to what you wrote", afresh);
+  const reach = teachlibLive.slider(
+    controls,
+    "a pixel may move by at most ",
+    { min: 0.02, max: 0.5, step: 0.02, value: 0.2 },
+    () => {},
+    (value) => ` ${value.toFixed(2)}`,
   );
-  const reach = teachlibLive.slider(controls, "a pixel may move by at most ", { min: 0.02, max: 0.5, step: 0.02, value: 0.2 }, (value) => (reach.nextSibling.textContent = ` ${value}`));
-  element("span", reach.parentElement, { textContent: " 0.2" });
   element("p", place, { className: "note", textContent: pad.help });
+  teachlibLive.themed(drawPlane);
   pad.write(BEGUN);
   await turn;
+  failing.ready = true;
 });

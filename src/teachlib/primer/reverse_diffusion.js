@@ -6,10 +6,13 @@ teachlibLive.draw("reverse-diffusion", async ({ place, run, constants, say }) =>
   const area = side * side;
   const count = constants.start.length / area;
   const last = times.length - 1;
+  const PAUSE = 40; // milliseconds between two frames that are played
+  const failing = teachlibLive.failing(say);
   let noise = Float32Array.from(constants.start);
   let frames = [noise]; // x at each of the times so far
   let playing = false;
-  let at = 0;
+  let at = 0; // what is shown
+  let target = 0; // what is asked for
   let guidance = 1;
   let version = 0; // of noise and guidance: steps that were begun before a change are forgotten
 
@@ -21,10 +24,11 @@ teachlibLive.draw("reverse-diffusion", async ({ place, run, constants, say }) =>
     pause();
     go(value);
   });
-  teachlibLive.slider(controls, "guidance ", { min: 0, max: 4, step: 0.5, value: 1 }, (value) => {
+  const guide = (value) => {
     guidance = value;
     again();
-  });
+  };
+  teachlibLive.slider(controls, "guidance ", { min: 0, max: 4, step: 0.5, value: 1 }, guide, (value) => ` ${value}`);
   teachlibLive.button(controls, "Other noise", () => {
     noise = noise.map(normal);
     again();
@@ -65,25 +69,34 @@ teachlibLive.draw("reverse-diffusion", async ({ place, run, constants, say }) =>
     say(`t = ${times[at]} of ${steps}: ${Math.round(100 * signal[at])} % of the variance is signal. Guidance ${guidance}.`);
   }
 
-  // To one of the times; those that were not visited yet are computed.
-  const go = teachlibLive.latest(async (wanted) => {
-    const begun = version;
-    while (frames.length <= wanted) {
-      const next = await stepped(frames.at(-1), frames.length - 1);
-      if (begun !== version) return;
-      frames.push(next);
+  // To the target; the times before it that were not visited yet are computed, and seen on the way.
+  const work = teachlibLive.latest(async () => {
+    while (at !== target || frames.length <= target) {
+      const begun = version;
+      if (frames.length > target) at = target;
+      else {
+        const next = await stepped(frames.at(-1), frames.length - 1);
+        if (begun !== version) continue; // the noise or the guidance is another by now
+        frames.push(next);
+        at = frames.length - 1;
+      }
+      show();
+      await teachlibLive.painted();
     }
-    at = wanted;
-    show();
-  });
+  }, failing);
+
+  function go(wanted) {
+    target = wanted;
+    return work();
+  }
 
   async function start() {
     playing = true;
     play.textContent = "Pause";
-    if (at === last) at = 0;
-    while (playing && at < last) {
+    if (at === last) await go(0);
+    while (playing && at < last && !place.hidden) {
       await go(at + 1);
-      await new Promise((done) => setTimeout(done, 40));
+      await new Promise((done) => setTimeout(done, PAUSE));
     }
     pause();
   }
@@ -93,13 +106,15 @@ teachlibLive.draw("reverse-diffusion", async ({ place, run, constants, say }) =>
     play.textContent = "Play";
   }
 
+  // Other noise or another guidance: as far as before.
   function again() {
     version++;
     frames = [noise];
-    const wanted = playing ? 0 : at;
     at = 0;
-    go(wanted);
+    show();
+    work();
   }
 
   show();
+  failing.ready = true;
 });

@@ -7,6 +7,7 @@ teachlibLive.draw("latent-map", async ({ place, run, constants, say }) => {
   const REACH = 3.2; // deviations from the middle to the edge
   const HELP = "Move with the pointer or the arrow keys; Shift makes small steps.";
   const density = Math.min(2, window.devicePixelRatio || 1);
+  const failing = teachlibLive.failing(say);
   const at = [0, 0]; // in deviations along both directions of most variance
 
   const row = element("div", place, { className: "row" });
@@ -78,8 +79,9 @@ teachlibLive.draw("latent-map", async ({ place, run, constants, say }) => {
     const drawn = await Promise.all(panels.map((panel) => run(panel.model, { z: codeOf(panel) })));
     drawn.forEach(({ x }, n) => teachlibLive.picture(panels[n].picture, x));
     const near = panels.map((panel) => `${panel.title} ${labels[nearestOf(panel)]}`).join(", ");
-    say(`${at.map((value) => value.toFixed(1)).join(" and ")} deviations from the mean; the nearest test image is of digit: ${near}.`);
-  });
+    const where = at.map((value) => (Math.round(10 * value) / 10 + 0).toFixed(1).replace("-", "−"));
+    say(`${where.join(" and ")} deviations from the mean; the nearest test image is of digit: ${near}.`);
+  }, failing);
 
   for (const { canvas } of panels) {
     const follow = (event) => {
@@ -91,6 +93,7 @@ teachlibLive.draw("latent-map", async ({ place, run, constants, say }) => {
     canvas.addEventListener("pointermove", follow);
     canvas.addEventListener("pointerdown", follow);
     canvas.addEventListener("keydown", (event) => {
+      if (teachlibLive.shortcut(event)) return;
       const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
       if (!step) return;
       event.preventDefault();
@@ -101,5 +104,7 @@ teachlibLive.draw("latent-map", async ({ place, run, constants, say }) => {
     });
   }
   nearest.addEventListener("change", update);
+  teachlibLive.themed(() => panels.forEach(drawMap));
   await update();
+  failing.ready = true;
 });

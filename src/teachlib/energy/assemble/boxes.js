@@ -4,9 +4,10 @@ teachlibLive.draw("boxes", async ({ place, run, constants, say }) => {
   const { element, palette } = teachlibLive;
   const { objects, side } = constants;
   const ZOOM = 10; // canvas pixels to a pixel of the picture
-  const LEAST = 6; // of a box, in pixels
+  const SIZES = [8, 16]; // of a box in pixels, as in training
+  const failing = teachlibLive.failing(say);
   const HELP =
-    "Drag a box, or its lower right corner. By keys: choose an object, arrows move its box, plus and minus change its size.";
+    "Drag a box, or its lower right corner. By keys: 1, 2 and 3 choose an object, arrows move its box, plus and minus change its size.";
   const state = {
     boxes: [[3, 4, 13, 14], [16, 2, 29, 14], [11, 18, 23, 30]], // left, top, right, bottom in pixels
     there: objects.map(() => true),
@@ -58,7 +59,10 @@ teachlibLive.draw("boxes", async ({ place, run, constants, say }) => {
     );
     update();
   });
-  element("p", place, { className: "note", textContent: HELP });
+  element("p", place, {
+    className: "note",
+    textContent: `${HELP} Boxes are as large as in training, ${SIZES.join(" to ")} pixels.`,
+  });
 
   const conditions = () => state.boxes.flatMap((box, n) => (state.there[n] ? [1, ...box] : [0, 0, 0, 0, 0]));
 
@@ -92,20 +96,19 @@ teachlibLive.draw("boxes", async ({ place, run, constants, say }) => {
     drawBoard();
     const [left, top, right, bottom] = state.boxes[state.chosen].map((value) => value.toFixed(0));
     say(`${objects[state.chosen]}: from ${left}, ${top} to ${right}, ${bottom} of ${side} pixels. Order: ${state.order.map((n) => objects[n]).join(", ")}.`);
-  });
+  }, failing);
 
-  function moved(n, dx, dy) {
-    const [left, top, right, bottom] = state.boxes[n];
+  function moved(n, [left, top, right, bottom], dx, dy) {
     const x = Math.max(-left, Math.min(side - right, dx));
     const y = Math.max(-top, Math.min(side - bottom, dy));
     state.boxes[n] = [left + x, top + y, right + x, bottom + y];
   }
 
-  // Circles and squares are as high as wide; a triangle's box may be of any shape.
+  // Circles and squares are as high as wide; a triangle's box depends on how it is turned.
   function sized(n, width, height) {
     const [left, top] = state.boxes[n];
-    const most = [side - left, side - top];
-    let size = [width, height].map((value, k) => Math.max(LEAST, Math.min(most[k], value)));
+    const most = [side - left, side - top].map((value) => Math.min(SIZES[1], value));
+    let size = [width, height].map((value, k) => Math.min(most[k], Math.max(SIZES[0], value)));
     if (objects[n] !== "triangle") size = size.fill(Math.min(...most, Math.max(...size)));
     state.boxes[n] = [left, top, left + size[0], top + size[1]];
   }
@@ -121,27 +124,29 @@ teachlibLive.draw("boxes", async ({ place, run, constants, say }) => {
       .map(([left, top, right, bottom], n) => ({ n, inside: x >= left - 1 && x <= right + 1 && y >= top - 1 && y <= bottom + 1, corner: Math.hypot(x - right, y - bottom) < 2.5, far: Math.hypot(x - (left + right) / 2, y - (top + bottom) / 2) }))
       .filter(({ inside, corner }) => inside || corner)
       .sort((a, b) => b.corner - a.corner || a.far - b.far)[0];
-    if (!hit) return;
+    if (!hit || !event.isPrimary || event.button !== 0) return;
     board.setPointerCapture(event.pointerId);
     state.chosen = hit.n;
-    drag = { corner: hit.corner, from: [x, y] };
+    drag = { corner: hit.corner, from: [x, y], box: [...state.boxes[hit.n]], pointer: event.pointerId };
     update();
   });
   board.addEventListener("pointermove", (event) => {
-    if (!drag || !event.buttons) return;
+    if (drag?.pointer !== event.pointerId) return;
     const [x, y] = pixel(event);
-    const [left, top] = state.boxes[state.chosen];
-    if (drag.corner) sized(state.chosen, x - left, y - top);
-    else moved(state.chosen, x - drag.from[0], y - drag.from[1]);
-    drag.from = [x, y];
+    if (drag.corner) sized(state.chosen, x - drag.box[0], y - drag.box[1]);
+    else moved(state.chosen, drag.box, x - drag.from[0], y - drag.from[1]);
     update();
   });
-  board.addEventListener("pointerup", () => (drag = null));
+  for (const end of ["pointerup", "pointercancel", "lostpointercapture"])
+    board.addEventListener(end, (event) => {
+      if (drag?.pointer === event.pointerId) drag = null;
+    });
   board.addEventListener("keydown", (event) => {
+    if (teachlibLive.shortcut(event)) return;
     const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     const grows = { "+": 1, "=": 1, "-": -1 }[event.key];
     const [left, top, right, bottom] = state.boxes[state.chosen];
-    if (step) moved(state.chosen, ...step);
+    if (step) moved(state.chosen, state.boxes[state.chosen], ...step);
     else if (grows) sized(state.chosen, right - left + grows, bottom - top + grows);
     else if (["1", "2", "3"].includes(event.key)) state.chosen = event.key - 1;
     else return;
@@ -149,4 +154,5 @@ teachlibLive.draw("boxes", async ({ place, run, constants, say }) => {
     update();
   });
   await update();
+  failing.ready = true;
 });
