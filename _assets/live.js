@@ -1,6 +1,7 @@
 // Models that run in this page. Nothing of them is loaded before the reader asks, and nothing leaves the page.
 //
-// The book puts `<div class="teachlib-demo" data-demo="NAME" data-bytes="N">still figure</div>` where a demo can run.
+// The book puts `<div class="teachlib-demo" data-demo="NAME">still figure</div>` where a demo can run, and says in it how many
+// bytes are loaded (`data-bytes`), how many of them for all demos (`data-shared`), and which version of all files it is.
 // `live/runtime-N.js` (ONNX Runtime, in parts) and `live/NAME.js` (models, constants, and the script that draws) are
 // classic scripts, so that they load from a disk, too. A script is registered by
 //
@@ -70,13 +71,12 @@
     return ort;
   }
 
-  function running(onnx) {
+  function running(shapes, session) {
     let last = Promise.resolve(); // a session runs one input at a time
     return (inputs) => {
       const next = last.then(async () => {
-        const session = await onnx.session;
         const feeds = {};
-        for (const [name, shape] of Object.entries(onnx.inputs)) {
+        for (const [name, shape] of Object.entries(shapes)) {
           const values = Float32Array.from(inputs[name]);
           const count = shape.reduce((a, b) => a * b, 1);
           if (values.length !== count) throw new Error(`${name} has ${values.length} numbers; expected ${count}`);
@@ -108,11 +108,8 @@
     await engine;
     const run = {};
     for (const [key, model] of Object.entries(demos[name].models)) {
-      const session = unpacked(model.onnx).then((bytes) =>
-        ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] }),
-      );
-      await session;
-      run[key] = running({ ...model, session });
+      const session = await ort.InferenceSession.create(await unpacked(model.onnx), { executionProviders: ["wasm"] });
+      run[key] = running(model.inputs, session);
     }
     return (model, inputs) => run[model](inputs);
   }
@@ -285,6 +282,8 @@
     let at = [SIDE / 2, SIDE / 2]; // of the keys' pen
 
     function trace() {
+      ink.fillStyle = "#000";
+      ink.fillRect(0, 0, SIDE, SIDE);
       ink.lineWidth = PEN;
       ink.lineCap = ink.lineJoin = "round";
       ink.strokeStyle = "#fff";
@@ -297,8 +296,6 @@
     }
 
     function draw() {
-      ink.fillStyle = "#000";
-      ink.fillRect(0, 0, SIDE, SIDE);
       trace();
       if (document.activeElement === paper && paper.matches(":focus-visible")) {
         ink.strokeStyle = pen ? "#D55E00" : "#2B93CC";
@@ -309,8 +306,6 @@
 
     // New ink; what is drawn besides it is none.
     function inked() {
-      ink.fillStyle = "#000";
-      ink.fillRect(0, 0, SIDE, SIDE);
       trace();
       changed(live.centred(ink, SIDE));
       draw();
@@ -334,7 +329,7 @@
       inked();
     });
     paper.addEventListener("pointermove", (event) => {
-      if (pointer !== event.pointerId) return;
+      if (pointer !== event.pointerId || !pen) return;
       const moves = event.getCoalescedEvents?.() ?? [];
       for (const move of moves.length ? moves : [event]) pen.push(place(move));
       inked();

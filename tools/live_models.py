@@ -15,21 +15,26 @@ from teachlib.live import Demo, onnx_of
 
 FOLDER = "_assets/live"
 SIZES = f"{FOLDER}/sizes.json"  # bytes that all demos load and of each demo, and the version of all files
-RUNTIME = "_assets/vendor/onnxruntime"  # too large for pages as it is: it goes into the book packed
+RUNTIME = "_assets/vendor/onnxruntime"  # whose files go into the book as scripts, not as they are
 PARTS = 8  # as _assets/live.js asks for
-_ENGINE, _BINARY, _GLUE = "ort.wasm.min.js", "ort-wasm-simd-threaded.wasm", "ort-wasm-simd-threaded.mjs"
+_ENGINE, _BINARY, _GLUE = "ort.wasm.min.js", "ort-wasm-simd-threaded.wasm.gz", "ort-wasm-simd-threaded.mjs.gz"
+
+
+def letters(content: bytes) -> str:
+    """As letters, which a classic script can hold."""
+    return base64.b64encode(content).decode()
 
 
 def packed(content: bytes) -> str:
-    """Compressed, as letters: a classic script can hold it, and browsers unpack it by themselves."""
-    return base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()
+    """Compressed, as letters; browsers unpack it by themselves."""
+    return letters(gzip.compress(content, 9, mtime=0))
 
 
 def runtime(root: Path) -> dict[str, bytes]:
     """ONNX Runtime: its engine, and binary and glue in parts."""
     folder = root / RUNTIME / "dist"
     whole = json.dumps(
-        {"binary": packed((folder / _BINARY).read_bytes()), "glue": packed((folder / _GLUE).read_bytes())}
+        {"binary": letters((folder / _BINARY).read_bytes()), "glue": letters((folder / _GLUE).read_bytes())}
     )
     length = -(-len(whole) // PARTS)
     parts = {
@@ -95,7 +100,7 @@ def sources(root: Path, cache: Path) -> dict[str, bytes]:
 
 
 def without_runtime(static: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Without the runtime's unpacked files, but with its licence."""
+    """Without the runtime's own files, but with its licence."""
     return {
         name: content
         for name, content in static.items()

@@ -5,6 +5,7 @@
 Raise a version in ``PACKAGES``, run this, look at the rendered book, commit ``_assets/vendor``.
 """
 
+import gzip
 import hashlib
 import json
 import shutil
@@ -30,6 +31,8 @@ class Package:
     version: str
     licence: str
     keep: tuple[str, ...]
+    # Of these, what is kept gzipped, under its name and ".gz".
+    packed: tuple[str, ...] = ()
     # Where a package ships no licence text: the Python distribution of the same project, which does.
     licence_from: str | None = None
 
@@ -57,6 +60,7 @@ PACKAGES = (
         "1.22.0",
         "MIT",
         ("dist/ort.wasm.min.js", "dist/ort-wasm-simd-threaded.mjs", "dist/ort-wasm-simd-threaded.wasm"),
+        packed=("*.wasm", "*.mjs"),
         licence_from="onnxruntime",
     ),
 )
@@ -87,9 +91,11 @@ def unpack(archive: Path, package: Package, target: Path) -> None:
             source = tar.extractfile(member) if member.isfile() else None
             if source is None or not any(fnmatch(name, pattern) for pattern in package.keep):
                 continue
-            path = target / name
+            packed = any(fnmatch(name, pattern) for pattern in package.packed)
+            path = target / (f"{name}.gz" if packed else name)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(source.read())
+            content = source.read()
+            path.write_bytes(gzip.compress(content, 9, mtime=0) if packed else content)
 
 
 def copy_licence(distribution: str, target: Path) -> None:

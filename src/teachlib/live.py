@@ -1,6 +1,7 @@
 """Parts of trained models outside Python: as ONNX files, and as demos that run in a reader's page."""
 
 import copy
+import importlib
 import io
 import logging
 import warnings
@@ -22,11 +23,11 @@ _DRAWS = 3
 
 @dataclass(frozen=True)
 class Graph:
-    """A part of a model that runs without torch, on one sample at a time.
+    """A part of a model that runs without torch.
 
     Attributes:
         net: a module of tensors, in evaluation mode; gives one tensor or a tuple.
-        inputs: name → an example, (1, …); numbers that are tried are spread like it.
+        inputs: name → an example, of the shape that it always has; numbers that are tried are spread like it.
         outputs: names of what it gives.
         drawn: inputs to try instead, where not any numbers make sense.
     """
@@ -96,10 +97,7 @@ def onnx_of(graph: Graph, *, seed: int = 0) -> bytes:
 
 
 def _exported(graph: Graph) -> bytes:
-    try:
-        import onnxscript  # noqa: F401  # here, as torch asks for it late and in many words
-    except ImportError:
-        raise TeachlibError("exporting needs onnx and onnxruntime: pip install 'teachlib[export]'") from None
+    _needed("onnxscript")  # torch asks for it late, and in many words
     net, examples = plain(graph.net), tuple(graph.inputs.values())
     try:
         with _quiet():
@@ -120,6 +118,14 @@ def _exported(graph: Graph) -> bytes:
         _strip(function)
     written: bytes = proto.SerializeToString()
     return written
+
+
+def _needed(package: str) -> Any:
+    """A package that is asked for only here."""
+    try:
+        return importlib.import_module(package)
+    except ImportError:
+        raise TeachlibError("exporting needs onnx and onnxruntime: pip install 'teachlib[export]'") from None
 
 
 def _strip(graph: Any) -> None:
@@ -145,7 +151,7 @@ def plain(net: nn.Module) -> nn.Module:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """What the exporter says to its own developers is not said to others."""
-    logger, before = logging.getLogger("torch.onnx"), logging.root.manager.disable
+    before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings(), redirect_stdout(io.StringIO()), torch.no_grad():
@@ -153,7 +159,6 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
-        logger.disabled = False
 
 
 def largest_difference(graph: Graph, written: bytes, *, seed: int = 0) -> float:
@@ -167,10 +172,7 @@ def largest_difference(graph: Graph, written: bytes, *, seed: int = 0) -> float:
     Raises:
         TeachlibError: onnxruntime is missing.
     """
-    try:
-        import onnxruntime  # type: ignore[import-untyped]
-    except ImportError:
-        raise TeachlibError("exporting needs onnx and onnxruntime: pip install 'teachlib[export]'") from None
+    onnxruntime = _needed("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(written, options)

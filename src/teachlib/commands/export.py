@@ -28,8 +28,8 @@ def run(model: str, *, out: Path) -> None:
     if not graphs:
         raise TeachlibError(f"{model}: none of its parts can be exported ({chapter.title})")
     files = {name: onnx_of(graph) for name, graph in graphs.items()}  # all of them, or none
-    for name, graph in graphs.items():
-        written = files[name]
+    for name, written in files.items():
+        graph = graphs[name]
         write_atomically(out / f"{name}.onnx", written)
         shapes = ", ".join(f"{key} {tuple(example.shape)}" for key, example in graph.inputs.items())
         print(

@@ -117,8 +117,8 @@ def refusing(chapter: Chapter[Any, Model, Any]) -> Demo:
     if not isinstance(model, GMMVAE):
         raise TeachlibError("the zoo's gmm-vae of MNIST is no GMM-VAE; reinstall teachlib")
     measured = read_results("thresholds", "mnist")["gmm-vae"]
-    prior = MixturePrior(model.prior.means, model.prior.variance, torch.eye(model.recipe.latent).expand(10, -1, -1))
-    prior.whitening = torch.tensor(measured["whitening"])
+    colouring = torch.tensor(measured["whitening"], dtype=torch.float64).inverse()  # W⁻¹W⁻ᵀ is the covariance
+    prior = MixturePrior(model.prior.means, model.prior.variance, (colouring @ colouring.mT).float())
     net = Refusing(model, prior, **measured["thresholds"])
     label = F.one_hot(torch.tensor([3]), model.recipe.classes).float()
     parts = {

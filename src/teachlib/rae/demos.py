@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from matplotlib.figure import Figure
@@ -20,7 +20,7 @@ from teachlib.rae.models import Autoencoder
 from teachlib.rae.recipes import load
 
 _MAPPED = {"vae": "VAE", "ae": "AE", "rae-l2": "RAE-L2"}
-_REACH = 3.2  # deviations from the middle of a map to its edge, as in latent_map.js
+_REACH = 3.2  # deviations from the middle of a map to its edge
 _FITTED, _SHOWN = 4_000, 240  # codes of training images that mixtures are fitted to, of test images that are shown
 
 
@@ -59,6 +59,25 @@ def ellipses_of(means: Tensor, covariances: Tensor, mean: Tensor, axes: Tensor) 
     return torch.cat([centres, variances.flip(1).clamp_min(0).sqrt(), angle[:, None]], 1)
 
 
+class _Map(NamedTuple):
+    """A model's codes in their plane: mean and axes of it, codes (N, d) that are shown, their places, and ellipses."""
+
+    mean: Tensor
+    axes: Tensor
+    codes: Tensor
+    places: Tensor
+    ellipses: Tensor
+
+
+def _mapped(model: Autoencoder, train: ImageData, shown: ImageData) -> _Map:
+    """The plane in which a model's codes of training images vary most, and the mixture that is fitted to them."""
+    fitted, codes = encode_all(model, train), encode_all(model, shown)
+    mean, axes = plane_of(fitted)
+    mixture = fit_mixture(fitted)
+    ellipses = ellipses_of(mixture.means, mixture.covariances, mean, axes)
+    return _Map(mean, axes, codes, in_plane(codes, mean, axes), ellipses)
+
+
 def latent_map(chapter: Chapter[Any, Autoencoder, Any]) -> Demo:
     """The codes of AE, VAE and RAE-L2 in their planes of most variance, with the mixtures fitted to them."""
     train, test = load("glyphs", "train", limit=_FITTED), load("glyphs", "test", limit=_SHOWN)
@@ -66,21 +85,9 @@ def latent_map(chapter: Chapter[Any, Autoencoder, Any]) -> Demo:
     for name, title in _MAPPED.items():
         model = chapter.from_zoo(name)
         parts[name] = graphs(model)["decoder"]
-        codes, shown = encode_all(model, train), encode_all(model, test)
-        mean, axes = plane_of(codes)
-        mixture = fit_mixture(codes)
-        maps.append(
-            {
-                "model": name,
-                "title": title,
-                "mean": _short(mean),
-                "axes": _short(axes),
-                "places": _short(in_plane(shown, mean, axes)),
-                "codes": _short(shown),
-                "ellipses": _short(ellipses_of(mixture.means, mixture.covariances, mean, axes)),
-            }
-        )
-    constants = {"maps": maps, "labels": test[:][1].tolist(), "side": test[:1][0].shape[-1]}
+        values = _mapped(model, train, test)._asdict()
+        maps.append({"model": name, "title": title, **{key: _short(value) for key, value in values.items()}})
+    constants = {"maps": maps, "labels": test[:][1].tolist(), "side": test[:1][0].shape[-1], "reach": _REACH}
     return Demo(parts, Path(__file__).with_name("latent_map.js"), constants)
 
 
@@ -97,13 +104,11 @@ def latent_maps(models: Mapping[str, Autoencoder], train: ImageData, shown: Imag
     panels = figure.subplots(1, len(models), squeeze=False)
     labels = shown[:][1]
     for panel, (title, model) in zip(panels[0], models.items(), strict=True):
-        codes = encode_all(model, train)
-        mean, axes = plane_of(codes)
-        places, mixture = in_plane(encode_all(model, shown), mean, axes), fit_mixture(codes)
+        found = _mapped(model, train, shown)
         for label in labels.unique().tolist():
             colour = COLOURS[label % len(COLOURS)]
-            panel.scatter(*places[labels == label].T, marker=f"${label}$", s=22, c=colour, linewidths=0)
-        for u, v, long, short, angle in ellipses_of(mixture.means, mixture.covariances, mean, axes).tolist():
+            panel.scatter(*found.places[labels == label].T, marker=f"${label}$", s=22, c=colour, linewidths=0)
+        for u, v, long, short, angle in found.ellipses.tolist():
             panel.add_patch(
                 Ellipse((u, v), 2 * long, 2 * short, angle=math.degrees(angle), fill=False, edgecolor=INK, lw=0.8)
             )

@@ -2,9 +2,8 @@
 
 teachlibLive.draw("latent-map", async ({ place, run, constants, say }) => {
   const { element, palette } = teachlibLive;
-  const { maps, labels, side } = constants;
+  const { maps, labels, side, reach: REACH } = constants; // REACH: deviations from the middle of a map to its edge
   const SIZE = 208; // of a map, in CSS pixels
-  const REACH = 3.2; // deviations from the middle to the edge
   const HELP = "Move with the pointer or the arrow keys; Shift makes small steps.";
   const density = Math.min(2, window.devicePixelRatio || 1);
   const failing = teachlibLive.failing(say);
