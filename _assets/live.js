@@ -1,7 +1,8 @@
 // Models that run in this page. Nothing of them is loaded before the reader asks, and nothing leaves the page.
 //
 // The book puts `<div class="teachlib-demo" data-demo="NAME">still figure</div>` where a demo can run, and says in it how many
-// bytes are loaded (`data-bytes`), how many of them for all demos (`data-shared`), and which version of all files it is.
+// bytes are loaded (`data-bytes`), how many of them for all demos (`data-shared`; 0 where a demo needs no runtime), and
+// which version of all files it is.
 // `live/runtime-N.js` (ONNX Runtime, in parts) and `live/NAME.js` (models, constants, and the script that draws) are
 // classic scripts, so that they load from a disk, too. A script is registered by
 //
@@ -94,14 +95,14 @@
   const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11];
   const able = () => "DecompressionStream" in window && window.WebAssembly?.validate(new Uint8Array(SIMD));
 
-  async function models(name, version, tell) {
-    if (!able()) throw new Error("this browser is older than they need");
-    const files = Array.from({ length: PARTS }, (_, n) => `runtime-${n}.js`);
-    const wanted = ["engine.js", ...(engine ? [] : files), `${name}.js`];
+  async function models({ name, version, shared }, tell) {
+    if (shared && !able()) throw new Error("this browser is older than they need");
+    const files = ["engine.js", ...Array.from({ length: PARTS }, (_, n) => `runtime-${n}.js`)];
+    const wanted = [...(engine || !shared ? [] : files), `${name}.js`];
     let come = 0;
     const all = wanted.map((file) => load(file, version).then(() => tell(++come / (wanted.length + 1))));
     await Promise.all(all);
-    engine ??= started().catch((error) => {
+    if (shared) engine ??= started().catch((error) => {
       engine = null;
       throw error;
     });
@@ -120,7 +121,8 @@
   const REST = 700; // milliseconds without a new line until it is read aloud
 
   function offer(box) {
-    const { demo: name, bytes, shared, version } = box.dataset;
+    const { demo: name, bytes, version } = box.dataset;
+    const shared = +box.dataset.shared; // 0: a demo without the runtime
     const still = box.firstElementChild;
     const bar = live.element("p", box, { className: "offer" });
     const button = live.element("button", bar, { type: "button", textContent: "Run the models here" });
@@ -129,7 +131,8 @@
     const place = live.element("div", box, { className: "place", hidden: true });
     const said = live.element("p", box, { className: "said" });
     const aloud = live.element("p", box, { className: "aloud" }, { role: "status" });
-    note.textContent = `loads ${megabytes(bytes)} MB, ${megabytes(shared)} of them once for all such figures; they run in this page, and nothing is sent`;
+    const once = shared ? `, ${megabytes(shared)} of them once for all such figures` : "";
+    note.textContent = `loads ${megabytes(bytes)} MB${once}; they run in this page, and nothing is sent`;
     let [ready, loading, rest] = [false, false, null];
 
     function say(text) {
@@ -153,7 +156,7 @@
       progress.hidden = false;
       note.textContent = "loading …";
       try {
-        const run = await models(name, version, (share) => (progress.value = share));
+        const run = await models({ name, version, shared }, (share) => (progress.value = share));
         const { script, constants } = demos[name];
         place.hidden = false; // a script may measure it
         await script({ place, run, constants, say });

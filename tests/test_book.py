@@ -377,6 +377,74 @@ def test_boxes_are_filled_as_by_torch(browser: Any, html: Path, address: str) ->
         assert page.evaluate(TOO_WIDE) <= 0, "the page scrolls sideways"
 
 
+def updates(game: primer.Game, x: Tensor, z: Tensor, kind: str) -> Iterator[tuple[str, Tensor]]:
+    """Both losses of a step, each computed once the one before was followed; as the game's own, with noise at hand."""
+    made = game.generate(z)
+    yield "discriminator", primer.discriminator_loss(game.judge(x), game.judge(made.detach()))
+    yield "generator", primer.generator_loss(game.judge(made), kind)
+
+
+def test_a_game_in_the_page_has_the_losses_of_torch(browser: Any, html: Path, address: str) -> None:
+    name = pages_with_demos(html)["gan-game"]
+    chapter = registry.chapter("primer")
+    constants = chapter.demos["gan-game"](chapter).constants
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        game = primer.plane_game(latent=constants["latent"], width=32)
+    for net in game.nets.values():
+        net.double()  # as numbers in the page are
+    chance = torch.Generator().manual_seed(3)
+    real, z = (torch.randn(100, 64, width, generator=chance, dtype=torch.float64) for width in (2, constants["latent"]))
+    optimizers = game.optimizers()
+    with opened(browser, f"{address}{name}.html", "gan-game") as (page, box, requests):
+        assert "loads 0." in box.locator(".note").inner_text()
+        assert run_demo(page, box).startswith("Step 0: ")
+        assert not [each for each in requests if "runtime-" in each or "engine" in each], "it needs no runtime"
+        found = page.evaluate(
+            """([players, real, z, rate]) => {
+                const game = teachlibLive.gan(players);
+                const rates = { generator: rate, discriminator: rate };
+                return real.map((x, n) => game.learn(x, z[n], { rates, saturating: n >= 50 }));
+            }""",
+            [constants, real.flatten(1).tolist(), z.flatten(1).tolist(), constants["rate"]],
+        )
+        for step in range(100):
+            for player, loss in updates(game, real[step], z[step], "saturating" if step >= 50 else "non-saturating"):
+                optimizers[player].zero_grad()
+                loss.backward()
+                optimizers[player].step()
+                assert found[step][player] == pytest.approx(loss.item(), abs=1e-9), (step, player)
+
+
+def test_a_game_is_played_on_points_that_keys_drew(browser: Any, html: Path, address: str) -> None:
+    name = pages_with_demos(html)["gan-game"]
+    with opened(browser, f"{address}{name}.html", "gan-game") as (page, box, _):
+        run_demo(page, box)
+        board = box.locator("canvas.field")
+        board.focus()
+        for key in ("ArrowRight", "ArrowUp", " ", "ArrowUp", " "):
+            page.keyboard.press(key)
+        assert box.locator("select").input_value() == "my own points"
+        box.locator("button", has_text="Play").click()
+        page.wait_for_function("box => +box.innerText.match(/Step (\\d+)/)[1] > 20", arg=box.element_handle())
+        box.locator("button", has_text="Pause").click()
+        assert "of the samples have data within" in box.locator(".said").inner_text()
+        page.keyboard.press("Tab")
+        board.focus()
+        page.keyboard.press("Delete")
+        assert "There are no data yet" in box.locator(".said").inner_text()
+        box.locator("button", has_text="One step").click()  # nothing to learn from: nothing happens
+        assert "There are no data yet" in box.locator(".said").inner_text()
+        box.locator("select").select_option("moons")
+        box.locator("button", has_text="One step").click()
+        first = box.locator(".said").inner_text()
+        assert first.startswith("Step 1: ")
+        box.locator("button", has_text="From the start").click()
+        box.locator("button", has_text="One step").click()
+        assert box.locator(".said").inner_text() == first  # the same film
+        assert page.evaluate(TOO_WIDE) <= 0, "the page scrolls sideways"
+
+
 def test_where_models_cannot_be_loaded_the_still_figure_stays(browser: Any, html: Path, address: str) -> None:
     name = pages_with_demos(html)["latent-map"]
     with opened(browser, f"{address}{name}.html", "latent-map") as (page, box, _):

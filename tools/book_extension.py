@@ -82,8 +82,9 @@ def add_live_models(app: "Sphinx", page: str, template: str, context: dict[str, 
             known = ", ".join(sorted(sizes["demos"]))
             logger.warning("no chapter has a demo %s; there are: %s", match["name"], known, location=page)
             return match[0]
-        bytes_ = sizes["shared"] + sizes["demos"][match["name"]]
-        return f'{match[0]} data-bytes="{bytes_}" data-shared="{sizes["shared"]}" data-version="{sizes["version"]}"'
+        shared = 0 if match["name"] in sizes["alone"] else sizes["shared"]
+        bytes_ = shared + sizes["demos"][match["name"]]
+        return f'{match[0]} data-bytes="{bytes_}" data-shared="{shared}" data-version="{sizes["version"]}"'
 
     context["body"] = re.sub(rf'{LIVE}"(?P<name>[^"]+)"', with_size, context["body"])
     app.add_js_file("live.js")

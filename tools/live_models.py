@@ -14,9 +14,12 @@ from teachlib.errors import TeachlibError
 from teachlib.live import Demo, onnx_of
 
 FOLDER = "_assets/live"
-SIZES = f"{FOLDER}/sizes.json"  # bytes that all demos load and of each demo, and the version of all files
+SIZES = (
+    f"{FOLDER}/sizes.json"  # bytes of the runtime and of each demo, which demos need it, and the version of all files
+)
 RUNTIME = "_assets/vendor/onnxruntime"  # whose files go into the book as scripts, not as they are
 PARTS = 8  # as _assets/live.js asks for
+_NO_MODELS = b', {"models":{},'  # in the script of a demo that needs no runtime
 _ENGINE, _BINARY, _GLUE = "ort.wasm.min.js", "ort-wasm-simd-threaded.wasm.gz", "ort-wasm-simd-threaded.mjs.gz"
 
 
@@ -95,6 +98,7 @@ def sources(root: Path, cache: Path) -> dict[str, bytes]:
         "version": digest(sorted(files.items()))[:12],
         "shared": sum(map(len, shared.values())),
         "demos": {Path(name).stem: len(content) for name, content in own.items()},
+        "alone": [Path(name).stem for name, content in own.items() if _NO_MODELS in content],
     }
     return {**files, SIZES: json.dumps(sizes).encode()}
 

@@ -66,7 +66,7 @@ class Demo:
     """What a page needs to let its reader play with models.
 
     Attributes:
-        graphs: name → part of a model.
+        graphs: name → part of a model; none: the script does without, and no runtime is loaded.
         script: of JavaScript, which draws it; see ``_assets/live.js`` for what it is given.
         constants: what else the script needs, as JSON has it.
     """
