@@ -23,6 +23,7 @@ from torch import Tensor
 
 from teachlib import invgan, primer, rae, registry
 from teachlib.figures.style import COLOURS
+from teachlib.primer.demos import fitted_flow
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / "tools"
@@ -442,6 +443,31 @@ def test_a_game_is_played_on_points_that_keys_drew(browser: Any, html: Path, add
         box.locator("button", has_text="From the start").click()
         box.locator("button", has_text="One step").click()
         assert box.locator(".said").inner_text() == first  # the same film
+        assert page.evaluate(TOO_WIDE) <= 0, "the page scrolls sideways"
+
+
+def test_a_flow_is_warped_as_by_torch(browser: Any, html: Path, address: str) -> None:
+    name = pages_with_demos(html)["warping"]
+    with opened(browser, f"{address}{name}.html", "warping") as (page, box, _):
+        said = run_demo(page, box)
+        for z, keys in (((1.2, 0.6), ()), ((0.8, 0.8), ("ArrowLeft", "ArrowLeft", "ArrowUp"))):
+            box.locator("canvas[tabindex]").focus()
+            for key in keys:
+                page.keyboard.press(key)
+            start = f"z = ({z[0]:.2f}, {z[1]:.2f}) becomes x = "
+            page.wait_for_function("([box, start]) => box.innerText.includes(start)", arg=[box.element_handle(), start])
+            said = box.locator(".said").inner_text().replace("−", "-")
+            x1, x2, sign, size = re.findall(r"x = \((-?[\d.]+), (-?[\d.]+)\).* log N\(z\) ([+-]) ([\d.]+)\.", said)[0]
+            with torch.no_grad():
+                x = fitted_flow().decode(torch.tensor([z]))
+                _, log_det = fitted_flow().encode(x)  # of ∂z/∂x: what is added to log N(z)
+            assert [float(x1), float(x2)] == pytest.approx(x[0].tolist(), abs=0.006)
+            assert float(f"{sign}{size}") == pytest.approx(log_det.item(), abs=0.006)
+        box.locator("input[type=range]").focus()
+        page.keyboard.press("Home")
+        assert "After 0 of 6 couplings" in box.locator("figcaption").nth(1).inner_text()
+        box.locator("button", has_text="Play").click()
+        page.wait_for_function("box => box.innerText.includes('Data x')", arg=box.element_handle())
         assert page.evaluate(TOO_WIDE) <= 0, "the page scrolls sideways"
 
 

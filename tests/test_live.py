@@ -19,6 +19,7 @@ from teachlib.errors import TeachlibError
 from teachlib.gmmvae.demos import input_gradient
 from teachlib.invgan.demos import slant, thickness
 from teachlib.live import Graph, Part, onnx_of
+from teachlib.primer.demos import decoded, fitted_flow
 from teachlib.rae.demos import ellipses_of, in_plane, plane_of
 from teachlib.results import read_results
 
@@ -125,6 +126,16 @@ def test_without_the_packages_the_extra_is_named(package: str, monkeypatch: pyte
     monkeypatch.setitem(sys.modules, package, None)  # importing it fails
     with pytest.raises(TeachlibError, match=r"pip install 'teachlib\[export\]'"):
         onnx_of(Graph(nn.Identity(), {"x": torch.zeros(1, 2)}, ("y",)))
+
+
+def test_a_warped_grid_ends_where_the_flow_decodes_it_and_its_stretch_is_the_jacobian_s() -> None:
+    flow, z = fitted_flow(), torch.randn(20, 2, generator=torch.Generator().manual_seed(0))
+    stages, log_stretch = decoded(flow, z)
+    assert stages.shape == (7, 20, 2)
+    torch.testing.assert_close(stages[0], z)
+    torch.testing.assert_close(stages[-1], flow.decode(z))
+    slopes = torch.stack([torch.autograd.functional.jacobian(lambda at: flow.decode(at[None])[0], one) for one in z])
+    torch.testing.assert_close(log_stretch, torch.linalg.slogdet(slopes)[1], atol=1e-3, rtol=1e-3)
 
 
 # ---------------------------------------------------------------------------------------------------------- the command

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from teachlib import data, zoo
 from teachlib.chapter import Chapter, Measured, Option, Run, Shipped
 from teachlib.metrics.extractors import extractor as find_extractor
-from teachlib.primer.demos import gan_game, reverse_diffusion
+from teachlib.primer.demos import gan_game, reverse_diffusion, warping
 from teachlib.primer.evaluation import evaluate
 from teachlib.primer.images import ImageGAN
 from teachlib.primer.recipes import CONDITIONAL, RECIPES, Recipe, from_dict, recipe
@@ -28,7 +28,7 @@ class Primer(Chapter[Recipe, nn.Module, data.ImageData]):
     zoo = tuple(
         Shipped(name, "digits", {"conditional": True} if name == "primer-diffusion" else {}) for name in RECIPES
     )
-    demos = {"reverse-diffusion": reverse_diffusion, "gan-game": gan_game}
+    demos = {"reverse-diffusion": reverse_diffusion, "gan-game": gan_game, "warping": warping}
     tables = {
         "primer": Table(
             title="Image models of the primer",

@@ -1,5 +1,6 @@
 """Demos of the chapter that run in a reader's page."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -7,17 +8,24 @@ import torch
 from torch import Tensor, nn
 
 from teachlib.chapter import Chapter
+from teachlib.data import PointData
 from teachlib.data.densities import density
 from teachlib.errors import TeachlibError
 from teachlib.live import Demo, Graph, Part
 from teachlib.primer.diffusion import Diffusion
+from teachlib.primer.flows import Coupling, Flow, coupling_flow
 from teachlib.primer.gan import plane_game
 from teachlib.primer.images import ImageDiffusion
+from teachlib.primer.objective import LossObjective
+from teachlib.training import Schedule, fit
 
 _STEPS = 50  # of the times that a page visits
 _WIDTH, _LATENT = 32, 4  # of the game's networks
 _POINTS = 400  # of each set of data
 _NEAR = 0.5  # of a point of the data, as chapter 1 counts modes
+_COUPLINGS, _FLOW_WIDTH, _FLOW_STEPS = 6, 32, 800  # of the flow that is warped
+_LINES, _FINE, _REACH = 17, 65, 2.8  # of the grid over z: lines each way, points on each, half its side
+_AROUND = 48  # points of a circle around the pointer
 
 
 def denoised(model: Diffusion, x_t: Tensor, time: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,3 +91,57 @@ def layers(net: nn.Module) -> list[dict[str, list[float]]]:
 def rounded(points: Tensor) -> list[list[float]]:
     """To what a page can show."""
     return [[round(value, 3) for value in point] for point in points.tolist()]
+
+
+def warping(chapter: Chapter[Any, nn.Module, Any]) -> Demo:
+    """A flow that was fitted to eight spots: a grid over its noise, warped coupling by coupling, under one pointer."""
+    plane, model = density("ring"), fitted_flow()
+    ticks, fine = torch.linspace(-_REACH, _REACH, _LINES), torch.linspace(-_REACH, _REACH, _FINE)
+    across = torch.cartesian_prod(ticks, fine)
+    grid = torch.cat([across, across.flip(1)])
+    graphs = {
+        "grid": Graph(Part(model, decoded), {"z": grid}, ("stages", "log_stretch"), lambda _: {"z": grid}),
+        "near": Graph(Part(model, decoded), {"z": grid[: _AROUND + 1]}, ("stages", "log_stretch")),
+    }
+    constants = {
+        "grid": rounded(grid),
+        "fine": _FINE,
+        "reach": _REACH,
+        "extent": plane.extent,
+        "around": _AROUND,
+        "couplings": _COUPLINGS,
+        "data": rounded(plane.sample(_POINTS, torch.Generator().manual_seed(1))),
+    }
+    return Demo(graphs, Path(__file__).with_name("warping.js"), constants)
+
+
+@cache
+def fitted_flow() -> Flow:
+    """A small flow of splines, fitted to the ring; always the same."""
+    points = density("ring").sample(20_000, torch.Generator().manual_seed(0))
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        model = coupling_flow(2, layers=_COUPLINGS, kind="spline", width=_FLOW_WIDTH)
+        plan = Schedule(steps=_FLOW_STEPS, batch_size=512)
+        data = PointData(points, torch.zeros(len(points)))
+        fit(LossObjective(model, learning_rate=3e-3), data, plan, progress=False)
+    return model.eval()
+
+
+def decoded(model: Flow, z: Tensor) -> tuple[Tensor, Tensor]:
+    """Where noise goes, coupling by coupling, and how the plane is stretched on the whole way.
+
+    Args:
+        model: of coupling steps.
+        z: (N, 2).
+
+    Returns:
+        Places (couplings + 1, N, 2), from z to x, and log|det ∂x/∂z|, (N,).
+    """
+    stages, x, total = [z], z, z.new_zeros(len(z))
+    for step in reversed(model.steps):
+        x = step.inverse(x)  # type: ignore[operator]
+        total = total - step(x)[1]  # here, where rounding has not yet been stretched by further steps
+        if not isinstance(step, Coupling):  # the scale that stands before a coupling belongs to it
+            stages.append(x)
+    return torch.stack(stages), total
