@@ -119,7 +119,7 @@ def warping(chapter: Chapter[Any, nn.Module, Any]) -> Demo:
 def fitted_flow() -> Flow:
     """A small flow of splines, fitted to the ring; always the same."""
     points = density("ring").sample(20_000, torch.Generator().manual_seed(0))
-    with torch.random.fork_rng(devices=()):
+    with torch.random.fork_rng(devices=()), torch.enable_grad():
         torch.manual_seed(0)
         model = coupling_flow(2, layers=_COUPLINGS, kind="spline", width=_FLOW_WIDTH)
         plan = Schedule(steps=_FLOW_STEPS, batch_size=512)
