@@ -23,6 +23,8 @@ from torch import Tensor
 
 from teachlib import invgan, primer, rae, registry
 from teachlib.figures.style import COLOURS
+from teachlib.gif import demos as by_sliders
+from teachlib.gif.rendering import condition
 from teachlib.primer.demos import fitted_flow
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -223,6 +225,14 @@ def pixels_of(canvas: Any) -> Tensor:
     return shown.view(1, 1, side, side)
 
 
+def colours_of(canvas: Any) -> Tensor:
+    """What a canvas shows, in [0, 1], (1, 3, H, W)."""
+    script = "canvas => [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data]"
+    shown = torch.tensor(canvas.evaluate(script)).view(-1, 4)[:, :3] / 255
+    side = round(len(shown) ** 0.5)
+    return shown.T.reshape(1, 3, side, side)
+
+
 def eventually(page: Any, holds: Callable[[], bool]) -> bool:
     """Whether something comes to hold: what a page computes takes as long as the machine is busy."""
     for _ in range(PATIENCE // 100):
@@ -352,11 +362,7 @@ def test_boxes_are_filled_as_by_torch(browser: Any, html: Path, address: str) ->
         assert "Order: circle, triangle, square" in run_demo(page, box)
 
         def shown() -> Tensor:
-            """The last picture, in colours."""
-            colours = box.locator("canvas.pixels").last.evaluate(
-                "canvas => [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data]"
-            )
-            return torch.tensor(colours).view(1, 32, 32, 4)[..., :3].movedim(3, 1) / 255
+            return colours_of(box.locator("canvas.pixels").last)
 
         def painted(order: tuple[int, ...]) -> Tensor:
             with torch.no_grad():
@@ -468,6 +474,40 @@ def test_a_flow_is_warped_as_by_torch(browser: Any, html: Path, address: str) ->
         assert "After 0 of 6 couplings" in box.locator("figcaption").nth(1).inner_text()
         box.locator("button", has_text="Play").click()
         page.wait_for_function("box => box.innerText.includes('Data x')", arg=box.element_handle())
+        assert page.evaluate(TOO_WIDE) <= 0, "the page scrolls sideways"
+
+
+def test_a_head_is_rasterized_and_drawn_as_by_torch(browser: Any, html: Path, address: str) -> None:
+    name = pages_with_demos(html)["by-sliders"]
+    face = registry.chapter("gif").from_zoo("gif", "heads")
+    numbers = torch.zeros(1, 8)
+    with opened(browser, f"{address}{name}.html", "by-sliders") as (page, box, _):
+        assert "Style 1 of 8. All numbers are zero." in run_demo(page, box)
+
+        def agrees() -> bool:
+            parameters = by_sliders.asked(numbers)
+            rendering = condition(parameters, 32)
+            with torch.no_grad():
+                drawn = face.draw(rendering, face.styles(torch.tensor([style])), psi=0.7)
+            wanted = (*(rendering / 2 + 0.5).split(3, 1), drawn)
+            canvases = [box.locator("canvas.pixels").nth(n) for n in range(3)]
+            gaps = [(colours_of(c) - w).abs().max() for c, w in zip(canvases, wanted, strict=True)]
+            return max(gaps).item() <= 2 / 255
+
+        style = 0
+        assert eventually(page, agrees)
+        box.locator("canvas.pixels").last.focus()
+        for key in ("ArrowRight", "ArrowRight", "ArrowUp"):
+            page.keyboard.press(key)
+        numbers[0, :2] = torch.tensor([10.0, -2.0])
+        for slider, (key, value) in {2: ("End", 1.0), 5: ("Home", -2.0), 7: ("End", 80.0)}.items():
+            box.locator("input[type=range]").nth(slider).focus()
+            page.keyboard.press(key)
+            numbers[0, slider] = value
+        box.locator("button", has_text="Another style").click()
+        style = 1
+        assert eventually(page, agrees)
+        assert "turn 10, nod -2, open mouth 1, lightness of the skin -2" in box.locator(".said").inner_text()
         assert page.evaluate(TOO_WIDE) <= 0, "the page scrolls sideways"
 
 

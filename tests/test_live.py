@@ -16,6 +16,10 @@ from teachlib import gmmvae, invgan, live, primer, rae, registry
 from teachlib.cli import main
 from teachlib.data import load, present
 from teachlib.errors import TeachlibError
+from teachlib.gif import demos as by_sliders
+from teachlib.gif.head import head
+from teachlib.gif.rasterizer import rasterize
+from teachlib.gif.rendering import condition
 from teachlib.gmmvae.demos import input_gradient
 from teachlib.invgan.demos import slant, thickness
 from teachlib.live import Graph, Part, onnx_of
@@ -136,6 +140,21 @@ def test_a_warped_grid_ends_where_the_flow_decodes_it_and_its_stretch_is_the_jac
     torch.testing.assert_close(stages[-1], flow.decode(z))
     slopes = torch.stack([torch.autograd.functional.jacobian(lambda at: flow.decode(at[None])[0], one) for one in z])
     torch.testing.assert_close(log_stretch, torch.linalg.slogdet(slopes)[1], atol=1e-3, rtol=1e-3)
+
+
+def test_a_head_by_sliders_is_rendered_as_the_head_by_all_its_numbers() -> None:
+    low, high = (torch.tensor([getattr(knob, end) for knob in by_sliders.KNOBS]) for end in ("low", "high"))
+    shares = torch.rand(4, len(low), generator=torch.Generator().manual_seed(0))
+    rig = by_sliders.Rig()
+    for numbers in (torch.zeros(1, len(low)), *(low + (high - low) * shares).split(1)):
+        screen, *others = rig(numbers)
+        found = rasterize(screen, head().faces, 64)
+        rendering = by_sliders.shaded(found.face.float(), found.weights, *others)
+        torch.testing.assert_close(rendering, condition(by_sliders.asked(numbers), 32), atol=1e-5, rtol=1e-5)
+    for knob in range(len(low)):  # every slider does something
+        one = torch.zeros(1, len(low)).index_fill(1, torch.tensor([knob]), float(high[knob]))
+        moved = condition(by_sliders.asked(one), 32) - condition(by_sliders.asked(0 * one), 32)
+        assert moved.abs().max() > 0.1, by_sliders.KNOBS[knob].label
 
 
 # ---------------------------------------------------------------------------------------------------------- the command

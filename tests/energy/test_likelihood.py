@@ -144,3 +144,14 @@ def test_r1_at_the_data_alone_does_not_hold_it() -> None:
     one = line.train(line.Points(1, line.WIDE), steps=200, kind="R1", weight=1)
     both = line.train(line.Points(1, line.WIDE), steps=200, kind="both", weight=1)
     assert one.heights[-1] > 5 * both.heights[-1]
+
+
+def test_moved_middles_stay_in_their_cells_and_move_together() -> None:
+    points, log_weights = line.Points(7).draw(50, torch.Generator().manual_seed(0))
+    corners, length = line.cells(7, corner=True)
+    within = points - corners
+    assert within.min() >= 0
+    assert within.max() < length
+    torch.testing.assert_close(within, within[:, :1].expand_as(within))
+    assert within[:, 0].std() == pytest.approx(length / 12**0.5, rel=0.2)  # of a uniform number
+    assert (log_weights == 0).all()

@@ -91,6 +91,20 @@ def test_what_a_model_is_asked_reaches_its_picture_and_its_judge(name: str) -> N
         assert torch.autograd.grad(told.sum(), factors)[0].abs().max() > 0
 
 
+def test_a_projection_weighs_as_much_as_the_logit_beside_it() -> None:
+    judge = asking.Asked(asking.recipe("ask-projection", scale="ci")).discriminator
+    pictures = torch.rand(400, 1, zeros.SIZE, zeros.SIZE, generator=torch.Generator().manual_seed(0))
+    factors = torch.randn(400, 2, generator=torch.Generator().manual_seed(1))
+    seen: list[torch.Tensor] = []
+    judge.joined.register_forward_hook(lambda *given: seen.append(given[2]))
+    with torch.no_grad():
+        added = judge(pictures, factors)[0] - judge(pictures, torch.zeros_like(factors))[0]
+        h = torch.nn.functional.leaky_relu(seen[0], 0.2) * 2**0.5
+        told = judge.embedding(factors) - judge.embedding(torch.zeros_like(factors))
+        # Both are sums over the width: one of weights scaled by the width's root, the other divided by it.
+        torch.testing.assert_close(added, (h * told).mean(1) * h.shape[1] ** 0.5, atol=1e-5, rtol=1e-4)
+
+
 def test_what_networks_draw_between_minus_one_and_one_is_shown_between_black_and_white() -> None:
     model = asking.Asked(asking.recipe("ask-layer", scale="ci"))
     with torch.no_grad():

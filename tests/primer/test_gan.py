@@ -114,6 +114,13 @@ def test_samples_differ_and_follow_the_generators_numbers() -> None:
     assert len(drawn[0].unique(dim=0)) == 50
 
 
+def test_a_judge_of_points_is_shown_no_others() -> None:
+    game = plane_game()
+    with pytest.raises(TeachlibError, match=r"samples .*\(5, 3\).*2"):
+        game.judge(torch.zeros(5, 3))
+    assert primer.Game(*game.nets.values(), latent=4).judge(torch.zeros(5, 2)).shape == (5,)  # of any shape
+
+
 def test_both_players_learn_at_the_rate_asked_for() -> None:
     for game in (plane_game(learning_rate=3e-4), DCGANObjective(width=4, learning_rate=3e-4)):
         assert [group["lr"] for o in game.optimizers().values() for group in o.param_groups] == [3e-4, 3e-4]

@@ -11,6 +11,7 @@ from teachlib.chapter import Chapter, Measured, Option, OwnData, Run, Shipped, l
 from teachlib.errors import TeachlibError
 from teachlib.gif import faces, fetching, ffhq, heads
 from teachlib.gif.commands import animate, make_study, prepare, tally
+from teachlib.gif.demos import by_sliders
 from teachlib.gif.evaluation import evaluate, fidelity, inferred, obedience, told
 from teachlib.gif.models import Face, Reinference, build
 from teachlib.gif.objectives import FaceObjective, ReinferenceObjective
@@ -64,6 +65,7 @@ class Faces(Chapter[Recipe, Face | Reinference, Told]):
         "ffhq": OwnData("FFHQ with DECA's parameters", ffhq.SPLITS, "their authors, by licence", _check_ffhq),
     }
     commands = {"animate": animate, "prepare": prepare, "study": make_study, "tally": tally}
+    demos = {"by-sliders": by_sliders}
     recipe = staticmethod(recipe)
 
     def from_dict(self, values: dict[str, Any]) -> Recipe:
