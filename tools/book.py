@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import check_html
+import index_pages
 import live_models
 from address import AddressError
 from notebooks import digest, executed
@@ -147,7 +148,8 @@ def build(book: Book, scale: str, at_once: int | None = None) -> str:
     static = {**live_models.without_runtime(static_sources(ROOT)), **live}
     stage(book.src, static, keep=names)
     outputs, cached = executed(names, root=ROOT, src=book.src, build=book.build, scale=scale, at_once=at_once)
-    stage(book.src, {**static, **outputs}, keep=())
+    index = index_pages.filled(static, outputs, book.build / "cache" / "gallery")
+    stage(book.src, {**static, **outputs, **index}, keep=())
     render(book)
     if found := check_html.findings(book.html):
         raise BookError("the rendered pages are not fit to publish:\n" + "\n".join(found))

@@ -63,7 +63,7 @@ class PageReader(HTMLParser):
         self.page.anchors.update(value for name in ("id", "name") if (value := values.get(name)))
         if tag == "a" and "href" in values:
             self.page.links.append(values["href"])
-        if tag == "img":
+        if tag == "img" and values.get("role") != "presentation":  # what only decorates is described beside it
             self.page.images.append((values.get("src", ""), values.get("alt", "")))
         self.page.fetched += CSS_ADDRESS.findall(values.get("style", ""))
         if tag == "link" and NAMING_RELATIONS & set(values.get("rel", "").split()):
