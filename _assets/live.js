@@ -246,13 +246,23 @@
 
   live.shortcut = (event) => event.ctrlKey || event.metaKey || event.altKey; // the browser's own
 
-  // A slider; with `shown`, its value is written beside it.
+  // A slider; with `shown`, its value is written beside it, and read aloud so. `input.put` sets it and calls nobody.
   live.slider = (parent, label, { min, max, step, value }, changed, shown = null) => {
     const box = live.element("label", parent, { className: "slider", textContent: label });
     const input = live.element("input", box, { type: "range", min, max, step, value });
-    const written = shown && live.element("span", box, { textContent: shown(value) });
+    const written = shown && live.element("span", box);
+    const tell = () => {
+      if (!shown) return;
+      written.textContent = shown(+input.value);
+      input.setAttribute("aria-valuetext", written.textContent.trim());
+    };
+    tell();
+    input.put = (wanted) => {
+      input.value = wanted;
+      tell();
+    };
     input.addEventListener("input", () => {
-      if (written) written.textContent = shown(+input.value);
+      tell();
       changed(+input.value);
     });
     return input;

@@ -84,6 +84,13 @@ def test_pages_are_offline_small_described_and_linked(html: Path) -> None:
     assert check_html.findings(html) == []
 
 
+def test_whatever_unfolds_has_a_name(html: Path) -> None:
+    for name in TOC_PAGES:
+        text = (html / f"{name}.html").read_text(encoding="utf-8")
+        for attributes, content in re.findall(r"<summary([^>]*)>(.*?)</summary>", text, re.DOTALL):
+            assert "aria-label" in attributes or re.sub(r"<[^>]+>", "", content).strip(), name
+
+
 def test_executed_notebooks_carry_no_traces_of_the_run(html: Path) -> None:
     for source in staging.notebooks(ROOT):
         name = source.relative_to(ROOT)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 LIVE = 'class="teachlib-demo" data-demo='
+TOGGLE = re.compile(r"(>\s*([^<>]+?)\s*</a>\s*<details[^>]*>\s*)<summary>")
 
 
 class _Original:
@@ -90,6 +91,17 @@ def add_live_models(app: "Sphinx", page: str, template: str, context: dict[str, 
     app.add_js_file("live.js")
 
 
+def name_toggles(app: "Sphinx", page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """Name the buttons that unfold chapters in the contents: the theme draws an arrow, which nobody hears."""
+    if (write := context.get("generate_toctree_html")) is None:
+        return
+
+    def named(*arguments: Any, **options: Any) -> Any:
+        return TOGGLE.sub(r'\1<summary aria-label="Sections of \2">', str(write(*arguments, **options)))
+
+    context["generate_toctree_html"] = named
+
+
 def setup(app: "Sphinx") -> dict[str, Any]:
     """Register with Sphinx."""
     NbElementRenderer.render_image = render_described_image
@@ -98,4 +110,5 @@ def setup(app: "Sphinx") -> dict[str, Any]:
     app.connect("config-inited", set_launch_buttons, priority=100)  # before the theme reads them
     app.connect("html-page-context", add_erratum_link)
     app.connect("html-page-context", add_live_models)
+    app.connect("html-page-context", name_toggles, priority=900)  # after the theme's own
     return {"version": "1", "parallel_read_safe": True}

@@ -34,7 +34,6 @@ teachlibLive.draw("by-sliders", async ({ place, run, constants, say }) => {
   teachlibLive.button(controls, "From the start", () => {
     numbers.forEach((_, n) => turn(n, 0));
     style = 0;
-    update();
   });
   element("p", place, { className: "note", textContent: `${HELP} The network hears ${side} × ${side} pixels of colours and of normals, and a style; nothing else.` });
 
@@ -82,8 +81,9 @@ teachlibLive.draw("by-sliders", async ({ place, run, constants, say }) => {
   }, failing);
 
   function turn(n, value) {
-    sliders[n].value = Math.max(knobs[n].low, Math.min(knobs[n].high, value));
-    sliders[n].dispatchEvent(new Event("input"));
+    numbers[n] = Math.max(knobs[n].low, Math.min(knobs[n].high, value));
+    sliders[n].put(numbers[n]);
+    update();
   }
 
   let drag = null;

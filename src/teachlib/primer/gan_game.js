@@ -138,6 +138,7 @@ teachlibLive.draw("gan-game", async ({ place, constants, say }) => {
   const BATCH = 64;
   const [SHOWN, ARROWS] = [300, 40]; // samples, and those that show where they are pulled
   const BUSY = 12; // milliseconds of training between two frames
+  const MOST = 2000; // points that a reader may draw; the oldest make room
   const BRUSH = 0.12; // deviation of the points that a stroke leaves
   const MARK = 15; // of the keys' mark: its step, in CSS pixels
   const CHART = 96;
@@ -348,8 +349,12 @@ teachlibLive.draw("gan-game", async ({ place, constants, say }) => {
     drawMark(ink);
     drawChart();
     if (!data().length) return say("There are no data yet: draw some.");
-    const [found, good] = counted(samples);
     const last = losses.at(-1);
+    if (last && !Number.isFinite(last.discriminator + last.generator)) {
+      pause();
+      return say(`Step ${step}: the losses are no numbers any more. Smaller learning rates, and from the start.`);
+    }
+    const [found, good] = counted(samples);
     const told = last ? `judge's loss ${last.discriminator.toFixed(2)}, generator's ${last.generator.toFixed(2)}; ` : "";
     say(`Step ${step}: ${told}${found} % of the data have a sample within ${near}, ${good} % of the samples have data within ${near}.`);
   }
@@ -380,6 +385,7 @@ teachlibLive.draw("gan-game", async ({ place, constants, say }) => {
       restart(seed);
     }
     drawn.push([toPlane(x), -toPlane(y)]);
+    if (drawn.length > MOST) drawn.shift();
   }
 
   let pointer = null;

@@ -87,9 +87,7 @@ teachlibLive.draw("warping", async ({ place, run, constants, say }) => {
       circle(ink, part(near, number), half);
     }
     points.caption.textContent = stage === couplings ? "Data x" : `After ${stage} of ${couplings} couplings`;
-    slider.value = stage;
-    slider.nextSibling.textContent = ` ${stage}`;
-    slider.setAttribute("aria-valuetext", points.caption.textContent);
+    slider.put(stage);
     const [x, y] = part(near, couplings);
     const stretched = Math.exp(near.log_stretch[0]);
     const written = (value) => value.toFixed(2).replace("-", "−");
