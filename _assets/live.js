@@ -244,13 +244,19 @@
   live.themed = (redraw) =>
     new MutationObserver(redraw).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
 
+  // A number as it is read: a proper minus, none before zero.
+  live.number = (value, digits = 2) => {
+    const text = value.toFixed(digits);
+    return (+text === 0 ? text.replace("-", "") : text).replace("-", "−");
+  };
+
   live.shortcut = (event) => event.ctrlKey || event.metaKey || event.altKey; // the browser's own
 
   // A slider; with `shown`, its value is written beside it, and read aloud so. `input.put` sets it and calls nobody.
   live.slider = (parent, label, { min, max, step, value }, changed, shown = null) => {
     const box = live.element("label", parent, { className: "slider", textContent: label });
     const input = live.element("input", box, { type: "range", min, max, step, value });
-    const written = shown && live.element("span", box);
+    const written = shown && live.element("span", box, {}, { "aria-hidden": true });
     const tell = () => {
       if (!shown) return;
       written.textContent = shown(+input.value);

@@ -142,6 +142,25 @@ def test_a_warped_grid_ends_where_the_flow_decodes_it_and_its_stretch_is_the_jac
     torch.testing.assert_close(log_stretch, torch.linalg.slogdet(slopes)[1], atol=1e-3, rtol=1e-3)
 
 
+def test_bridges_between_spots_are_stretched_and_spots_are_squeezed() -> None:
+    flow, angle = fitted_flow(), torch.arange(8) * math.pi / 4
+    spots = 2 * torch.stack([angle.cos(), angle.sin()], 1)
+    z = {"spots": flow.encode(spots)[0].detach(), "bridges": flow.encode((spots + spots.roll(1, 0)) / 2)[0].detach()}
+    found = {
+        name: torch.stack(
+            [torch.autograd.functional.jacobian(lambda at: flow.decode(at[None])[0], one) for one in places]
+        )
+        for name, places in z.items()
+    }
+    most, least = torch.linalg.svdvals(found["bridges"]).unbind(1)
+    assert most.min() > 7
+    assert least.max() < 1
+    assert (most * least).min() > 1
+    assert torch.linalg.det(found["spots"]).abs().max() < 1
+    noise = {name: (-places.square().sum(1) / 2).mean().item() for name, places in z.items()}
+    assert noise["spots"] == pytest.approx(noise["bridges"], abs=0.2)  # nats
+
+
 def test_a_head_by_sliders_is_rendered_as_the_head_by_all_its_numbers() -> None:
     low, high = (torch.tensor([getattr(knob, end) for knob in by_sliders.KNOBS]) for end in ("low", "high"))
     shares = torch.rand(4, len(low), generator=torch.Generator().manual_seed(0))

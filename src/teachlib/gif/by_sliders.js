@@ -6,11 +6,11 @@ teachlibLive.draw("by-sliders", async ({ place, run, constants, say }) => {
   const SIZE = side * finer; // of what is rasterized
   const EDGE = 1e-9; // of a triangle: a pixel's centre on it belongs to both sides
   const failing = teachlibLive.failing(say);
-  const HELP = "Drag a picture, or use the arrow keys on it, to turn the head.";
+  const HELP = "Drag a picture, or use the arrow keys on the last one, to turn the head.";
   const numbers = knobs.map(() => 0);
   let style = 0;
 
-  const row = element("div", place, { className: "row" });
+  const row = element("div", place, { className: "row abreast" });
   const [colours, normals, picture] = ["Asked: colours", "Asked: normals", "GIF"].map((title) => {
     const panel = element("figure", row);
     element("figcaption", panel, { textContent: title });
@@ -20,12 +20,12 @@ teachlibLive.draw("by-sliders", async ({ place, run, constants, say }) => {
   });
   const controls = element("div", place, { className: "controls" });
   const sliders = knobs.map(({ label, low, high }, n) => {
-    const whole = high - low > 10;
+    const whole = high - low > 10; // degrees
     const changed = (value) => {
       numbers[n] = value;
       update();
     };
-    return teachlibLive.slider(controls, `${label} `, { min: low, max: high, step: whole ? 1 : 0.05, value: 0 }, changed, (value) => ` ${value}`);
+    return teachlibLive.slider(controls, `${label} `, { min: low, max: high, step: whole ? 1 : 0.05, value: 0 }, changed, (value) => ` ${shown(n, value)}`);
   });
   teachlibLive.button(controls, "Another style", () => {
     style = (style + 1) % styles.length;
@@ -35,7 +35,12 @@ teachlibLive.draw("by-sliders", async ({ place, run, constants, say }) => {
     numbers.forEach((_, n) => turn(n, 0));
     style = 0;
   });
-  element("p", place, { className: "note", textContent: `${HELP} The network hears ${side} × ${side} pixels of colours and of normals, and a style; nothing else.` });
+  element("p", place, { className: "note", textContent: `${HELP} The network hears ${side} × ${side} pixels of colours and of normals, and a style; nothing else. The middle of the eyes stays where it is, as in training, so that a head that turns moves aside.` });
+
+  function shown(n, value) {
+    const degrees = knobs[n].label.includes("degrees");
+    return teachlibLive.number(value, degrees ? 0 : 2) + (degrees ? "°" : "");
+  }
 
   // The nearest triangle at every pixel's centre, of those that face the viewer: a z-buffer, as teachlib.gif.rasterizer.
   function rasterized(screen) {
@@ -72,12 +77,12 @@ teachlibLive.draw("by-sliders", async ({ place, run, constants, say }) => {
     const { screen, normals: ofVertices, skin, lights } = await run("rig", { numbers });
     const { rendering } = await run("shade", { ...rasterized(screen), normals: ofVertices, skin, lights });
     const { x } = await run("gif", { rendering, z: styles[style] });
-    const shown = rendering.map((value) => (value + 1) / 2);
-    teachlibLive.picture(colours, shown.subarray(0, shown.length / 2), 3);
-    teachlibLive.picture(normals, shown.subarray(shown.length / 2), 3);
+    const bright = rendering.map((value) => (value + 1) / 2);
+    teachlibLive.picture(colours, bright.subarray(0, bright.length / 2), 3);
+    teachlibLive.picture(normals, bright.subarray(bright.length / 2), 3);
     teachlibLive.picture(picture, x, 3);
-    const told = knobs.map(({ label }, n) => [label.split(",")[0], numbers[n]]).filter(([, value]) => value);
-    say(`Style ${style + 1} of ${styles.length}. ${told.length ? told.map(([label, value]) => `${label} ${value}`).join(", ") : "All numbers are zero"}.`);
+    const told = knobs.map(({ label }, n) => numbers[n] && `${label.split(",")[0]} ${shown(n, numbers[n])}`).filter(Boolean);
+    say(`Style ${style + 1} of ${styles.length}. ${told.join(", ") || "All numbers are zero"}.`);
   }, failing);
 
   function turn(n, value) {
@@ -88,9 +93,6 @@ teachlibLive.draw("by-sliders", async ({ place, run, constants, say }) => {
 
   let drag = null;
   for (const canvas of [colours, normals, picture]) {
-    canvas.tabIndex = 0;
-    canvas.setAttribute("role", "application");
-    canvas.setAttribute("aria-label", `${canvas.getAttribute("aria-label")}. ${HELP}`);
     canvas.addEventListener("pointerdown", (event) => {
       if (!event.isPrimary || event.button !== 0) return;
       canvas.setPointerCapture(event.pointerId);
@@ -105,14 +107,17 @@ teachlibLive.draw("by-sliders", async ({ place, run, constants, say }) => {
       canvas.addEventListener(end, (event) => {
         if (drag?.pointer === event.pointerId) drag = null;
       });
-    canvas.addEventListener("keydown", (event) => {
-      if (teachlibLive.shortcut(event)) return;
-      const step = { ArrowLeft: [0, -5], ArrowRight: [0, 5], ArrowUp: [1, -2], ArrowDown: [1, 2] }[event.key];
-      if (!step) return;
-      event.preventDefault();
-      turn(step[0], numbers[step[0]] + step[1]);
-    });
   }
+  picture.tabIndex = 0;
+  picture.setAttribute("role", "application");
+  picture.setAttribute("aria-label", `GIF's picture. ${HELP}`);
+  picture.addEventListener("keydown", (event) => {
+    if (teachlibLive.shortcut(event)) return;
+    const step = { ArrowLeft: [0, -5], ArrowRight: [0, 5], ArrowUp: [1, -2], ArrowDown: [1, 2] }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    turn(step[0], numbers[step[0]] + step[1]);
+  });
   await update();
   failing.ready = true;
 });

@@ -36,8 +36,8 @@ class Knob:
 
 
 KNOBS = (
-    Knob("turn, in degrees", -60, 60),
-    Knob("nod, in degrees", -20, 20),
+    Knob("turn, in degrees", -50, 50),
+    Knob("nod, in degrees", -14, 14),
     Knob("open mouth", 0, 1),
     Knob("smile", 0, 1),
     Knob("first shape component", -2.5, 2.5),

@@ -23,9 +23,13 @@ _STEPS = 50  # of the times that a page visits
 _WIDTH, _LATENT = 32, 4  # of the game's networks
 _POINTS = 400  # of each set of data
 _NEAR = 0.5  # of a point of the data, as chapter 1 counts modes
-_COUPLINGS, _FLOW_WIDTH, _FLOW_STEPS = 6, 32, 800  # of the flow that is warped
-_LINES, _FINE, _REACH = 17, 65, 2.8  # of the grid over z: lines each way, points on each, half its side
-_AROUND = 48  # points of a circle around the pointer
+_COUPLINGS, _FLOW_WIDTH, _FLOW_STEPS = (
+    6,
+    32,
+    300,
+)  # of the flow that is warped: longer, it is too steep for single precision
+_LINES, _FINE, _REACH = 17, 257, 2.8  # of the grid over z: lines each way, points on each, half its side
+_AROUND = 120  # points of a circle around the pointer; four more beside it tell slopes
 
 
 def denoised(model: Diffusion, x_t: Tensor, time: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -101,7 +105,7 @@ def warping(chapter: Chapter[Any, nn.Module, Any]) -> Demo:
     grid = torch.cat([across, across.flip(1)])
     graphs = {
         "grid": Graph(Part(model, decoded), {"z": grid}, ("stages", "log_stretch"), lambda _: {"z": grid}),
-        "near": Graph(Part(model, decoded), {"z": grid[: _AROUND + 1]}, ("stages", "log_stretch")),
+        "near": Graph(Part(model, decoded), {"z": grid[: 1 + _AROUND + 4]}, ("stages", "log_stretch")),
     }
     constants = {
         "grid": rounded(grid),

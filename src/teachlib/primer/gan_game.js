@@ -143,10 +143,12 @@ teachlibLive.draw("gan-game", async ({ place, constants, say }) => {
   const MARK = 15; // of the keys' mark: its step, in CSS pixels
   const CHART = 96;
   const density = Math.min(2, window.devicePixelRatio || 1);
-  const HELP =
-    "Draw data of your own by mouse, finger or pen; or by keys: arrows move a mark, Space drops points there, Delete removes what was drawn.";
+  const TOLD = 250; // milliseconds between two counts
+  const HELP = `Choose "my own points" and draw some by mouse, finger or pen; or by keys: arrows move a mark, Space drops a point there, Delete removes all.`;
   const own = "my own points";
-  let [set, seed, playing] = ["ring", 0, false];
+  let [set, seed] = ["ring", 0];
+  let turn = 0; // of playing: another one ends it
+  let [found, good, counted] = [0, 0, -Infinity]; // shares, and when they were counted last
   let drawn = []; // the reader's points
   let settings = { rates: { discriminator: rate, generator: rate }, saturating: false };
   let game, random, step, losses, shownNoise;
@@ -160,11 +162,11 @@ teachlibLive.draw("gan-game", async ({ place, constants, say }) => {
   const board = canvasOf(left, SIZE, "field", { role: "application", "aria-label": `The plane. ${HELP}` });
   board.tabIndex = 0;
   const right = element("figure", row);
-  element("figcaption", right, { textContent: "Losses; dashed: of two equal players" });
+  element("figcaption", right, { textContent: "Losses, green: judge, pink: generator; dashed: of two equal players" });
   const chart = canvasOf(right, SIZE, "chart", { role: "img", "aria-label": "Losses of both players" }, CHART);
 
   const controls = element("div", place, { className: "controls" });
-  const play = teachlibLive.button(controls, "Play", () => (playing ? pause() : start()));
+  const play = teachlibLive.button(controls, "Play", () => (play.textContent === "Pause" ? pause() : start()));
   teachlibLive.button(controls, "One step", () => {
     pause();
     train();
@@ -174,10 +176,17 @@ teachlibLive.draw("gan-game", async ({ place, constants, say }) => {
   teachlibLive.button(controls, "Other weights", () => restart(seed + 1));
   const chooser = element("select", element("label", controls, { textContent: "data " }));
   for (const name of [...Object.keys(sets), own]) element("option", chooser, { textContent: name, value: name });
-  chooser.addEventListener("change", () => {
-    set = chooser.value;
+  const clear = teachlibLive.button(controls, "Remove my points", () => {
+    drawn = [];
     restart(seed);
   });
+  chooser.addEventListener("change", () => {
+    set = chooser.value;
+    clear.hidden = set !== own;
+    board.classList.toggle("pointed", set === own); // elsewhere a finger scrolls the page
+    restart(seed);
+  });
+  clear.hidden = true;
   const times = (value) => ` × ${(10 ** value).toFixed(2)}`;
   for (const [player, title] of [["discriminator", "judge's learning rate "], ["generator", "generator's learning rate "]])
     teachlibLive.slider(controls, title, { min: -1.5, max: 1, step: 0.1, value: 0 }, (value) => (settings.rates[player] = rate * 10 ** value), times);
@@ -186,11 +195,12 @@ teachlibLive.draw("gan-game", async ({ place, constants, say }) => {
   label.append(" the saturating loss");
   saturating.addEventListener("change", () => {
     settings.saturating = saturating.checked;
+    losses = []; // the other loss is on another scale
     show();
   });
   element("p", place, {
     className: "note",
-    textContent: `Small dots: data. Crosses: samples, and for some of them where the generator's loss pulls them. Both networks have two layers of ${constants.generator[0].bias.length} units; a step is an update of each, on ${BATCH} samples. ${HELP}`,
+    textContent: `Dots: data; points of your own stand for spots of deviation ${BRUSH}. Crosses: samples, and for some of them where the generator's loss pulls them, long pulls cut. Both networks have two layers of ${constants.generator[0].bias.length} units; a step is an update of each, on ${BATCH} samples. ${HELP}`,
   });
 
   function canvasOf(parent, width, className, attributes, height = width) {
@@ -231,7 +241,7 @@ teachlibLive.draw("gan-game", async ({ place, constants, say }) => {
     const { generator, discriminator } = constants;
     const weights = seed ? [fresh(generator, random), fresh(discriminator, random)] : [generator, discriminator];
     game = teachlibLive.gan({ generator: weights[0], discriminator: weights[1], betas });
-    [step, losses] = [0, []];
+    [step, losses, counted] = [0, [], -Infinity];
     shownNoise = normals(SHOWN * latent, chance(7));
     show();
   }
@@ -277,7 +287,8 @@ teachlibLive.draw("gan-game", async ({ place, constants, say }) => {
 
   function drawPoints(ink, samples) {
     ink.fillStyle = teachlibLive.ink(board);
-    for (const [x, y] of data()) ink.fillRect(toBoard(x) - 0.75, toBoard(-y) - 0.75, 1.5, 1.5);
+    const dot = set === own ? 4 : 1.5;
+    for (const [x, y] of data()) ink.fillRect(toBoard(x) - dot / 2, toBoard(-y) - dot / 2, dot, dot);
     ink.strokeStyle = palette[1];
     ink.lineWidth = 1.5;
     ink.beginPath();
@@ -288,16 +299,29 @@ teachlibLive.draw("gan-game", async ({ place, constants, say }) => {
       ink.moveTo(x - 2, y + 2);
       ink.lineTo(x + 2, y - 2);
     }
+    ink.stroke();
+    ink.strokeStyle = teachlibLive.ink(board);
+    ink.lineWidth = 1;
+    ink.beginPath();
     const pulls = game.pulls(samples.subarray(0, 2 * ARROWS), settings.saturating);
     const most = SIZE / 8; // a pull of one is as long
     for (let n = 0; n < ARROWS; n++) {
       const [x, y] = [toBoard(samples[2 * n]), toBoard(-samples[2 * n + 1])];
       const size = Math.hypot(pulls[2 * n], pulls[2 * n + 1]);
       const scale = (most * Math.min(1, size)) / (size || 1);
-      ink.moveTo(x, y);
-      ink.lineTo(x + scale * pulls[2 * n], y - scale * pulls[2 * n + 1]);
+      arrow(ink, x, y, scale * pulls[2 * n], -scale * pulls[2 * n + 1]);
     }
     ink.stroke();
+  }
+
+  function arrow(ink, x, y, dx, dy) {
+    const [head, angle] = [Math.min(5, Math.hypot(dx, dy) / 2), Math.atan2(dy, dx)];
+    ink.moveTo(x, y);
+    ink.lineTo(x + dx, y + dy);
+    for (const side of [2.6, -2.6]) {
+      ink.moveTo(x + dx, y + dy);
+      ink.lineTo(x + dx + head * Math.cos(angle + side), y + dy + head * Math.sin(angle + side));
+    }
   }
 
   function drawMark(ink) {
@@ -325,19 +349,23 @@ teachlibLive.draw("gan-game", async ({ place, constants, say }) => {
       ink.beginPath();
       losses.forEach((one, at) => ink.lineTo(at, height(one[player])));
       ink.stroke();
-      ink.fillStyle = palette[2 + n];
-      ink.fillText(n ? "generator" : "judge", 4, height(equal[player]) - 3);
     }
+    ink.fillStyle = teachlibLive.ink(chart);
+    ink.font = "12px sans-serif";
+    ink.fillText(teachlibLive.number(highest, 1), 4, 14);
+    ink.fillText(teachlibLive.number(lowest, 1), 4, CHART - 6);
   }
 
   // The two numbers that no loss tells: who of the data has a sample near, and who of the samples has data near.
-  function counted(samples) {
-    const points = data();
+  function count(samples) {
+    if (performance.now() - counted < TOLD) return;
+    const every = data();
+    const points = every.filter((_, n) => n % Math.ceil(every.length / SHOWN) === 0); // enough to tell shares
     const close = (x, y) => (other) => (other[0] - x) ** 2 + (other[1] - y) ** 2 < near ** 2;
     const pairs = Array.from({ length: SHOWN }, (_, n) => [samples[2 * n], samples[2 * n + 1]]);
-    const found = points.filter(([x, y]) => pairs.some(close(x, y))).length / points.length;
-    const good = pairs.filter(([x, y]) => points.some(close(x, y))).length / SHOWN;
-    return [found, good].map((share) => Math.round(100 * share));
+    found = Math.round((100 * points.filter(([x, y]) => pairs.some(close(x, y))).length) / points.length);
+    good = Math.round((100 * pairs.filter(([x, y]) => every.some(close(x, y))).length) / SHOWN);
+    counted = performance.now();
   }
 
   function show() {
@@ -354,36 +382,38 @@ teachlibLive.draw("gan-game", async ({ place, constants, say }) => {
       pause();
       return say(`Step ${step}: the losses are no numbers any more. Smaller learning rates, and from the start.`);
     }
-    const [found, good] = counted(samples);
-    const told = last ? `judge's loss ${last.discriminator.toFixed(2)}, generator's ${last.generator.toFixed(2)}; ` : "";
-    say(`Step ${step}: ${told}${found} % of the data have a sample within ${near}, ${good} % of the samples have data within ${near}.`);
+    count(samples);
+    const outside = Array.from({ length: SHOWN }, (_, n) => Math.max(Math.abs(samples[2 * n]), Math.abs(samples[2 * n + 1]))).filter((far) => far > extent).length;
+    const told = last ? `judge's loss ${teachlibLive.number(last.discriminator)}, generator's ${teachlibLive.number(last.generator)}; ` : "";
+    const away = outside ? ` ${outside} of ${SHOWN} samples lie outside of the picture.` : "";
+    say(`Step ${step}: ${told}${found} % of the data have a sample within ${near}, ${good} % of the samples have data within ${near}.${away}`);
   }
 
   // ------------------------------------------------------------------------------------------------------------ playing
 
   async function start() {
-    playing = true;
+    const mine = ++turn;
     play.textContent = "Pause";
-    while (playing && !place.hidden && place.isConnected) {
+    while (data().length && !place.hidden && place.isConnected) {
       const until = performance.now() + BUSY;
       do train();
       while (performance.now() < until);
       show();
       await teachlibLive.painted();
+      if (mine !== turn) return;
     }
     pause();
+    show();
   }
 
   function pause() {
-    playing = false;
+    turn++;
+    counted = -Infinity; // what stands still is counted to the last step
     play.textContent = "Play";
   }
 
   function drop(x, y) {
-    if (set !== own) {
-      set = chooser.value = own;
-      restart(seed);
-    }
+    if (set !== own || Math.min(x, y) < 0 || Math.max(x, y) > SIZE) return;
     drawn.push([toPlane(x), -toPlane(y)]);
     if (drawn.length > MOST) drawn.shift();
   }
@@ -394,7 +424,7 @@ teachlibLive.draw("gan-game", async ({ place, constants, say }) => {
     return [((event.clientX - box.left) * SIZE) / box.width, ((event.clientY - box.top) * SIZE) / box.height];
   };
   board.addEventListener("pointerdown", (event) => {
-    if (!event.isPrimary || event.button !== 0) return;
+    if (!event.isPrimary || event.button !== 0 || set !== own) return;
     board.setPointerCapture(event.pointerId);
     pointer = event.pointerId;
     mark = null;
@@ -405,7 +435,8 @@ teachlibLive.draw("gan-game", async ({ place, constants, say }) => {
     if (pointer !== event.pointerId) return;
     const moves = event.getCoalescedEvents?.() ?? [];
     for (const move of moves.length ? moves : [event]) drop(...at(move));
-    if (!playing) show();
+    counted = -Infinity;
+    show();
   });
   for (const end of ["pointerup", "pointercancel", "lostpointercapture"])
     board.addEventListener(end, (event) => {
@@ -416,12 +447,14 @@ teachlibLive.draw("gan-game", async ({ place, constants, say }) => {
     const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (move) mark = (mark ?? [SIZE / 2, SIZE / 2]).map((value, k) => Math.max(0, Math.min(SIZE, value + MARK * move[k])));
     else if (event.key === " ") drop(...(mark ??= [SIZE / 2, SIZE / 2]));
-    else if (event.key === "Delete" || event.key === "Backspace") {
+    else if ((event.key === "Delete" || event.key === "Backspace") && set === own) {
       drawn = [];
-      if (set === own) restart(seed);
+      restart(seed);
     } else return;
     event.preventDefault();
+    counted = -Infinity;
     show();
+    if (move) say(`The mark is at ${mark.map((value, k) => teachlibLive.number(k ? -toPlane(value) : toPlane(value), 1)).join(", ")}.`);
   });
   board.addEventListener("blur", show);
   teachlibLive.themed(show);

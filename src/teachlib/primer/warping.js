@@ -4,14 +4,16 @@ teachlibLive.draw("warping", async ({ place, run, constants, say }) => {
   const { element, palette } = teachlibLive;
   const { grid, fine, reach, extent, around, couplings, data } = constants;
   const SIZE = 300; // of a plane, in CSS pixels
-  const RADIUS = 0.25; // of the circle around the pointer, in z
+  const RADIUS = 0.12; // of the circle around the pointer, in z
+  const STEP = 0.01; // in z, of the differences that slopes are taken from
+  const GAP = 24; // CSS pixels between two points of a line: it is not drawn where it would only be guessed
   const PAUSE = 350; // milliseconds between two stages that are played
   const density = Math.min(2, window.devicePixelRatio || 1);
   const failing = teachlibLive.failing(say);
   const HELP = "Move the circle with the pointer or the arrow keys; Shift makes small steps.";
-  const at = [1.2, 0.6]; // the pointer, in z
+  const at = [0.92, 0.31]; // the pointer, in z: between two spots
   let stage = couplings;
-  let playing = false;
+  let turn = 0; // of playing: another one ends it
   let whole = null; // the grid at all stages
   let near = null; // the circle at all stages
 
@@ -20,7 +22,7 @@ teachlibLive.draw("warping", async ({ place, run, constants, say }) => {
   noise.canvas.tabIndex = 0;
   const points = plane("", { role: "img", "aria-label": "What becomes of the grid and the circle" });
   const controls = element("div", place, { className: "controls" });
-  const play = teachlibLive.button(controls, "Play", () => (playing ? pause() : start()));
+  const play = teachlibLive.button(controls, "Play", () => (play.textContent === "Pause" ? pause() : start()));
   const slider = teachlibLive.slider(
     controls,
     "couplings, from noise to data ",
@@ -33,13 +35,13 @@ teachlibLive.draw("warping", async ({ place, run, constants, say }) => {
   );
   element("p", place, {
     className: "note",
-    textContent: `Small dots: data. The grid is straight in z; where its lines come close, probability is gathered, where they part, it is thinned. ${HELP}`,
+    textContent: `Small dots: data. The grid is straight in z; where its lines come close, probability is gathered, where they part, it is thinned. Lines are left out where the map tears them wider than can be followed. ${HELP}`,
   });
 
   function plane(title, attributes) {
     const panel = element("figure", row);
     const caption = element("figcaption", panel, { textContent: title });
-    const canvas = element("canvas", panel, { width: SIZE * density, height: SIZE * density, className: "field" }, attributes);
+    const canvas = element("canvas", panel, { width: SIZE * density, height: SIZE * density, className: "field pointed" }, attributes);
     canvas.getContext("2d").scale(density, density);
     return { caption, canvas, ink: canvas.getContext("2d") };
   }
@@ -48,10 +50,12 @@ teachlibLive.draw("warping", async ({ place, run, constants, say }) => {
 
   function lines(ink, places, half) {
     ink.beginPath();
+    let before = null;
     for (let n = 0; n < grid.length; n++) {
       const to = [toCanvas(places[2 * n], half), toCanvas(-places[2 * n + 1], half)];
-      if (n % fine) ink.lineTo(...to);
+      if (n % fine && Math.hypot(to[0] - before[0], to[1] - before[1]) < GAP) ink.lineTo(...to);
       else ink.moveTo(...to);
+      before = to;
     }
     ink.stroke();
   }
@@ -71,14 +75,26 @@ teachlibLive.draw("warping", async ({ place, run, constants, say }) => {
 
   const part = ({ stages }, number) => stages.subarray((number * stages.length) / (couplings + 1), ((number + 1) * stages.length) / (couplings + 1));
 
+  // How far the flow stretches a short way in z at the pointer, in the direction where it does so most, and across.
+  function stretches() {
+    const x = part(near, couplings);
+    const slope = (n, k) => (x[2 * n + k] - x[2 * (n + 1) + k]) / (2 * STEP);
+    const first = around + 1;
+    const squares = [0, 1].flatMap((k) => [slope(first, k) ** 2, slope(first + 2, k) ** 2]).reduce((a, b) => a + b);
+    const area = Math.exp(near.log_stretch[0]); // the product of both; the sum of their squares is that of all slopes
+    const most = Math.sqrt((squares + Math.sqrt(Math.max(0, squares ** 2 - 4 * area ** 2))) / 2);
+    return [most, area / most];
+  }
+
   function draw() {
+    if (!whole || !near) return;
     for (const [{ ink, canvas }, number, half] of [
       [noise, 0, extent],
       [points, stage, extent],
     ]) {
       ink.clearRect(0, 0, SIZE, SIZE);
-      ink.lineWidth = 0.7;
-      ink.strokeStyle = palette[0];
+      ink.lineWidth = 0.8;
+      ink.strokeStyle = palette[5];
       lines(ink, part(whole, number), half);
       if (number === couplings) {
         ink.fillStyle = teachlibLive.ink(canvas);
@@ -88,11 +104,14 @@ teachlibLive.draw("warping", async ({ place, run, constants, say }) => {
     }
     points.caption.textContent = stage === couplings ? "Data x" : `After ${stage} of ${couplings} couplings`;
     slider.put(stage);
-    const [x, y] = part(near, couplings);
-    const stretched = Math.exp(near.log_stretch[0]);
-    const written = (value) => value.toFixed(2).replace("-", "−");
-    const factor = stretched >= 1 ? `${stretched.toPrecision(2)} times as large` : `${(1 / stretched).toPrecision(2)} times smaller`;
-    say(`z = (${at.map(written).join(", ")}) becomes x = (${written(x)}, ${written(y)}). Around it areas become ${factor}, and log p(x) = log N(z) ${stretched >= 1 ? "−" : "+"} ${Math.abs(near.log_stretch[0]).toFixed(2)}.`);
+    const written = (values) => `(${Array.from(values, (value) => teachlibLive.number(value)).join(", ")})`;
+    const [most, across] = stretches();
+    const log = near.log_stretch[0];
+    say(
+      stage < couplings
+        ? `After ${stage} of ${couplings} couplings z = ${written(at)} is at ${written(part(near, stage).subarray(0, 2))}.`
+        : `z = ${written(at)} becomes x = ${written(part(near, couplings).subarray(0, 2))}. There ways are stretched × ${teachlibLive.number(most)} in one direction and × ${teachlibLive.number(across)} across it, and log p(x) = log N(z) ${log >= 0 ? "−" : "+"} ${Math.abs(log).toFixed(2)}.`,
+    );
   }
 
   const update = teachlibLive.latest(async () => {
@@ -101,7 +120,8 @@ teachlibLive.draw("warping", async ({ place, run, constants, say }) => {
       const angle = (2 * Math.PI * n) / around;
       return [at[0] + RADIUS * Math.cos(angle), at[1] + RADIUS * Math.sin(angle)];
     });
-    near = await run("near", { z: [...at, ...circled.flat()] });
+    const beside = [[STEP, 0], [-STEP, 0], [0, STEP], [0, -STEP]].map((step) => at.map((value, k) => value + step[k]));
+    near = await run("near", { z: [at, ...circled, ...beside].flat() });
     draw();
   }, failing);
 
@@ -111,18 +131,19 @@ teachlibLive.draw("warping", async ({ place, run, constants, say }) => {
   }
 
   async function start() {
-    playing = true;
+    const mine = ++turn;
     play.textContent = "Pause";
     if (stage === couplings) go(0);
-    while (playing && stage < couplings && !place.hidden) {
+    while (stage < couplings && !place.hidden) {
       await new Promise((done) => setTimeout(done, PAUSE));
-      if (playing) go(stage + 1);
+      if (mine !== turn) return;
+      go(stage + 1);
     }
     pause();
   }
 
   function pause() {
-    playing = false;
+    turn++;
     play.textContent = "Play";
   }
 
