@@ -11,7 +11,7 @@ teachlibLive.draw("by-sliders", async ({ place, run, constants, say }) => {
   let style = 0;
 
   const row = element("div", place, { className: "row abreast" });
-  const [colours, normals, picture] = ["Asked: colours", "Asked: normals", "GIF"].map((title) => {
+  const [colours, normals, picture] = ["Colours", "Normals", "GIF"].map((title) => {
     const panel = element("figure", row);
     element("figcaption", panel, { textContent: title });
     const canvas = teachlibLive.frame(panel, side, title);
