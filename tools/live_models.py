@@ -14,9 +14,8 @@ from teachlib.errors import TeachlibError
 from teachlib.live import Demo, onnx_of
 
 FOLDER = "_assets/live"
-SIZES = (
-    f"{FOLDER}/sizes.json"  # bytes of the runtime and of each demo, which demos need it, and the version of all files
-)
+# Bytes of the runtime and of each demo, which demos do without it, and the version of all files.
+SIZES = f"{FOLDER}/sizes.json"
 RUNTIME = "_assets/vendor/onnxruntime"  # whose files go into the book as scripts, not as they are
 PARTS = 8  # as _assets/live.js asks for
 _NO_MODELS = b', {"models":{},'  # in the script of a demo that needs no runtime

@@ -20,12 +20,11 @@ teachlibLive.draw("by-sliders", async ({ place, run, constants, say }) => {
   });
   const controls = element("div", place, { className: "controls" });
   const sliders = knobs.map(({ label, low, high }, n) => {
-    const whole = high - low > 10; // degrees
     const changed = (value) => {
       numbers[n] = value;
       update();
     };
-    return teachlibLive.slider(controls, `${label} `, { min: low, max: high, step: whole ? 1 : 0.05, value: 0 }, changed, (value) => ` ${shown(n, value)}`);
+    return teachlibLive.slider(controls, `${label} `, { min: low, max: high, step: inDegrees(n) ? 1 : 0.05, value: 0 }, changed, (value) => ` ${shown(n, value)}`);
   });
   teachlibLive.button(controls, "Another style", () => {
     style = (style + 1) % styles.length;
@@ -37,9 +36,12 @@ teachlibLive.draw("by-sliders", async ({ place, run, constants, say }) => {
   });
   element("p", place, { className: "note", textContent: `${HELP} The network hears ${side} × ${side} pixels of colours and of normals, and a style; nothing else. The middle of the eyes stays where it is, as in training, so that a head that turns moves aside.` });
 
+  function inDegrees(n) {
+    return knobs[n].label.includes("degrees");
+  }
+
   function shown(n, value) {
-    const degrees = knobs[n].label.includes("degrees");
-    return teachlibLive.number(value, degrees ? 0 : 2) + (degrees ? "°" : "");
+    return teachlibLive.number(value, inDegrees(n) ? 0 : 2) + (inDegrees(n) ? "°" : "");
   }
 
   // The nearest triangle at every pixel's centre, of those that face the viewer: a z-buffer, as teachlib.gif.rasterizer.
