@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve test oldest bench format dist clean
+.PHONY: help book pdf offline versions serve test oldest bench format dist clean
 
 help:  ## show this help
 	@echo "usage: make TARGET [SCALE=ci|laptop|paper] [PYTHON=python3.12]"
@@ -30,6 +30,15 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 
 book: $(VENV)/.ready  ## run the notebooks at SCALE (default: laptop) and build the book
 	@$(BIN)/python tools/book.py --scale $(SCALE)
+
+pdf: book  ## build the book, print it as one document, _build/course.pdf
+	@$(BIN)/python tools/pdf.py
+
+offline: book  ## build the book, pack it as one file that opens from a disk, _build/course-offline.zip
+	@$(BIN)/python tools/offline.py
+
+versions: book  ## build the book of every tag, too, and a page that leads to all: _build/versions
+	@$(BIN)/python tools/versions.py --scale $(SCALE)
 
 serve: book  ## build the book, serve it on this machine, open the browser
 	@$(BIN)/python tools/serve.py

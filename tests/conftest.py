@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from rendered import address, browser, html  # noqa: F401
 
 import teachlib  # noqa: F401  (before torchvision, wherever a test imports it)
 

@@ -6,9 +6,7 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +16,8 @@ import nbformat
 import pytest
 import torch
 import yaml
-from filelock import FileLock
+from axe_playwright_python.base import AXE_FILE_PATH as AXE
+from rendered import PATIENCE
 from torch import Tensor
 
 from teachlib import invgan, primer, rae, registry
@@ -38,34 +37,15 @@ import live_models  # noqa: E402
 import notebooks  # noqa: E402
 import pages  # noqa: E402
 import refresh_vendor  # noqa: E402
-import serve  # noqa: E402
 import staging  # noqa: E402
 
 import book as book_tool  # noqa: E402
 
 TOC_PAGES = staging.toc_pages(ROOT)
 PHONE = {"width": 390, "height": 844}
-PATIENCE = 300_000  # milliseconds, against hanging alone: on a busy machine pages and Chromium can take a minute
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 # ------------------------------------------------------------------------------------------------ the rendered book
-
-
-@pytest.fixture(scope="session")
-def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The rendered pages: the reader's own when they are up to date, else a build at ci scale beside them."""
-    book = book_tool.Book()
-    if book_tool.is_fresh(book):
-        return book.html
-    book = book_tool.Book(book.build / "tests")
-    # Tests run in several processes: the first one here builds, the others wait and find the book up to date.
-    with FileLock(tmp_path_factory.getbasetemp().parent / "book.lock"):
-        if not book_tool.is_fresh(book):
-            command = [sys.executable, str(TOOLS / "book.py"), "--scale", "ci", "--output", str(book.folder)]
-            process = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-            assert process.returncode == 0, process.stdout + process.stderr
-    return book.html
 
 
 def test_book_is_built_without_warnings(html: Path) -> None:
@@ -103,28 +83,6 @@ def test_executed_notebooks_carry_no_traces_of_the_run(html: Path) -> None:
 # --------------------------------------------------------------------------------------------------- in a browser
 
 
-@pytest.fixture(scope="session")
-def address(html: Path) -> Iterator[str]:
-    server = serve.local_server(html, (0,))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    thread.join()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed")
-    playwright = pytest.importorskip("playwright.sync_api")
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=flags, timeout=PATIENCE)
-        yield chromium
-        chromium.close()
-
-
 EVERY_FORMULA_IS_SET = """() => [...document.querySelectorAll('.math.notranslate')]
     .every(element => element.querySelector('mjx-container'))"""
 FORMULAS_WITH_ERRORS = """() => [...document.querySelectorAll('mjx-merror, [data-mjx-error]')]
@@ -135,6 +93,37 @@ LEFTOVER_DOLLARS = """() => {
     return article.textContent.match(/.{0,30}(\\$\\$|\\\\\\(|\\\\\\[).{0,30}/g) || [];
 }"""
 TOO_WIDE = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+# Formulas are left to MathJax, which describes them to whoever asks, in thousands of elements.
+VIOLATIONS = """async rules => {
+    const found = await axe.run({ exclude: [["mjx-container"]] }, { resultTypes: ["violations"], ...rules });
+    return found.violations.filter(fault => ["serious", "critical"].includes(fault.impact))
+        .map(fault => `${fault.id}: ${fault.nodes.slice(0, 3).map(node => node.html.slice(0, 200)).join(" | ")}`);
+}"""
+ONLY_CONTRAST = {"runOnly": ["color-contrast"]}
+
+
+def violations(page: Any) -> list[str]:
+    """What axe-core calls serious or worse, in the light theme, and the contrasts in the dark one."""
+    page.add_script_tag(path=AXE)
+    found: list[str] = []
+    for theme, rules in (("light", {}), ("dark", ONLY_CONTRAST)):
+        page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
+        page.wait_for_timeout(300)  # the colours fade
+        found += [f"{theme}: {fault}" for fault in page.evaluate(VIOLATIONS, rules)]
+    return found
+
+
+@pytest.mark.parametrize("name", [TOC_PAGES[0], TOC_PAGES[3], "search"])
+def test_page_on_a_desk_is_accessible(browser: Any, address: str, name: str) -> None:
+    """What a phone hides, the contents at both sides, is the same on all pages."""
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.set_default_timeout(PATIENCE)
+    page.goto(f"{address}{name}.html", wait_until="load")
+    page.wait_for_function(EVERY_FORMULA_IS_SET)
+    assert violations(page) == []
+    page.close()
 
 
 @pytest.mark.parametrize("name", [*TOC_PAGES, "search", "genindex"])
@@ -155,6 +144,7 @@ def test_page_on_a_phone(browser: Any, address: str, name: str) -> None:
     assert page.evaluate(FORMULAS_WITH_ERRORS) == []
     assert page.evaluate(LEFTOVER_DOLLARS) == []
     assert page.evaluate(TOO_WIDE) <= 0, "the page scrolls sideways"
+    assert violations(page) == []
     page.close()
 
 
@@ -185,9 +175,6 @@ def test_reader_who_prefers_dark_gets_dark(browser: Any, address: str) -> None:
     page.goto(f"{address}{TOC_PAGES[0]}.html", wait_until="load")
     assert brightness(page, "backgroundColor") < 60
     page.close()
-
-
-# ---------------------------------------------------------------------------------------------- running notebooks
 
 
 # --------------------------------------------------------------------------------------------------- models in the page

@@ -30,7 +30,7 @@ from teachlib.errors import TeachlibError
 ROOT = Path(__file__).resolve().parent.parent
 SCALES = ("ci", "laptop", "paper")
 # What changes the shape of every page: Sphinx would keep old pages, or parts of them.
-STRUCTURE = ("_config.yml", "_toc.yml", "requirements.lock", *FILES)
+STRUCTURE = ("_config.yml", "_toc.yml", "requirements.lock", "book/glossary.yml", *FILES)
 WARNING = re.compile(r"\b(WARNING|ERROR|CRITICAL|SEVERE)\b|^.*Error: ")
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")

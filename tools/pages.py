@@ -15,6 +15,7 @@ import yaml
 from anywhere_page import changelog, colab, slurm, torchrun
 from assignments_page import assignments, misconceptions
 from data_page import data_catalogue, string_catalogue
+from glossary_page import glossary
 from measured_page import paper_vs_measured
 from welcome_page import demo
 
@@ -197,6 +198,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "assignments": assignments,
     "changelog": changelog,
     "colab": colab,
+    "glossary": glossary,
     "misconceptions": misconceptions,
     "slurm": slurm,
     "torchrun": torchrun,

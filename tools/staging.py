@@ -13,7 +13,7 @@ from pages import GENERATORS
 
 # Folders copied whole, except for the pages in them: of those, only the ones that the contents name.
 FOLDERS = ("book", "chapters", "_assets")
-FILES = ("tools/book_extension.py", "tools/address.py")
+FILES = ("tools/book_extension.py", "tools/book_search.py", "tools/page_end.py", "tools/address.py")
 PAGE_SUFFIXES = (".md", ".ipynb")
 GENERATED = re.compile(r"^<!-- generated: (?P<name>[\w-]+) -->$", re.MULTILINE)
 
@@ -22,19 +22,25 @@ class BookError(Exception):
     """A mistake in the book's sources that an author can mend; printed without a traceback."""
 
 
+def toc_depths(root: Path) -> dict[str, int]:
+    """The pages that ``_toc.yml`` names, in reading order, without their suffixes; 1: a section of another page."""
+    contents = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    return dict(_named_pages(contents, 0))
+
+
 def toc_pages(root: Path) -> list[str]:
     """The pages that ``_toc.yml`` names, in reading order, without their suffixes."""
-    contents = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-    return list(_named_pages(contents))
+    return list(toc_depths(root))
 
 
-def _named_pages(node: Any) -> Iterable[str]:
+def _named_pages(node: Any, depth: int) -> Iterable[tuple[str, int]]:
     if isinstance(node, list):
         for entry in node:
-            yield from _named_pages(entry)
+            yield from _named_pages(entry, depth)
     elif isinstance(node, dict):
-        yield from (node[key] for key in ("root", "file") if key in node)
-        yield from _named_pages([node[key] for key in ("parts", "chapters", "sections") if key in node])
+        yield from ((node[key], depth) for key in ("root", "file") if key in node)
+        yield from _named_pages([node[key] for key in ("parts", "chapters") if key in node], depth)
+        yield from _named_pages(node.get("sections"), depth + 1)
 
 
 def page_source(root: Path, page: str) -> Path:

@@ -1,0 +1,100 @@
+"""Sphinx extension: the search puts the page first that teaches a term, and shows excerpts from a disk, too.
+
+Which page teaches what stands in ``book/glossary.yml``, of which the glossary page is made, too.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from docutils import nodes  # type: ignore[import-untyped]
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+    from sphinx.config import Config
+
+TEXTS = "search-texts.js"
+# A browser gives no page to a script of a page on disk; the texts come as a script, to the search page alone.
+_FROM_DISK = """
+if (location.protocol === "file:") {
+  const texts = new Promise((done) => addEventListener("load", () => {
+    const script = document.createElement("script");
+    script.src = document.documentElement.dataset.content_root + "_static/TEXTS";
+    script.onload = script.onerror = () => done(globalThis.courseTexts || {});
+    document.head.append(script);
+  }));
+  const root = new URL(document.documentElement.dataset.content_root, location).href;
+  globalThis.fetch = async (address) => {
+    const page = new URL(address, location).href.slice(root.length).replace(/\\.html$/, "");
+    const main = document.createElement("div");
+    main.setAttribute("role", "main");
+    main.textContent = (await texts)[page] || "";
+    return { text: async () => main.outerHTML };
+  };
+}
+"""
+_SCORER = """
+const taught = TAUGHT;
+const words = (text) => " " + text.toLowerCase().normalize("NFKD").replace(/[^\\p{L}\\p{N}]+/gu, " ").trim() + " ";
+// The longest term among the words wins: "Gaussian mixture model" over "mixture".
+const first = () => {
+  const asked = words(new URLSearchParams(location.search).get("q") || "");
+  const found = Object.keys(taught).filter((term) => asked.includes(words(term)));
+  return taught[found.sort((a, b) => b.length - a.length)[0]];
+};
+var Scorer = {
+  score: ([page, title, anchor, description, score]) => score + (!anchor && page === first() ? 1000 : 0),
+  objNameMatch: 11,
+  objPartialMatch: 6,
+  objPrio: { 0: 15, 1: 5, 2: -5 },
+  objPrioDefault: 0,
+  title: 15,
+  partialTitle: 7,
+  term: 5,
+  partialTerm: 2,
+};
+"""
+
+
+def taught(glossary: Path) -> dict[str, str]:
+    """The page that teaches each term, under all names that the glossary has for it."""
+    entries = yaml.safe_load(glossary.read_text(encoding="utf-8"))
+    return {name: entry["page"] for entry in entries for name in (entry["term"], *entry.get("also", ()))}
+
+
+def write_scorer(app: "Sphinx", config: "Config") -> None:
+    """Tell Sphinx's search which page is first."""
+    terms = json.dumps(taught(Path(app.confdir) / "book" / "glossary.yml"), sort_keys=True)
+    scorer = Path(app.doctreedir) / "scorer.js"
+    scorer.parent.mkdir(parents=True, exist_ok=True)
+    text = _SCORER.replace("TAUGHT", terms) + _FROM_DISK.replace("TEXTS", TEXTS)
+    scorer.write_text(text, encoding="utf-8")
+    config.html_search_scorer = str(scorer)
+
+
+def add_keywords(app: "Sphinx", doctree: "nodes.document") -> None:
+    """Let a page be found by all names of what it teaches, whether its text has them or not."""
+    terms = taught(Path(app.confdir) / "book" / "glossary.yml")
+    names = [name for name, page in terms.items() if page == app.env.docname]
+    # Sphinx takes each of them as one word, so they are given word by word.
+    if words := sorted({word.lower() for name in names for word in re.findall(r"\w+", name)}):
+        doctree.append(nodes.meta(name="keywords", content=", ".join(words)))
+
+
+def write_texts(app: "Sphinx", exception: Exception | None) -> None:
+    """The words of all pages, as one script."""
+    if exception or app.builder.name != "html":
+        return
+    texts = {page: " ".join(app.env.get_doctree(page).astext().split()) for page in sorted(app.env.found_docs)}
+    script = Path(app.outdir) / "_static" / TEXTS
+    script.write_text(f"globalThis.courseTexts = {json.dumps(texts, ensure_ascii=False)};\n", encoding="utf-8")
+
+
+def setup(app: "Sphinx") -> dict[str, Any]:
+    """Register with Sphinx."""
+    app.connect("config-inited", write_scorer)
+    app.connect("doctree-read", add_keywords)
+    app.connect("build-finished", write_texts)
+    return {"version": "1", "parallel_read_safe": True}
