@@ -292,3 +292,28 @@ def test_one_book_gives_one_archive_and_a_failure_none(tmp_path: Path, monkeypat
     with pytest.raises(OSError, match="No space"):
         offline.packed(site, tmp_path / "c.zip")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zip", "b.zip", "site"]
+
+
+# ------------------------------------------------------------------------------------------------- gallery and indices
+
+
+@pytest.mark.parametrize(
+    ("index", "sign"),
+    [
+        ("gallery", r"(?<!def )\b(?:figures\.)?(?:show|live)\("),
+        ("claims", r"from teachlib\.checks import"),
+        ("exercises", r"exercises\.\w+\.check\("),
+    ],
+)
+def test_every_notebook_that_has_some_is_in_the_index(html: Path, index: str, sign: str) -> None:
+    """The indices are read off outputs: should their form change, a page would be empty, and nothing else amiss."""
+    listed = (html / "book" / f"{index}.html").read_text(encoding="utf-8")
+    article = listed.partition("<article")[2].partition("</article>")[0].partition('<nav class="course-end"')[0]
+    missing = []
+    for path in staging.notebooks(ROOT):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+        page = path.relative_to(ROOT).with_suffix(".html").as_posix()
+        if re.search(sign, code) and f'href="../{page}' not in article:
+            missing.append(page)
+    assert not missing

@@ -5,11 +5,13 @@ Which page teaches what stands in ``book/glossary.yml``, of which the glossary p
 
 import json
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from posixpath import normpath
 from typing import TYPE_CHECKING, Any
 
 import yaml
 from docutils import nodes  # type: ignore[import-untyped]
+from sphinx import addnodes
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -83,11 +85,21 @@ def add_keywords(app: "Sphinx", doctree: "nodes.document") -> None:
         doctree.append(nodes.meta(name="keywords", content=", ".join(words)))
 
 
+def words_of(app: "Sphinx", page: str) -> str:
+    """The text of a page, with the titles of pages where it leads to them."""
+    doctree = app.env.get_doctree(page)
+    for link in doctree.findall(addnodes.pending_xref):
+        target = normpath(f"{PurePosixPath(page).parent / link['reftarget']}").lstrip("/")
+        if link["reftype"] == "doc" and not link["refexplicit"] and target in app.env.titles:
+            link.children = [nodes.Text(app.env.titles[target].astext())]
+    return str(doctree.astext())
+
+
 def write_texts(app: "Sphinx", exception: Exception | None) -> None:
     """The words of all pages, as one script."""
     if exception or app.builder.name != "html":
         return
-    texts = {page: " ".join(app.env.get_doctree(page).astext().split()) for page in sorted(app.env.found_docs)}
+    texts = {page: " ".join(words_of(app, page).split()) for page in sorted(app.env.found_docs)}
     script = Path(app.outdir) / "_static" / TEXTS
     script.write_text(f"globalThis.courseTexts = {json.dumps(texts, ensure_ascii=False)};\n", encoding="utf-8")
 

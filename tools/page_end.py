@@ -71,7 +71,10 @@ class Ends:
             self.related = related({name: prose(app.env.get_doctree(name)) for name in sorted(app.env.found_docs)})
         _, before, after = app.builder.relations.get(page, (None, None, None))  # type: ignore[attr-defined]
         near = [other for other in self.related.get(page, ()) if other not in (before, after)][:RELATED]
-        lines = [f"<p>{self.link(page, after)} {escape(lead(app.env.get_doctree(after)))}</p>"] if after else []
+        lines = []
+        if after:
+            stop = "" if app.env.titles[after].astext().endswith("?") else "."
+            lines.append(f"<p>{self.link(page, after)}{stop} {escape(lead(app.env.get_doctree(after)))}</p>")
         if near:
             links = ", ".join(self.link(page, other) for other in near)
             lines.append(f"<p>Related: {links}</p>")

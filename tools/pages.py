@@ -15,6 +15,7 @@ import yaml
 from anywhere_page import changelog, colab, slurm, torchrun
 from assignments_page import assignments, misconceptions
 from data_page import data_catalogue, string_catalogue
+from diagrams import diagram, diagrams
 from glossary_page import glossary
 from measured_page import paper_vs_measured
 from welcome_page import demo
@@ -199,6 +200,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "changelog": changelog,
     "colab": colab,
     "glossary": glossary,
+    **{f"diagram-{name}": partial(diagram, name) for name in diagrams()},
     "misconceptions": misconceptions,
     "slurm": slurm,
     "torchrun": torchrun,
