@@ -102,6 +102,16 @@ def name_toggles(app: "Sphinx", page: str, template: str, context: dict[str, Any
     context["generate_toctree_html"] = named
 
 
+def mend_roles(app: "Sphinx", page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """Take back what Sphinx and docutils tell screen readers wrongly: lists whose entries are none."""
+    if doctree is None:
+        return
+    body = context["body"].replace('<div role="list" class="citation-list">', '<div class="citation-list">')
+    # The parameters of a long signature: definitions of nothing, in a list of definitions.
+    body = re.sub(r"<dl>(\s*<dd><em class=\"sig-param)", r'<dl role="presentation">\1', body)
+    context["body"] = body.replace('<dd><em class="sig-param', '<dd role="presentation"><em class="sig-param')
+
+
 def setup(app: "Sphinx") -> dict[str, Any]:
     """Register with Sphinx."""
     NbElementRenderer.render_image = render_described_image
@@ -110,5 +120,6 @@ def setup(app: "Sphinx") -> dict[str, Any]:
     app.connect("config-inited", set_launch_buttons, priority=100)  # before the theme reads them
     app.connect("html-page-context", add_erratum_link)
     app.connect("html-page-context", add_live_models)
+    app.connect("html-page-context", mend_roles)
     app.connect("html-page-context", name_toggles, priority=900)  # after the theme's own
     return {"version": "1", "parallel_read_safe": True}
