@@ -118,6 +118,34 @@ def test_each_model_has_its_losses_and_the_sum_is_weighted(name: str, parts: set
     assert torch.allclose(total, expected)
 
 
+def test_codes_inferred_twice_draw_each_other_near(images: Tensor) -> None:
+    """Both ends of ‖w_R − w̃_R‖² move: with reconstructions cut off, the codes of the images still do."""
+    game = _objective("invgan")
+
+    class Cut(nn.Module):
+        def __init__(self, inner: nn.Module) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, codes: Tensor) -> Tensor:
+            made: Tensor = self.inner(codes)
+            return made.detach()
+
+    game.nets["generator"] = Cut(game.nets["generator"])
+    head = game.model.discriminator.code.weight
+    (slope,) = torch.autograd.grad(game.losses(images, _generator())["reinference"], [head])
+    assert slope.abs().sum() > 0
+
+
+def test_codes_are_drawn_to_the_prior_and_not_to_those_of_the_batch_before(images: Tensor) -> None:
+    found = []
+    for old in (0.0, 100.0):
+        game = _objective("invgan")
+        game.before = torch.full((8, game.model.w_dim), old)
+        found.append(game.losses(images, _generator())["discrepancy"])
+    assert torch.equal(*found)
+
+
 @pytest.mark.parametrize("only", ["pixels", "features", "reinference"])
 def test_pictures_are_rebuilt_for_each_of_three_losses_alone(only: str, images: Tensor) -> None:
     game = _objective("invgan")
