@@ -58,14 +58,19 @@
     forget.type = "button";
     forget.textContent = "Forget all";
 
+    // Pages that were renamed, or are another version's, do not count.
+    const links = [...document.querySelectorAll(".bd-sidebar-primary .bd-links a.internal")];
+    const known = new Set([own, ...links.map(nameOf).filter(Boolean)]);
+
     const show = (failed = false) => {
       const pages = marked();
+      const count = [...pages].filter((page) => known.has(page)).length;
       box.checked = pages.has(own);
       forget.hidden = pages.size === 0;
       said.textContent = failed
         ? "This browser keeps nothing for this page."
         : pages.size
-          ? `${pages.size} of ${place.dataset.pages} pages read; kept in this browser alone.`
+          ? `${count} of ${known.size} pages read; kept in this browser alone.`
           : "Ticked, it is kept in this browser alone.";
       tick(pages, own);
     };

@@ -62,6 +62,33 @@ def test_whoever_looks_for_a_term_gets_the_page_first_that_teaches_it(browser: A
     page.close()
 
 
+@pytest.mark.parametrize(
+    ("query", "term"),
+    [
+        ("GANs", "GAN"),
+        ("NORMALISING FLOWS", "normalizing flow"),
+        ("VAEGAN", "VAE-GAN"),
+        ("GMM-VAEs", "Gaussian-mixture VAE"),
+        ("frechet distance", "FID"),
+        ("gradient penalty zebra", "gradient penalty"),
+        ("KL", "KL divergence"),
+    ],
+)
+def test_terms_are_found_as_readers_write_them(browser: Any, address: str, query: str, term: str) -> None:
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE)
+    assert searched(page, f"{address}search.html?q={query.replace(' ', '+')}")[0] == f"{TERMS[term]}.html"
+    page.close()
+
+
+def test_a_browser_that_keeps_nothing_searches_all_the_same(browser: Any, address: str) -> None:
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.add_init_script("Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); }")
+    assert searched(page, f"{address}search.html?q=ELBO")[0] == f"{TERMS['ELBO']}.html"
+    page.close()
+
+
 @pytest.mark.parametrize("way", ["host", "disk"])
 def test_results_of_a_search_have_excerpts(browser: Any, html: Path, address: str, way: str) -> None:
     root = address if way == "host" else html.as_uri() + "/"
@@ -89,6 +116,10 @@ def test_every_page_says_what_the_glossary_says_it_teaches(html: Path) -> None:
         ("{term: a, page: book/welcome}", "says"),
         ("{term: a, page: book/nowhere, says: b}", "there is no page book/nowhere"),
         ("{term: a, page: book/welcome, says: b}\n- {term: c, also: [A], page: book/welcome, says: d}", "both a and c"),
+        ("{term: a, page: book/welcome, says: b}\n- {term: a, page: book/errata, says: d}", "both a and a"),
+        ("{term: a, also: FGSM, page: book/welcome, says: b}", "a list of names"),
+        ("{term: a, also: [7], page: book/welcome, says: b}", "a list of names"),
+        ("{term: [", "is no YAML"),
     ],
 )
 def test_wrong_entries_of_the_glossary_are_named(tmp_path: Path, entry: str, said: str) -> None:
@@ -136,6 +167,8 @@ def parsed(text: str) -> nodes.document:
 def test_the_first_sentence_of_a_page_is_its_lead() -> None:
     text = "Title\n=====\n\nA sentence, e.g. of 0.5 words? And more of it.\n"
     assert page_end.lead(parsed(text)) == "A sentence, e.g. of 0.5 words?"
+    assert page_end.lead(parsed("Title\n=====\n\nA pixel: no more. And more.\n")) == "A pixel: no more."
+    assert page_end.lead(parsed("Title\n=====\n\nLoad it so:\n\nA second paragraph.\n")) == ""
     assert page_end.lead(parsed("Title\n=====\n\nAs :math:`x` says. No.\n")) == ""
     assert page_end.lead(nodes.document(None, None)) == ""
 
@@ -176,6 +209,17 @@ def test_pages_that_were_read_have_a_tick_in_the_contents(browser: Any, address:
     context.close()
 
 
+def test_pages_that_are_none_do_not_count(browser: Any, address: str) -> None:
+    context = browser.new_context()
+    first, second = staging.toc_pages(ROOT)[:2]
+    kept = json.dumps(json.dumps([first, "of/another/version"]))
+    context.add_init_script(f"localStorage.setItem('course-read', {kept})")
+    page = visited(context, f"{address}{second}.html")
+    said = page.locator(".course-progress [role=status]").inner_text()
+    assert said.startswith(f"1 of {len(staging.toc_pages(ROOT))} pages")
+    context.close()
+
+
 @pytest.mark.parametrize("words", ["not JSON", "{}", "[1, null]", '"book"'])
 def test_words_of_others_under_the_same_name_do_no_harm(browser: Any, address: str, words: str) -> None:
     context = browser.new_context()
@@ -204,6 +248,9 @@ def test_print_has_one_place_for_each_name_and_no_dead_link(whole: Any) -> None:
     assert len(names) == len(set(names))
     inside = [str(node["href"])[1:] for node in whole.find_all("a", href=re.compile("^#"))]
     assert set(inside) <= set(names)
+    heads = {name for node in whole.select("[marker-end]") for name in re.findall(r"url\(#(.+?)\)", node["marker-end"])}
+    assert heads
+    assert heads <= set(names)
     assert not [
         node["href"] for node in whole.find_all("a", href=True) if not re.match("#|https?:|mailto:", node["href"])
     ]

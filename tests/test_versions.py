@@ -43,7 +43,7 @@ def course(tmp_path: Path) -> Path:
 
 def test_every_tag_has_its_own_book_and_one_page_leads_to_all(course: Path) -> None:
     book = book_tool.Book(course)
-    assert versions.all_versions(book, "ci", course) == ["v1.0.0", "v0.10", "v0.9"]
+    assert versions.all_versions(book, "ci", course) == []
     folder = book.build / "versions"
     overview = (folder / "index.html").read_text()
     assert re.findall(r'href="([^"]+)"', overview) == [f"{tag}/index.html" for tag in ("v1.0.0", "v0.10", "v0.9")]
@@ -51,7 +51,7 @@ def test_every_tag_has_its_own_book_and_one_page_leads_to_all(course: Path) -> N
         for page in ("index.html", "a/b.html"):
             text = (folder / tag / page).read_text()
             assert f"<h1>{tag}</h1>" in text
-            (link,) = re.findall(r'<body class="x"><p class="course-version"[^>]*>Version .*?href="([^"]+)"', text)
+            (link,) = re.findall(r'<body class="x"><aside[^>]*>Version .*?href="([^"]+)"', text)
             assert ((folder / tag / page).parent / link).resolve() == folder / "index.html"
     worktrees = subprocess.run(["git", "worktree", "list"], cwd=course, capture_output=True, text=True, check=True)
     assert len(worktrees.stdout.splitlines()) == 1
@@ -73,15 +73,43 @@ def test_finished_versions_are_kept_and_the_present_book_is_renewed(course: Path
     assert 'href="latest/index.html"' in (book.build / "versions" / "index.html").read_text()
 
 
-def test_a_version_that_cannot_be_built_is_named_and_leaves_nothing(course: Path) -> None:
+def test_a_moved_tag_and_another_scale_are_built_again(course: Path) -> None:
+    book = book_tool.Book(course)
+    versions.all_versions(book, "ci", course)
+    page = book.build / "versions" / "v0.9" / "index.html"
+    git(course, "tag", "--force", "v0.9", "v1.0.0")
+    versions.all_versions(book, "ci", course)
+    assert "<h1>v1.0.0</h1>" in page.read_text()
+    page.write_text("old")
+    versions.all_versions(book, "laptop", course)
+    assert "<h1>v1.0.0</h1>" in page.read_text()
+
+
+def test_a_version_that_cannot_be_built_is_named_and_keeps_no_other_back(course: Path) -> None:
     (course / "Makefile").write_text("book:\n\t@echo no oven; exit 3\n")
     git(course, "commit", "-am", "broken")
     git(course, "tag", "v2.0")
+    git(course, "rm", "Makefile")
+    git(course, "commit", "-m", "emptied")
+    git(course, "tag", "v3.0")
     book = book_tool.Book(course)
-    with pytest.raises(staging.BookError, match=r"the book of v2\.0 could not be built:\nno oven"):
-        versions.all_versions(book, "ci", course)
-    assert list((book.build / "versions").iterdir()) == []
+    without, broken = versions.all_versions(book, "ci", course)
+    assert without == "v3.0 has no Makefile that could build its book"
+    assert broken.startswith("the book of v2.0 could not be built:\nno oven")
+    folder = book.build / "versions"
+    assert sorted(path.name for path in folder.iterdir()) == ["index.html", "v0.10", "v0.9", "v1.0.0"]
+    assert "v2.0" not in (folder / "index.html").read_text()
     assert not (book.build / "version").exists()
+
+
+def test_a_full_disk_leaves_no_half_of_a_version(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(versions.Path, "write_text", full)
+    with pytest.raises(OSError, match="No space"):
+        versions.all_versions(book_tool.Book(course), "ci", course)
+    assert list((course / "_build" / "versions").iterdir()) == []
 
 
 def test_without_a_tag_or_a_clone_one_line_says_what_to_do(tmp_path: Path) -> None:

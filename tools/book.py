@@ -103,6 +103,17 @@ def is_fresh(book: Book) -> bool:
     return (book.html / "index.html").is_file() and read_stamp(book).get("sources") == sources_digest()
 
 
+def whole(book: Book) -> Book:
+    """The same book, of which the last build went well.
+
+    Raises:
+        BookError: there is none.
+    """
+    if not read_stamp(book) or not (book.html / "index.html").is_file():
+        raise BookError("there is no whole book here: build it first, 'make book'")
+    return book
+
+
 def forget_unfinished(book: Book) -> None:
     """Start from nothing after a failed build or a changed structure.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from page_error import PageError
 
 ROOT = Path(__file__).resolve().parent.parent
 COLUMN, ROW = 138, 74  # from middle to middle, in units of the drawing: pixels on a desk
@@ -17,7 +18,7 @@ KINDS = ("value", "net", "loss")
 COLUMNS = 4  # more would be too small on a phone
 
 
-class DiagramError(ValueError):
+class DiagramError(PageError):
     """A diagram that cannot be drawn, in words for its author."""
 
 
@@ -30,7 +31,10 @@ def diagrams(path: Path = ROOT / "book" / "diagrams.yml") -> dict[str, dict[str,
     Raises:
         DiagramError: a node that is no node, two in one place, too long a word, or an arrow through a third node.
     """
-    found: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        found: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise DiagramError(f"{path.name} is no YAML: {error}") from error
     for name, diagram in found.items():
         if set(diagram) != {"caption", "alt", "nodes", "edges"}:
             raise DiagramError(f"{name}: a diagram has caption, alt, nodes and edges")
@@ -128,4 +132,7 @@ def drawn(name: str, diagram: dict[str, Any]) -> str:
 
 def diagram(name: str) -> str:
     """What a page's line ``<!-- generated: diagram-NAME -->`` becomes."""
-    return f"```{{raw}} html\n{drawn(name, diagrams()[name])}\n```"
+    found = diagrams()
+    if name not in found:
+        raise DiagramError(f"no diagram {name}; book/diagrams.yml has: {', '.join(found)}")
+    return f"```{{raw}} html\n{drawn(name, found[name])}\n```"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from staging import BookError
 
-from book import Book, read_stamp
+from book import Book, whole
 from teachlib.alone import alone
 from teachlib.errors import TeachlibError
 
@@ -61,9 +61,7 @@ def main() -> None:
     archive = book.build / "course-offline.zip"
     try:
         with alone(book.build / ".lock", "builds the book here"):
-            if not read_stamp(book):
-                raise BookError("there is no whole book to pack: build it first, 'make book'")
-            size = packed(book.html, archive)
+            size = packed(whole(book).html, archive)
     except (BookError, TeachlibError) as error:
         sys.exit(f"offline: {error}")
     except OSError as error:

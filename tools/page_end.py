@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from book_search import with_titles
 from docutils import nodes  # type: ignore[import-untyped]
 from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -30,14 +31,17 @@ def lead(doctree: "nodes.document") -> str:
     if paragraph is None or paragraph.next_node(nodes.math) is not None:
         return ""
     sentence = re.match(r".*?[.?!:](?=\s+[^a-z\d]|$)", " ".join(paragraph.astext().split()))
-    return sentence[0].replace(":", ".") if sentence and len(sentence[0]) <= LEAD else ""
+    return sentence[0] if sentence and not sentence[0].endswith(":") and len(sentence[0]) <= LEAD else ""
 
 
 def related(texts: dict[str, str]) -> dict[str, list[str]]:
     """For each page the pages of other places whose words are most like its own, the nearest first."""
     pages = [page for page in texts if not LISTS.fullmatch(page) and PurePosixPath(page).name != "index"]
     words = TfidfVectorizer(stop_words="english", sublinear_tf=True, token_pattern=r"(?u)\b[^\W\d_]{3,}\b", max_df=0.6)
-    vectors = words.fit_transform(texts[page] for page in pages)
+    try:
+        vectors = words.fit_transform(texts[page] for page in pages)
+    except ValueError:  # of a few pages every word is on most
+        return {}
     likeness = (vectors @ vectors.T).toarray()
     found = {}
     for index, page in enumerate(pages):
@@ -52,47 +56,50 @@ def prose(doctree: "nodes.document") -> str:
     return " ".join([*titles * 3, *(node.astext() for node in doctree.findall(nodes.paragraph))])
 
 
-class Ends:
-    """The ends of all pages of one build."""
-
-    def __init__(self, app: "Sphinx") -> None:
-        self.app = app
-        self.related: dict[str, list[str]] | None = None
-
-    def forget(self, *_: object) -> None:
-        """Look at the pages again: they may have changed."""
-        self.related = None
-
-    def add(self, app: "Sphinx", page: str, template: str, context: dict[str, Any], doctree: object) -> None:
-        """Put the end below what an author wrote."""
-        if doctree is None:
-            return
-        if self.related is None:
-            self.related = related({name: prose(app.env.get_doctree(name)) for name in sorted(app.env.found_docs)})
-        _, before, after = app.builder.relations.get(page, (None, None, None))  # type: ignore[attr-defined]
-        near = [other for other in self.related.get(page, ()) if other not in (before, after)][:RELATED]
+def ends(app: "Sphinx") -> dict[str, str]:
+    """What stands at the end of each page, as HTML."""
+    env = app.env
+    doctrees = {page: with_titles(app, page) for page in sorted(env.found_docs)}
+    near = related({page: prose(doctree) for page, doctree in doctrees.items()})
+    found = {}
+    for page, (_, before, after) in env.collect_relations().items():
         lines = []
         if after:
-            stop = "" if app.env.titles[after].astext().endswith("?") else "."
-            lines.append(f"<p>{self.link(page, after)}{stop} {escape(lead(app.env.get_doctree(after)))}</p>")
-        if near:
-            links = ", ".join(self.link(page, other) for other in near)
-            lines.append(f"<p>Related: {links}</p>")
-        mark = f'<div class="course-progress" data-page="{escape(page)}" data-pages="{len(app.env.found_docs)}"></div>'
+            stop = "" if env.titles[after].astext().endswith("?") else "."
+            lines.append(f"<p>{_link(app, page, after)}{stop} {escape(lead(doctrees[after]))}</p>")
+        others = [other for other in near.get(page, ()) if other not in (before, after)][:RELATED]
+        if others:
+            items = "".join(f"<li>{_link(app, page, other)}</li>" for other in others)
+            lines.append(f"<p>Related pages:</p><ul>{items}</ul>")
+        mark = f'<div class="course-progress" data-page="{escape(page)}"></div>'
         heading = '<p class="rubric" id="what-next">What next</p>' if lines else ""
         label = ' aria-labelledby="what-next"' if lines else ' aria-label="Progress"'
-        context["body"] += f'<nav class="course-end"{label}>{heading}{"".join(lines)}{mark}</nav>'
+        found[page] = f'<nav class="course-end"{label}>{heading}{"".join(lines)}{mark}</nav>'
+    return found
 
-    def link(self, page: str, other: str) -> str:
-        """A link from one page to another, by its title."""
-        title = escape(self.app.env.titles[other].astext())
-        return f'<a href="{escape(self.app.builder.get_relative_uri(page, other))}">{title}</a>'
+
+def _link(app: "Sphinx", page: str, other: str) -> str:
+    title = escape(app.env.titles[other].astext())
+    return f'<a href="{escape(app.builder.get_relative_uri(page, other))}">{title}</a>'
+
+
+def renew(app: "Sphinx", env: Any) -> list[str]:
+    """Work out the ends of all pages, and have those written whose end is another, their own text changed or not."""
+    if app.builder.format != "html":
+        return []
+    before, env.course_ends = getattr(env, "course_ends", {}), ends(app)
+    return [page for page, end in env.course_ends.items() if before.get(page) != end]
+
+
+def add_end(app: "Sphinx", page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """Put the end below what an author wrote."""
+    if doctree is not None:
+        context["body"] += app.env.course_ends.get(page, "")  # type: ignore[attr-defined]
 
 
 def setup(app: "Sphinx") -> dict[str, Any]:
     """Register with Sphinx."""
-    ends = Ends(app)
-    app.connect("env-updated", ends.forget)
-    app.connect("html-page-context", ends.add, priority=600)  # after the link to report an erratum
+    app.connect("env-updated", renew)
+    app.connect("html-page-context", add_end, priority=600)  # after the link to report an erratum
     app.add_js_file("progress.js", loading_method="defer")
     return {"version": "1", "parallel_read_safe": True}

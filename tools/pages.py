@@ -15,9 +15,9 @@ import yaml
 from anywhere_page import changelog, colab, slurm, torchrun
 from assignments_page import assignments, misconceptions
 from data_page import data_catalogue, string_catalogue
-from diagrams import diagram, diagrams
 from glossary_page import glossary
 from measured_page import paper_vs_measured
+from page_error import PageError
 from welcome_page import demo
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,10 +34,6 @@ THESIS_CHAPTERS = {
     "B": "Generative interpretable faces",
     "C": "Invertible GANs",
 }
-
-
-class PageError(ValueError):
-    """What a generator cannot work with, in words for the author of the file it read."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +196,6 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "changelog": changelog,
     "colab": colab,
     "glossary": glossary,
-    **{f"diagram-{name}": partial(diagram, name) for name in diagrams()},
     "misconceptions": misconceptions,
     "slurm": slurm,
     "torchrun": torchrun,

@@ -10,6 +10,7 @@ import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from html import escape
 from importlib.metadata import version
@@ -21,9 +22,10 @@ from bs4 import BeautifulSoup, Tag
 from playwright.sync_api import Error as BrowserError
 from playwright.sync_api import Page, sync_playwright
 from pypdf import PdfReader
+from pypdf.errors import PyPdfError
 from staging import BookError, toc_depths
 
-from book import ROOT, Book, read_stamp
+from book import ROOT, Book, read_stamp, whole
 from teachlib.alone import alone
 from teachlib.errors import TeachlibError
 
@@ -32,11 +34,12 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 LEFT_OUT = re.compile("book/(gallery|library-reference|reference-.*)")
 ASIDE = ("Solution", "Answer")
 LAST = "solutions"
+POINTING = ("for", "aria-labelledby", "aria-describedby", "aria-controls")
 PATIENCE = 900_000  # milliseconds: more than a thousand formulas are set at once
 # What only a screen can use, the other theme's pictures, what scripts would write, and links to their own heading.
 SCREEN = (
     "script, .headerlink, .on-dark, .teachlib-live, .teachlib-demo .offer, .teachlib-slider input, .viewcode-link, "
-    ".erratum, .sd-tab-set > input, .toctree-wrapper"
+    ".erratum, .sd-tab-set > input, .toctree-wrapper, .course-end"
 )
 FOOTER = '<p style="width:100%;margin:0;text-align:center;font:8pt serif"><span class="pageNumber"></span></p>'
 
@@ -65,8 +68,14 @@ def article(html: Path, page: str) -> Tag:
 
 def joined(part: Tag, page: str, pages: Mapping[str, int]) -> None:
     """Make anchors of a page unique in the whole, point its links there, and its pictures to where they lie."""
-    for node in part.find_all(id=True):
-        node["id"] = anchor(page, str(node["id"]))
+    for node in part.find_all(True):
+        for key, value in list(node.attrs.items()):
+            if key == "id":
+                node[key] = anchor(page, str(value))
+            elif key in POINTING:
+                node[key] = " ".join(anchor(page, name) for name in str(value).split())
+            elif isinstance(value, str) and "url(#" in value:  # heads of arrows
+                node[key] = re.sub(r"url\(#([^)]+)\)", lambda found: f"url(#{anchor(page, found[1])})", value)
     for node in part.find_all("a", href=True):
         target = urlsplit(str(node["href"]))
         if target.scheme or target.netloc:
@@ -293,19 +302,20 @@ def main() -> None:
     unfinished = file.with_suffix(".part.pdf")
     try:
         with alone(book.build / ".lock", "builds the book here"):
-            if not read_stamp(book):
-                raise BookError("there is no whole book to print: build it first, 'make book'")
             print("printing the book; this takes minutes", flush=True)
-            source.write_text(document(book), encoding="utf-8")
+            source.write_text(document(whole(book)), encoding="utf-8")
             sheets = printed(source, unfinished)
             unfinished.replace(file)
     except (BookError, TeachlibError) as error:
         sys.exit(f"pdf: {error}")
+    except (OSError, PyPdfError) as error:
+        sys.exit(f"pdf: {file} could not be written: {error}")
     except KeyboardInterrupt:
         sys.exit("\nstopped; nothing was written")
     finally:
-        source.unlink(missing_ok=True)
-        unfinished.unlink(missing_ok=True)
+        for left in (source, unfinished):
+            with suppress(OSError):
+                left.unlink(missing_ok=True)
     print(f"{sheets} sheets: {os.path.relpath(file)}")
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from diagrams import diagram
 from pages import GENERATORS
 
 # Folders copied whole, except for the pages in them: of those, only the ones that the contents name.
 FOLDERS = ("book", "chapters", "_assets")
 FILES = ("tools/book_extension.py", "tools/book_search.py", "tools/page_end.py", "tools/address.py")
 PAGE_SUFFIXES = (".md", ".ipynb")
+DIAGRAM = "diagram-"
 GENERATED = re.compile(r"^<!-- generated: (?P<name>[\w-]+) -->$", re.MULTILINE)
 
 
@@ -71,6 +73,8 @@ def fill_generated(text: str, page: str) -> str:
 
     def generate(match: re.Match[str]) -> str:
         name = match["name"]
+        if name.startswith(DIAGRAM):
+            return diagram(name.removeprefix(DIAGRAM))
         if name not in GENERATORS:
             known = ", ".join(sorted(GENERATORS))
             raise BookError(f"{page}: nothing generates '{name}'; tools/pages.py has: {known}")

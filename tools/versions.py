@@ -3,28 +3,31 @@
     .venv/bin/python tools/versions.py --scale laptop
 
 The result is ``_build/versions``: plain files, a folder for each tag such as ``v1.0.0``, and ``latest``, the book that
-was built last. What is there already is kept: a tag does not change.
+was built last. What is there already, of the same commit and scale, is kept.
 """
 
 import argparse
+import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from html import escape
 from pathlib import Path
 
 from staging import BookError
 
-from book import ROOT, SCALES, Book, read_stamp
+from book import ROOT, SCALES, Book, whole
 from teachlib.alone import alone
 from teachlib.errors import TeachlibError
 
 TAG = re.compile(r"v\d+(\.\d+)*")
 LATEST = "latest"
+NOTE = "version.json"  # of what a version was made
 BODY = re.compile(r"(<body[^>]*>)")
 SHOWN_LINES = 12
 
@@ -52,11 +55,11 @@ def tags(root: Path = ROOT) -> list[str]:
 
 
 @contextmanager
-def checked_out(tag: str, root: Path, folder: Path) -> Iterator[Path]:
-    """The files of a tag, in a folder of their own that is gone afterwards."""
+def checked_out(commit: str, root: Path, folder: Path) -> Iterator[Path]:
+    """The files of a commit, in a folder of their own that is gone afterwards."""
     shutil.rmtree(folder, ignore_errors=True)  # of a build that was killed
     _git("worktree", "prune", root=root)
-    _git("worktree", "add", "--detach", str(folder), tag, root=root)
+    _git("worktree", "add", "--detach", str(folder), commit, root=root)
     try:
         yield folder
     finally:
@@ -64,16 +67,34 @@ def checked_out(tag: str, root: Path, folder: Path) -> Iterator[Path]:
         _git("worktree", "prune", root=root)
 
 
-def built(tag: str, scale: str, root: Path, folder: Path) -> Path:
+def built(tag: str, scale: str, folder: Path) -> Path:
     """Build a tag's book by its own ``make book``; returns its pages.
 
     Raises:
         BookError: that failed; the message has the end of what it said.
     """
-    done = subprocess.run(["make", "book", f"SCALE={scale}"], cwd=folder, capture_output=True, text=True, check=False)
+    if not (folder / "Makefile").is_file():
+        raise BookError(f"{tag} has no Makefile that could build its book")
+    # What this make was told is not meant for the other.
+    own = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    command = ("make", "book", f"SCALE={scale}", f"PYTHON={sys.executable}")
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=own,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        said, _ = process.communicate()
+    except BaseException:  # its notebooks run in processes of their own
+        os.killpg(process.pid, signal.SIGTERM)
+        raise
     pages = folder / "_build" / "html"
-    if done.returncode or not pages.is_dir():
-        end = "\n".join((done.stdout + done.stderr).strip().splitlines()[-SHOWN_LINES:])
+    if process.returncode or not pages.is_dir():
+        end = "\n".join(said.strip().splitlines()[-SHOWN_LINES:])
         raise BookError(f"the book of {tag} could not be built:\n{end}")
     return pages
 
@@ -82,14 +103,21 @@ def published(pages: Path, target: Path, said: str) -> None:
     """Copy pages to ``target`` as a whole or not at all, each with a line that says which version it is."""
     unfinished = target.with_name(f".{target.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        _copied(pages, unfinished, said)
+        shutil.rmtree(target, ignore_errors=True)
+        unfinished.rename(target)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _copied(pages: Path, unfinished: Path, said: str) -> None:
     shutil.copytree(pages, unfinished)
     for page in unfinished.rglob("*.html"):
         up = "../" * len(page.relative_to(unfinished).parts)
-        line = f'<p class="course-version" style="margin:0;padding:.2rem 1rem">{escape(said)} '
-        line += f'<a href="{up}index.html">All versions</a></p>'
+        line = f'<aside aria-label="Version" class="course-version" style="padding:.2rem 1rem">{escape(said)} '
+        line += f'<a href="{up}index.html">All versions</a></aside>'
         page.write_text(BODY.sub(rf"\g<1>{line}", page.read_text(encoding="utf-8"), count=1), encoding="utf-8")
-    shutil.rmtree(target, ignore_errors=True)
-    unfinished.rename(target)
 
 
 def overview(names: list[str]) -> str:
@@ -103,23 +131,31 @@ def overview(names: list[str]) -> str:
 
 
 def all_versions(book: Book, scale: str, root: Path = ROOT) -> list[str]:
-    """Build what is missing, and write the overview; returns the names, newest first.
+    """Build what is missing, publish the present book, write the overview; returns what went wrong, tag by tag.
 
     Raises:
-        BookError: no tag, or a book that could not be built; what was finished stays.
+        BookError: there is no tag, or this is no clone.
     """
-    names, folder = tags(root), book.build / "versions"
+    folder, failures = book.build / "versions", []
+    names = tags(root)
     folder.mkdir(parents=True, exist_ok=True)
     for tag in names:
-        if not (folder / tag).is_dir():
-            print(f"building {tag}", flush=True)
-            with checked_out(tag, root, book.build / "version") as files:
-                published(built(tag, scale, root, files), folder / tag, f"Version {tag[1:]} of this course.")
-    if read_stamp(book):
-        published(book.html, folder / LATEST, "The course as it is now, between versions.")
-    there = [LATEST] if (folder / LATEST).is_dir() else []
-    (folder / "index.html").write_text(overview([*there, *names]), encoding="utf-8")
-    return names
+        made_of = {"commit": _git("rev-parse", f"refs/tags/{tag}^{{commit}}", root=root).strip(), "scale": scale}
+        note = folder / tag / NOTE
+        if note.is_file() and json.loads(note.read_text(encoding="utf-8")) == made_of:
+            continue
+        print(f"building {tag}", flush=True)
+        try:
+            with checked_out(made_of["commit"], root, book.build / "version") as files:
+                published(built(tag, scale, files), folder / tag, f"Version {tag[1:]} of this course.")
+            note.write_text(json.dumps(made_of), encoding="utf-8")
+        except BookError as error:
+            failures.append(str(error))
+    with suppress(BookError):
+        published(whole(book).html, folder / LATEST, "The course as it is now, between versions.")
+    there = [name for name in (LATEST, *names) if (folder / name).is_dir()]
+    (folder / "index.html").write_text(overview(there), encoding="utf-8")
+    return failures
 
 
 def main() -> None:
@@ -129,12 +165,16 @@ def main() -> None:
     options, book = parser.parse_args(), Book()
     try:
         with alone(book.build / ".lock", "builds the book here"):
-            names = all_versions(book, options.scale)
+            failures = all_versions(book, options.scale)
     except (BookError, TeachlibError) as error:
+        sys.exit(f"versions: {error}")
+    except OSError as error:
         sys.exit(f"versions: {error}")
     except KeyboardInterrupt:
         sys.exit("\nstopped; finished versions are kept")
-    print(f"{len(names)} versions: {os.path.relpath(book.build / 'versions' / 'index.html')}")
+    print(os.path.relpath(book.build / "versions" / "index.html"))
+    if failures:
+        sys.exit("versions: " + "\n".join(failures))
 
 
 if __name__ == "__main__":
