@@ -7,6 +7,7 @@ import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -171,6 +172,25 @@ def test_the_first_sentence_of_a_page_is_its_lead() -> None:
     assert page_end.lead(parsed("Title\n=====\n\nLoad it so:\n\nA second paragraph.\n")) == ""
     assert page_end.lead(parsed("Title\n=====\n\nAs :math:`x` says. No.\n")) == ""
     assert page_end.lead(nodes.document(None, None)) == ""
+
+
+def test_an_end_is_written_anew_when_the_page_changes_to_which_it_leads() -> None:
+    texts = {name: f"{name}\n=====\n\nAbout {name}. More.\n" for name in ("one", "two", "three")}
+    order = {"one": (None, None, "two"), "two": (None, "one", "three"), "three": (None, "two", None)}
+    env = SimpleNamespace(
+        found_docs=set(texts),
+        get_doctree=lambda page: parsed(texts[page]),
+        collect_relations=lambda: order,
+        titles={name: nodes.title("", name) for name in texts},
+    )
+    builder = SimpleNamespace(format="html", get_relative_uri=lambda page, other: f"{other}.html")
+    app: Any = SimpleNamespace(env=env, builder=builder)
+    assert sorted(page_end.renew(app, env)) == ["one", "three", "two"]
+    assert page_end.renew(app, env) == []
+    texts["three"] = "three\n=====\n\nSomething else. More.\n"
+    assert page_end.renew(app, env) == ["two"]
+    env.titles["two"] = nodes.title("", "second")
+    assert page_end.renew(app, env) == ["one"]
 
 
 # ---------------------------------------------------------------------------------------------------------- progress
