@@ -97,33 +97,33 @@ def lowered(part: Tag, depth: int) -> None:
         node.name = f"h{min(6, int(node.name[1]) + depth)}"
 
 
-def set_aside(whole: BeautifulSoup, part: Tag, page: str, title: str) -> Tag | None:
+def set_aside(soup: BeautifulSoup, part: Tag, page: str, title: str) -> Tag | None:
     """Take the solutions out of a page and return them under its title; ``None``: it has none."""
     folded = [(node, node.summary) for node in part.find_all("details")]
     found = [(node, said) for node, said in folded if said is not None and said.get_text() in ASIDE]
     if not found:
         return None
-    section = whole.new_tag("section")
-    section.append(_heading(whole, 2, title))
+    section = soup.new_tag("section")
+    section.append(_heading(soup, 2, title))
     for number, (node, said) in enumerate(found, 1):
         here, there = anchor(page, f"exercise-{number}"), anchor(page, f"solution-{number}")
         kind = said.extract().get_text()
-        node.replace_with(_link(whole, f"{kind} {number}: among the solutions, at the end", there, here))
+        node.replace_with(_link(soup, f"{kind} {number}: among the solutions, at the end", there, here))
         node.name = "div"
-        node.insert(0, _link(whole, f"{kind} {number}", here, there))
+        node.insert(0, _link(soup, f"{kind} {number}", here, there))
         section.append(node)
     return section
 
 
-def _heading(whole: BeautifulSoup, level: int, text: str, name: str | None = None) -> Tag:
-    made = whole.new_tag(f"h{level}", attrs={"id": name} if name else {})
+def _heading(soup: BeautifulSoup, level: int, text: str, name: str | None = None) -> Tag:
+    made = soup.new_tag(f"h{level}", attrs={"id": name} if name else {})
     made.string = text
     return made
 
 
-def _link(whole: BeautifulSoup, text: str, to: str, name: str) -> Tag:
-    line = whole.new_tag("p", attrs={"id": name, "class": "aside"})
-    link = whole.new_tag("a", href=f"#{to}")
+def _link(soup: BeautifulSoup, text: str, to: str, name: str) -> Tag:
+    line = soup.new_tag("p", attrs={"id": name, "class": "aside"})
+    link = soup.new_tag("a", href=f"#{to}")
     link.string = text
     line.append(link)
     return line
@@ -165,25 +165,25 @@ def document(book: Book) -> str:
         BookError: a page is missing.
     """
     pages = {page: depth for page, depth in toc_depths(ROOT).items() if not LEFT_OUT.fullmatch(page)}
-    whole = Whole()
+    gathered = Whole()
     for page, depth in pages.items():
         part = article(book.html, page)
         title = part.h1.get_text().strip() if part.h1 else page
         joined(part, page, pages)
-        if aside := set_aside(whole.soup, part, page, title):
-            whole.solutions.append(str(aside))
+        if aside := set_aside(gathered.soup, part, page, title):
+            gathered.solutions.append(str(aside))
         lowered(part, depth)
         for node in part.find_all("details"):  # what a screen folds away
             node["open"] = ""
-        whole.add(anchor(page), title, depth, part.decode_contents())
-    if whole.solutions:
-        whole.add(LAST, "Solutions and answers", 0, "<h1>Solutions and answers</h1>" + "".join(whole.solutions))
+        gathered.add(anchor(page), title, depth, part.decode_contents())
+    if gathered.solutions:
+        gathered.add(LAST, "Solutions and answers", 0, "<h1>Solutions and answers</h1>" + "".join(gathered.solutions))
     return _PAGE.format(
         head=head(book.html, list(pages)),
         version=escape(version("teachlib")),
         scale=escape(read_stamp(book).get("scale", "unknown")),
-        lines="\n".join(_line(*line) for line in whole.contents),
-        body="\n".join(whole.bodies),
+        lines="\n".join(_line(*line) for line in gathered.contents),
+        body="\n".join(gathered.bodies),
     )
 
 
