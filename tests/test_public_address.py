@@ -21,6 +21,7 @@ import address  # noqa: E402
 import anywhere_page  # noqa: E402
 import check_html  # noqa: E402
 import format_notebooks  # noqa: E402
+import staging  # noqa: E402
 
 HERE = "https://github.com/someone/course"
 FOLDERS = (
@@ -52,7 +53,7 @@ def configuration(setting: str) -> str:
 
 def tiny_book(folder: Path, setting: str) -> Path:
     """A page and a notebook, built as the book is; returns the folder of its pages."""
-    for name in ("tools/book_extension.py", "tools/address.py", "book/references.bib", "_assets/logo.svg"):
+    for name in (*staging.FILES, "book/glossary.yml", "book/references.bib", "_assets/logo.svg"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     shutil.copytree(ROOT / "_assets", folder / "_assets", dirs_exist_ok=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TEXTS = "search-texts.js"
 # A browser gives no page to a script of a page on disk; the texts come as a script, to the search page alone.
 _FROM_DISK = """
-if (location.protocol === "file:") {
+if (location.protocol === "file:" && location.pathname.endsWith("/search.html")) {
   const texts = new Promise((done) => addEventListener("load", () => {
     const script = document.createElement("script");
     script.src = document.documentElement.dataset.content_root + "_static/TEXTS";
@@ -28,7 +28,9 @@ if (location.protocol === "file:") {
     document.head.append(script);
   }));
   const root = new URL(document.documentElement.dataset.content_root, location).href;
-  globalThis.fetch = async (address) => {
+  const inner = globalThis.fetch;
+  globalThis.fetch = async (address, ...options) => {
+    if (!String(address).endsWith(".html")) return inner(address, ...options);
     const page = new URL(address, location).href.slice(root.length).replace(/\\.html$/, "");
     const main = document.createElement("div");
     main.setAttribute("role", "main");
@@ -67,6 +69,7 @@ var Scorer = {
 // A page that teaches what is asked for is found, whether it has every word of the question or not. Search is defined
 // in another script, so it is changed once this one has run.
 queueMicrotask(() => {
+  if (typeof Search === "undefined") return;
   const inner = Search._performSearch;
   Search._performSearch = (...question) => {
     const results = inner(...question);
