@@ -12,6 +12,8 @@ import re
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,6 +114,18 @@ def whole(book: Book) -> Book:
     if not read_stamp(book) or not (book.html / "index.html").is_file():
         raise BookError("there is no whole book here: build it first, 'make book'")
     return book
+
+
+@contextmanager
+def of_whole_book(book: Book, tool: str) -> Iterator[None]:
+    """While a tool works on a book nobody builds it, and what goes wrong ends the tool in a line of its own."""
+    try:
+        with alone(book.build / ".lock", "builds the book here"):
+            yield
+    except (BookError, TeachlibError, OSError) as error:
+        sys.exit(f"{tool}: {error}")
+    except KeyboardInterrupt:
+        sys.exit("\nstopped; what is not whole was not kept")
 
 
 def forget_unfinished(book: Book) -> None:

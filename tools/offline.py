@@ -6,15 +6,10 @@ The result is ``_build/course-offline.zip``. Unpacked, its one page opens by a d
 """
 
 import os
-import sys
 import zipfile
 from pathlib import Path
 
-from staging import BookError
-
-from book import Book, whole
-from teachlib.alone import alone
-from teachlib.errors import TeachlibError
+from book import Book, of_whole_book, whole
 
 FIRST = "open-me.html"
 FOLDER = "pages"
@@ -59,15 +54,8 @@ def main() -> None:
     """Pack the book that was built last; exit code 1 and the cause when that fails."""
     book = Book()
     archive = book.build / "course-offline.zip"
-    try:
-        with alone(book.build / ".lock", "builds the book here"):
-            size = packed(whole(book).html, archive)
-    except (BookError, TeachlibError) as error:
-        sys.exit(f"offline: {error}")
-    except OSError as error:
-        sys.exit(f"offline: {archive} could not be written: {error.strerror}")
-    except KeyboardInterrupt:
-        sys.exit("\nstopped; nothing was written")
+    with of_whole_book(book, "offline"):
+        size = packed(whole(book).html, archive)
     print(f"{size / 1e6:.0f} MB: {os.path.relpath(archive)}")
 
 

@@ -8,7 +8,6 @@ Chromium prints; the result is ``_build/course.pdf``.
 import os
 import re
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,9 +24,7 @@ from pypdf import PdfReader
 from pypdf.errors import PyPdfError
 from staging import BookError, toc_depths
 
-from book import ROOT, Book, read_stamp, whole
-from teachlib.alone import alone
-from teachlib.errors import TeachlibError
+from book import ROOT, Book, of_whole_book, read_stamp, whole
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 # Three hundred sheets of signatures, and a second copy of every figure, help nobody on paper.
@@ -104,7 +101,9 @@ def set_aside(soup: BeautifulSoup, part: Tag, page: str, title: str) -> Tag | No
     if not found:
         return None
     section = soup.new_tag("section")
-    section.append(_heading(soup, 2, title))
+    heading = soup.new_tag("h2")
+    heading.string = title
+    section.append(heading)
     for number, (node, said) in enumerate(found, 1):
         here, there = anchor(page, f"exercise-{number}"), anchor(page, f"solution-{number}")
         kind = said.extract().get_text()
@@ -113,12 +112,6 @@ def set_aside(soup: BeautifulSoup, part: Tag, page: str, title: str) -> Tag | No
         node.insert(0, _link(soup, f"{kind} {number}", here, there))
         section.append(node)
     return section
-
-
-def _heading(soup: BeautifulSoup, level: int, text: str, name: str | None = None) -> Tag:
-    made = soup.new_tag(f"h{level}", attrs={"id": name} if name else {})
-    made.string = text
-    return made
 
 
 def _link(soup: BeautifulSoup, text: str, to: str, name: str) -> Tag:
@@ -271,9 +264,9 @@ def printed(source: Path, file: Path) -> int:
             _print(page, file)
             page.evaluate(_FILL, page_numbers(file))
             _print(page, file)
-    except BrowserError as error:
-        raise BookError(f"the browser could not print: {error.message.splitlines()[0]}") from error
-    return len(PdfReader(file).pages)
+        return len(PdfReader(file).pages)
+    except (BrowserError, PyPdfError) as error:
+        raise BookError(f"the browser could not print: {str(error).splitlines()[0]}") from error
 
 
 _FILL = """numbers => document.querySelectorAll(".lines li").forEach(line => {
@@ -301,17 +294,11 @@ def main() -> None:
     file, source = book.build / "course.pdf", book.build / "course.html"
     unfinished = file.with_suffix(".part.pdf")
     try:
-        with alone(book.build / ".lock", "builds the book here"):
+        with of_whole_book(book, "pdf"):
             print("printing the book; this takes minutes", flush=True)
             source.write_text(document(whole(book)), encoding="utf-8")
             sheets = printed(source, unfinished)
             unfinished.replace(file)
-    except (BookError, TeachlibError) as error:
-        sys.exit(f"pdf: {error}")
-    except (OSError, PyPdfError) as error:
-        sys.exit(f"pdf: {file} could not be written: {error}")
-    except KeyboardInterrupt:
-        sys.exit("\nstopped; nothing was written")
     finally:
         for left in (source, unfinished):
             with suppress(OSError):

@@ -21,9 +21,7 @@ from pathlib import Path
 
 from staging import BookError
 
-from book import ROOT, SCALES, Book, whole
-from teachlib.alone import alone
-from teachlib.errors import TeachlibError
+from book import ROOT, SCALES, Book, of_whole_book, whole
 
 TAG = re.compile(r"v\d+(\.\d+)*")
 LATEST = "latest"
@@ -163,15 +161,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Build the book of every tag.")
     parser.add_argument("--scale", choices=SCALES, default="laptop", help="how much the notebooks compute")
     options, book = parser.parse_args(), Book()
-    try:
-        with alone(book.build / ".lock", "builds the book here"):
-            failures = all_versions(book, options.scale)
-    except (BookError, TeachlibError) as error:
-        sys.exit(f"versions: {error}")
-    except OSError as error:
-        sys.exit(f"versions: {error}")
-    except KeyboardInterrupt:
-        sys.exit("\nstopped; finished versions are kept")
+    with of_whole_book(book, "versions"):
+        failures = all_versions(book, options.scale)
     print(os.path.relpath(book.build / "versions" / "index.html"))
     if failures:
         sys.exit("versions: " + "\n".join(failures))
