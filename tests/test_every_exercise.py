@@ -20,7 +20,10 @@ def test_solution_gets_full_marks_and_the_empty_answer_none(exercise: Exercise) 
     verdict = exercise.check(exercise.solution)
     assert (verdict.points, verdict.message) == (1, "correct")
     for empty in (..., None, lambda *inputs: ..., lambda *inputs: None):
-        assert exercise.check(empty).message == "nothing returned yet"
+        verdict = exercise.check(empty)
+        assert verdict.message == "nothing returned yet"
+        assert verdict.task == exercise.task
+        assert exercise.task in str(verdict)
     assert exercise.check(lambda *inputs: torch.zeros(())).points == 0
 
 

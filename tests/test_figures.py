@@ -163,6 +163,25 @@ def test_pixels_of_a_grid_are_whole_squares() -> None:
     assert decoded.width == round(pixels) * canvas.shape[1]
 
 
+def test_labelled_images_have_their_names_above_them() -> None:
+    images = {name: torch.full((1, 1, 64, 96), value) for name, value in (("a", 0.0), ("b", 0.5), ("c", 1.0))}
+    figure = figures.labelled_grid(images, columns=2, title="Three")
+    canvas = np.asarray(figure.axes[0].images[0].get_array())
+    figure.draw_without_rendering()
+    places = {text.get_text(): text.get_window_extent() for text in figure.texts}
+    assert places.keys() == {"a", "b", "c", "Three"}
+    pixel = figure.axes[0].get_window_extent().height / len(canvas)
+    # Of both rows: no pixel of an image lies where a name does, and the next below it is one of its own image.
+    for name, value, column in (("a", 0, 0), ("b", 128, 100), ("c", 255, 0)):
+        low = round((figure.axes[0].get_window_extent().y1 - places[name].y0) / pixel)
+        high = round((figure.axes[0].get_window_extent().y1 - places[name].y1) / pixel)
+        assert not canvas[max(high, 0) : low, column : column + 96, 3].any()
+        below = canvas[low : low + 20, column]
+        assert below[below[:, 3] > 0][0, 0] == value
+    assert places["a"].y0 == places["b"].y0 > places["c"].y0
+    assert places["b"].x0 > places["a"].x0 == places["c"].x0
+
+
 def test_strips_have_their_names_beside_them() -> None:
     rows = {"originals": torch.zeros(4, 1, 8, 8), "samples": torch.ones(3, 3, 8, 8)}
     figure = figures.strips(rows, title="Both")
@@ -181,6 +200,10 @@ def test_strips_have_their_names_beside_them() -> None:
         lambda: figures.image_grid(torch.zeros(0, 1, 8, 8), columns=2),
         lambda: figures.image_grid(torch.zeros(4, 2, 8, 8), columns=2),
         lambda: figures.image_grid(torch.zeros(4, 1, 8, 8), columns=0),
+        lambda: figures.labelled_grid({}, columns=2),
+        lambda: figures.labelled_grid({"two": torch.zeros(2, 1, 64, 64)}, columns=2),
+        lambda: figures.labelled_grid({"a": torch.zeros(1, 1, 64, 64), "b": torch.zeros(1, 1, 8, 8)}, columns=2),
+        lambda: figures.labelled_grid({"wider than its image": torch.zeros(1, 1, 8, 8)}, columns=2),
         lambda: figures.strips({}),
         lambda: figures.strips({"a": torch.zeros(1, 1, 8, 8), "b": torch.zeros(1, 1, 4, 4)}),
         lambda: figures.curves({}, xlabel="x", ylabel="y"),

@@ -36,11 +36,19 @@ UNANSWERED = "nothing returned yet"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the checker thinks of an answer: 1 point or 0, and why."""
+    """What the checker thinks of an answer: 1 point or 0, and why.
+
+    Attributes:
+        exercise: its name.
+        points: 0 or 1.
+        message: why.
+        task: what to do, in full, where nothing has been answered yet; else empty.
+    """
 
     exercise: str
     points: int
     message: str
+    task: str = ""
 
     @property
     def sign(self) -> str:
@@ -48,12 +56,16 @@ class Verdict:
         return "✓" if self.points else "○" if self.message == UNANSWERED else "✗"
 
     def __str__(self) -> str:
-        return f"{self.sign} {self.exercise}: {self.message} ({self.points}/1)"
+        return f"{self.sign} {self.exercise}: {self._said} ({self.points}/1)"
+
+    @property
+    def _said(self) -> str:
+        return f"{self.message}. {self.task}" if self.task else self.message
 
     def _repr_markdown_(self) -> str:
         # Text of a student's exception may hold anything.
-        message = html.escape(self.message).replace("`", "&#96;").replace("*", "&#42;").replace("$", "&#36;")
-        return f"{self.sign} **{html.escape(self.exercise)}** ({self.points}/1): {message.replace('_', '&#95;')}"
+        said = html.escape(self._said).replace("`", "&#96;").replace("*", "&#42;").replace("$", "&#36;")
+        return f"{self.sign} **{html.escape(self.exercise)}** ({self.points}/1): {said.replace('_', '&#95;')}"
 
 
 @dataclass(frozen=True)
@@ -62,7 +74,7 @@ class Exercise:
 
     Attributes:
         name: of the function.
-        task: in one sentence.
+        task: in one sentence, with the shapes of what comes in and goes out; shown until there is an answer.
         observe: applies an answer to fixed inputs and returns what is looked at, by name. It must be deterministic,
             build its generators anew at each call, and may raise :class:`Unfit`, e.g. by :func:`observed`.
         solution: the right answer.
@@ -89,7 +101,7 @@ class Exercise:
         try:
             seen = self._observe(answer)
         except (Unanswered, NotImplementedError):
-            return Verdict(self.name, 0, UNANSWERED)
+            return Verdict(self.name, 0, UNANSWERED, "" if hidden else self.task)
         except Unfit as unfit:
             return Verdict(self.name, 0, _line(str(unfit)))
         except (Exception, SystemExit) as error:

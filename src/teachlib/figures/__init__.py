@@ -2,7 +2,7 @@
 
 from teachlib.figures.brushes import brush
 from teachlib.figures.diagrams import diagram
-from teachlib.figures.images import image_grid, strips
+from teachlib.figures.images import image_grid, labelled_grid, strips
 from teachlib.figures.plots import bars, coloured, curves, heatmaps, scatter
 from teachlib.figures.showing import figure_html, live, show
 from teachlib.figures.sliders import explorer, slider
@@ -27,6 +27,7 @@ __all__ = [
     "figure_html",
     "heatmaps",
     "image_grid",
+    "labelled_grid",
     "live",
     "scatter",
     "show",
