@@ -287,7 +287,7 @@ def test_painters_alone_are_measured_on_pictures_that_lack_their_object() -> Non
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"name": "assemble", "dataset": "mnist"}, "only shapes has them"),
+        ({"name": "assemble", "dataset": "mnist"}, "only shapes and glasses have them"),
         ({"name": "assemble", "hides": "star"}, "unknown object to hide 'star'"),
         ({"name": "assembly"}, "unknown recipe 'assembly'"),
         ({"name": "assemble", "width": 0}, "width"),

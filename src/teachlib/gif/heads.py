@@ -84,7 +84,7 @@ def load(split: str = "train", size: int = 64, limit: int | None = None, *, corr
     whole = -(-count // _CHUNK) * _CHUNK
     told = f"-{correlation:g}" if correlation else ""
     folder = cache.entry_folder(
-        f"heads-{split}-{size}-{whole}{told}-{_recipe()}",
+        f"heads-{split}-{size}-{whole}{told}-{origin()}",
         lambda place: _make(place, split, size, whole, correlation),
     )
     tensors, _ = read_checkpoint(folder / "parameters.safetensors")
@@ -94,7 +94,7 @@ def load(split: str = "train", size: int = 64, limit: int | None = None, *, corr
 
 
 @kept
-def _recipe() -> str:
+def origin() -> str:
     """A hash of all files that decide what the photographs look like; their comments and docstrings do not."""
     contents = (_meaning(name, files("teachlib.gif").joinpath(name).read_bytes()) for name in _MADE_BY)
     return hashlib.sha256(json.dumps([hashlib.sha256(part).hexdigest() for part in contents]).encode()).hexdigest()[:16]

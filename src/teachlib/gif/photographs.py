@@ -20,6 +20,7 @@ from teachlib.gif.textures import textured
 from teachlib.gif.wardrobe import Style
 
 SHELLS = 6  # of hair
+SCREEN = 2.2  # the exponent of its curve
 _SHADOWS = 96  # pixels a side, of what the lamp sees
 
 
@@ -50,9 +51,50 @@ def photograph(parameters: Parameters, style: Style, size: int = 64, *, finer: i
         size: height and width, in pixels.
         finer: pixels a side that each of these is averaged from.
     """
-    among, count, side = head(), len(parameters), size * finer
-    rest = among.rest(parameters.shape, parameters.expression)
+    among, side = head(), size * finer
     posed = among.vertices(parameters.shape, parameters.expression, parameters.pose)
+    picture = _taken(parameters, style, among, posed, side)
+    lit = _lit(picture, posed, among, parameters)
+    seen = torch.where(picture.depth[:, None] > -torch.inf, lit, _background(style, side))
+    return _developed(avg_pool2d(seen, finer), style)
+
+
+def layers(parameters: Parameters, style: Style, size: int = 64, *, finer: int = 2) -> tuple[Tensor, Tensor]:
+    """A head and the glasses that it wears, apart, without background, lens or sensor.
+
+    Everyone wears glasses, whatever the style says; what of them the head hides is left out.
+
+    Args:
+        parameters: of N heads.
+        style: of the same N.
+        size: height and width, in pixels.
+        finer: pixels a side that each of these is averaged from.
+
+    Returns:
+        Colours (N, 2, 3, size, size), as a screen shows them, and how much is covered (N, 2, size, size); both in
+        [0, 1], the head first.
+    """
+    among, side = head(), size * finer
+    posed = among.vertices(parameters.shape, parameters.expression, parameters.pose)
+    picture = _taken(parameters, _wearing(style, False), among, posed, side)
+    bare = picture.depth
+    of_head = _lit(picture, posed, among, parameters)
+    _add_things(picture, among, parameters, _wearing(style, True))  # what is there already is not nearer
+    lit = torch.stack([of_head, _lit(picture, posed, among, parameters)], 1)
+    covers = torch.stack([bare > -torch.inf, picture.depth > bare], 1).float()
+    alphas = avg_pool2d(covers, finer)
+    light_of = avg_pool2d((lit * covers[:, :, None]).flatten(1, 2), finer).unflatten(1, (2, 3))
+    colours = (light_of / alphas[:, :, None].clamp_min(1e-6)).clamp(0, 1) ** (1 / SCREEN)
+    return colours, alphas
+
+
+def _wearing(style: Style, glasses: bool) -> Style:
+    return Style(**{**vars(style), "glasses": torch.full_like(style.glasses, glasses)})
+
+
+def _taken(parameters: Parameters, style: Style, among: Head, posed: Tensor, side: int) -> _Picture:
+    """What is in front at each pixel."""
+    count = len(parameters)
     picture = _Picture(
         depth=torch.full((count, side, side), -torch.inf),
         colour=torch.zeros(count, 3, side, side),
@@ -60,11 +102,9 @@ def photograph(parameters: Parameters, style: Style, size: int = 64, *, finer: i
         shine=torch.zeros(count, side, side),
     )
     _add_skin(picture, among, posed, parameters)
-    _add_hair(picture, among, rest, parameters, style)
+    _add_hair(picture, among, among.rest(parameters.shape, parameters.expression), parameters, style)
     _add_things(picture, among, parameters, style)
-    lit = _lit(picture, posed, among, parameters)
-    seen = torch.where(picture.depth[:, None] > -torch.inf, lit, _background(style, side))
-    return _developed(avg_pool2d(seen, finer), style)
+    return picture
 
 
 def _add_skin(picture: _Picture, among: Head, posed: Tensor, parameters: Parameters) -> None:
@@ -226,5 +266,5 @@ def _developed(seen: Tensor, style: Style) -> Tensor:
     kernel = (taps[:, None] * taps).expand(3, 1, 3, 3)
     blurred = conv2d(pad(seen, (1, 1, 1, 1), mode="replicate"), kernel, groups=3)
     noise = [torch.randn(seen.shape[1:], generator=torch.Generator().manual_seed(int(seed) + 1)) for seed in style.seed]
-    curved = blurred.clamp(0, 1) ** (1 / 2.2)
+    curved = blurred.clamp(0, 1) ** (1 / SCREEN)
     return (curved + style.noise[:, None, None, None] * torch.stack(noise)).clamp(0, 1)

@@ -1,58 +1,68 @@
 """Assembled pictures, to everything that chapters share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
 from teachlib.chapter import Chapter, Measured, Option, OwnData, Run, Shipped, label_with, options_in
-from teachlib.energy.assemble import shapes
+from teachlib.energy.assemble import shapes, wearing, worn
 from teachlib.energy.assemble.demos import boxes, graphs
 from teachlib.energy.assemble.evaluation import evaluate
 from teachlib.energy.assemble.networks import Assembler
 from teachlib.energy.assemble.objective import Assembled, AssembledObjective
-from teachlib.energy.assemble.recipes import TOLD, AssembleRecipe, recipe
+from teachlib.energy.assemble.recipes import KINDS, TOLD, AssembleRecipe, recipe
 from teachlib.energy.assemble.shapes import Shapes
 from teachlib.energy.assemble.tables import TABLES, page
+from teachlib.energy.assemble.worn import Worn
 from teachlib.live import Graph
 from teachlib.training import Objective, Schedule
 
-
-def _check(split: str) -> str:
-    return f"shapes {split}: drawn from a seed; {tuple(shapes.load(split, 10).images.shape[1:])}"
+LOADERS: dict[str, Callable[[str, int | None], Shapes | Worn]] = {"shapes": shapes.load, "glasses": worn.load}
 
 
-class Assembling(Chapter[AssembleRecipe, Assembled, Shapes]):
+def _own(name: str) -> OwnData:
+    def check(split: str) -> str:
+        return f"{name} {split}: drawn from a seed; {tuple(LOADERS[name](split, 10)[:][0].shape[1:])}"
+
+    return OwnData(KINDS[name].ours, KINDS[name].splits, "this course", check)
+
+
+class Assembling(Chapter[AssembleRecipe, Assembled, Shapes | Worn]):
     """The study of pictures that several generators assemble."""
 
     key, title = "energy.assemble", "the study of assembled pictures"
     table, dataset = "assemble", "shapes"
     averages = True
-    options = {"hides": Option("the object whose height in the picture is not told: circle, triangle or square", TOLD)}
-    zoo = (Shipped("assemble", "shapes"),)
+    options = {"hides": Option("the object of which is not told where it is: circle, …, or glasses", TOLD)}
+    zoo = (Shipped("assemble", "shapes"), Shipped("assemble", "glasses"))
     tables, page = TABLES, staticmethod(page)
     demos = {"boxes": boxes}
-    data = {"shapes": OwnData("a circle, a triangle and a square, each or none", shapes.SPLITS, "this course", _check)}
+    data = {name: _own(name) for name in KINDS}
     recipe = staticmethod(recipe)
 
     def from_dict(self, values: dict[str, Any]) -> AssembleRecipe:
         return AssembleRecipe(**values)
 
-    def load(self, recipe: AssembleRecipe, split: str, limit: int | None) -> Shapes:
-        return shapes.load(split, limit)
+    def load(self, recipe: AssembleRecipe, split: str, limit: int | None) -> Shapes | Worn:
+        return LOADERS[recipe.dataset](split, limit)
 
-    def build(self, recipe: AssembleRecipe, training: Shapes | None) -> Assembled:
+    def build(self, recipe: AssembleRecipe, training: Shapes | Worn | None) -> Assembled:
         return Assembled(recipe)
 
     def parts(self, model: Assembled) -> dict[str, nn.Module]:
         return {"generator": model.generator, "discriminator": model.discriminator}
 
     def graphs(self, model: Assembled) -> dict[str, Graph]:
-        """The painters; of a joint generator, none."""
-        return graphs(model.generator) if isinstance(model.generator, Assembler) else {}
+        """The painters of shapes; of a joint generator, and of glasses, none."""
+        return (
+            graphs(model.generator)
+            if isinstance(model.generator, Assembler) and model.recipe.dataset == "shapes"
+            else {}
+        )
 
-    def objective(self, recipe: AssembleRecipe, model: Assembled, training: Shapes, seed: int) -> Objective:
+    def objective(self, recipe: AssembleRecipe, model: Assembled, training: Shapes | Worn, seed: int) -> Objective:
         return AssembledObjective(model)
 
     def schedule(self, recipe: AssembleRecipe, seed: int, log_every: int) -> Schedule:
@@ -65,8 +75,11 @@ class Assembling(Chapter[AssembleRecipe, Assembled, Shapes]):
         return options_in(label, self.options)
 
     def measure(self, runs: Sequence[Run[Assembled]], samples: int, extractor: str | None) -> Measured:
-        """Where objects are drawn, of which class, and whether the triangle minds the square."""
+        """Where objects are drawn, of which class, and whether the one minds the other."""
         test = self.load(runs[0].model.recipe, "test", samples)
+        if isinstance(test, Worn):
+            rows = [wearing.evaluate(run.model, test, seed=run.seed) for run in runs]
+            return Measured(rows, "overlap of boxes, pixels, slopes; see assemble.wearing", len(test))
         rows = [evaluate(run.model, test[:][0], test.scenes, seed=run.seed) for run in runs]
         return Measured(rows, "overlap of boxes, shares, slopes; see assemble.measures", len(test))
 

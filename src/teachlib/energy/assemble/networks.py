@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from teachlib.energy.assemble.shapes import OBJECTS, SIZE
+from teachlib.energy.assemble.shapes import SIZE
 from teachlib.errors import require_as_many, require_input
 from teachlib.nets import mlp
 
@@ -109,16 +109,17 @@ class Assembler(nn.Module):
     Args:
         width: of each painter.
         z_dim: numbers of noise for each object.
+        objects: how many, K.
         blends: whether painters add by alpha; otherwise each returns the whole picture anew.
     """
 
-    def __init__(self, width: int, z_dim: int, *, blends: bool = True) -> None:
+    def __init__(self, width: int, z_dim: int, *, objects: int = 3, blends: bool = True) -> None:
         super().__init__()
         self.z_dim, self.blends = z_dim, blends
-        self.painters = nn.ModuleList(Painter(1, width, z_dim) for _ in OBJECTS)
+        self.painters = nn.ModuleList(Painter(1, width, z_dim) for _ in range(objects))
 
     def add(self, number: int, picture: Tensor, conditions: Tensor, z: Tensor) -> Tensor:
-        """The picture (N, 3, 32, 32) with one more object, where conditions (N, 3, 5) have it; z is (N, 3, d)."""
+        """The picture (N, 3, 32, 32) with one more object, where conditions (N, K, 5) have it; z is (N, K, d)."""
         mine = conditions[:, number : number + 1]
         colour, alpha = self.painters[number](picture, mine, z[:, number : number + 1])
         there = mine[:, :, :1, None]
@@ -132,20 +133,21 @@ class Assembler(nn.Module):
             picture = self.add(number, picture, conditions, z)
             yield number, picture
 
-    def forward(self, conditions: Tensor, z: Tensor, order: Sequence[int] = (0, 1, 2)) -> Tensor:
-        """Pictures (N, 3, 32, 32) in [0, 1] of conditions (N, 3, 5) and noise (N, 3, z_dim).
+    def forward(self, conditions: Tensor, z: Tensor, order: Sequence[int] | None = None) -> Tensor:
+        """Pictures (N, 3, 32, 32) in [0, 1] of conditions (N, K, 5) and noise (N, K, z_dim).
 
         Raises:
             TeachlibError: conditions or noise of another shape or precision, or not as many of both.
         """
-        _require_told(self, conditions, z, self.z_dim)
+        _require_told(self, conditions, z, (len(self.painters), self.z_dim))
         black = torch.zeros(len(conditions), 3, SIZE, SIZE, device=conditions.device)
+        order = range(len(self.painters)) if order is None else order
         return [black, *(picture for _, picture in self.steps(conditions, z, order))][-1]
 
 
-def _require_told(net: nn.Module, conditions: Tensor, z: Tensor, z_dim: int) -> None:
-    require_input(net, conditions, (len(OBJECTS), 5), what="conditions")
-    require_input(net, z, (len(OBJECTS), z_dim), what="noise")
+def _require_told(net: nn.Module, conditions: Tensor, z: Tensor, noise: tuple[int, int]) -> None:
+    require_input(net, conditions, (noise[0], 5), what="conditions")
+    require_input(net, z, noise, what="noise")
     require_as_many(conditions=conditions, noises=z)
 
 
@@ -155,16 +157,17 @@ class Joint(nn.Module):
     Args:
         width: of its painter.
         z_dim: numbers of noise for each object.
+        objects: how many, K.
     """
 
-    def __init__(self, width: int, z_dim: int) -> None:
+    def __init__(self, width: int, z_dim: int, *, objects: int = 3) -> None:
         super().__init__()
-        self.z_dim = z_dim
-        self.painter = Painter(len(OBJECTS), width, z_dim, sees=False)
+        self.noise = (objects, z_dim)
+        self.painter = Painter(objects, width, z_dim, sees=False)
 
-    def forward(self, conditions: Tensor, z: Tensor, order: Sequence[int] = (0, 1, 2)) -> Tensor:
+    def forward(self, conditions: Tensor, z: Tensor, order: Sequence[int] | None = None) -> Tensor:
         """Pictures (N, 3, 32, 32) in [0, 1]; there is no order in which they are drawn. Raises as an assembler does."""
-        _require_told(self, conditions, z, self.z_dim)
+        _require_told(self, conditions, z, self.noise)
         colour, alpha = self.painter(None, conditions, z)
         return alpha * colour
 
@@ -174,25 +177,27 @@ class Judge(nn.Module):
 
     Args:
         width: channels of the first layer.
+        objects: how many boxes there are, K.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, *, objects: int = 3) -> None:
         super().__init__()
+        self.objects = objects
         self.layers = nn.Sequential(
             nn.PixelUnshuffle(2),
-            *(nn.Conv2d(4 * (3 + len(OBJECTS)), width, 3, 1, 1), nn.LeakyReLU(0.2)),
+            *(nn.Conv2d(4 * (3 + objects), width, 3, 1, 1), nn.LeakyReLU(0.2)),
             *(nn.Conv2d(width, 2 * width, 3, 2, 1), nn.LeakyReLU(0.2)),
             *(nn.Conv2d(2 * width, 2 * width, 3, 2, 1), nn.LeakyReLU(0.2)),
             *(nn.Flatten(), nn.Linear(2 * width * (SIZE // 8) ** 2, 96), nn.LeakyReLU(0.2), nn.Linear(96, 1)),
         )
 
     def forward(self, picture: Tensor, conditions: Tensor) -> Tensor:
-        """(N, 3, 32, 32) in [0, 1] and (N, 3, 5) → (N,).
+        """(N, 3, 32, 32) in [0, 1] and (N, K, 5) → (N,).
 
         Raises:
             TeachlibError: pictures or conditions of another shape or precision, or not as many of both.
         """
         require_input(self, picture, (3, SIZE, SIZE), what="pictures")
-        require_input(self, conditions, (len(OBJECTS), 5), what="conditions")
+        require_input(self, conditions, (self.objects, 5), what="conditions")
         require_as_many(pictures=picture, conditions=conditions)
         return self.layers(torch.cat([2 * picture - 1, 2 * masks(conditions) - 1], 1))[:, 0]

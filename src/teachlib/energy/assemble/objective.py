@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from teachlib.energy.assemble.networks import Assembler, Joint, Judge
 from teachlib.energy.assemble.recipes import AssembleRecipe
-from teachlib.energy.assemble.shapes import OBJECTS, SIZE
+from teachlib.energy.assemble.shapes import SIZE
 from teachlib.gif.losses import r1_penalty
 from teachlib.primer.gan import discriminator_loss, generator_loss
 from teachlib.training import Batch
@@ -25,34 +25,38 @@ class Assembled(nn.Module):
     def __init__(self, recipe: AssembleRecipe) -> None:
         super().__init__()
         self.recipe = recipe
+        self.objects = len(recipe.kind.objects)
+        how = {"z_dim": recipe.z_dim, "objects": self.objects}
         if recipe.name == "assemble-joint":
-            self.generator: Assembler | Joint = Joint(recipe.joint_width, recipe.z_dim)
+            self.generator: Assembler | Joint = Joint(recipe.joint_width, **how)
         else:
-            self.generator = Assembler(recipe.width, recipe.z_dim, blends=recipe.name == "assemble")
-        self.discriminator = Judge(3 * recipe.width)
+            self.generator = Assembler(recipe.width, **how, blends=recipe.name == "assemble")
+        self.discriminator = Judge(3 * recipe.width, objects=self.objects)
 
     def noise(self, count: int, generator: torch.Generator) -> Tensor:
-        """z of so many pictures, (count, 3, z_dim)."""
-        return torch.randn(count, len(OBJECTS), self.recipe.z_dim, generator=generator, device=generator.device)
+        """z of so many pictures of K objects, (count, K, z_dim)."""
+        return torch.randn(count, self.objects, self.recipe.z_dim, generator=generator, device=generator.device)
 
     def told(self, conditions: Tensor) -> Tensor:
-        """Conditions (N, 3, 5) as the networks are told them: a hidden object's box reaches from top to bottom."""
+        """Conditions (N, K, 5) as the networks are told them: a hidden one's box reaches to the picture's borders."""
         if self.recipe.hidden is None:
             return conditions
         told = conditions.clone()
         there = told[:, self.recipe.hidden, 0]
-        told[:, self.recipe.hidden, 2], told[:, self.recipe.hidden, 4] = 0.0, SIZE * there
+        borders = (there, 0 * there, 0 * there, SIZE * there, SIZE * there)
+        for number in self.recipe.kind.hidden:
+            told[:, self.recipe.hidden, number] = borders[number]
         return told
 
     def order(self, generator: torch.Generator) -> list[int]:
         """A random order of the objects; one whose box is hidden comes last, when what decides its place is there."""
-        order = torch.randperm(len(OBJECTS), generator=generator, device=generator.device).tolist()
+        order = torch.randperm(self.objects, generator=generator, device=generator.device).tolist()
         return sorted(order, key=lambda number: number == self.recipe.hidden)
 
     def forward(self, conditions: Tensor, z: Tensor, order: tuple[int, ...] | None = None) -> Tensor:
         """Pictures (N, 3, 32, 32) in [0, 1] of full conditions (N, 3, 5), of which it is told what the recipe says."""
         if order is None:
-            order = tuple(sorted(range(len(OBJECTS)), key=lambda number: number == self.recipe.hidden))
+            order = tuple(sorted(range(self.objects), key=lambda number: number == self.recipe.hidden))
         return self.generator(self.told(conditions), z, order)
 
 

@@ -1,17 +1,44 @@
 """Recipes of assembled pictures; the thesis gives no architecture and no numbers (§ 7.5.2), all of them are ours."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from teachlib.energy.assemble.shapes import OBJECTS
+from teachlib.energy.assemble import shapes, worn
 from teachlib.errors import TeachlibError, require_at_least, require_positive, unknown
 from teachlib.scale import Scale
 
 RECIPES = ("assemble", "assemble-direct", "assemble-joint")
 TOLD = "everything"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A set of pictures that are made of objects.
+
+    Attributes:
+        objects: their names, in the order of their conditions.
+        z_dim: numbers of noise for each.
+        hidden: which of a condition's numbers are not told of an object that is hidden: left, top, right, bottom are
+            1 to 4.
+        ours: one line on what the pictures show.
+        splits: split → number of pictures.
+    """
+
+    objects: tuple[str, ...]
+    z_dim: int
+    hidden: tuple[int, ...]
+    ours: str
+    splits: Mapping[str, int]
+
+
+KINDS = {
+    "shapes": Kind(shapes.OBJECTS, 8, (2, 4), "a circle, a triangle and a square, each or none", shapes.SPLITS),
+    "glasses": Kind(worn.OBJECTS, 32, (1, 2, 3, 4), "a head, glasses, or a head that wears them", worn.SPLITS),
+}
 _STEPS = {Scale.CI: 20, Scale.LAPTOP: 6_000, Scale.PAPER: 100_000}
 _WIDTH = {Scale.CI: 8, Scale.LAPTOP: 16, Scale.PAPER: 48}
-_JOINT_WIDER = 2.375  # so that one painter has as many parameters as three
+_JOINT_WIDER = {2: 1.875, 3: 2.375}  # so that one painter has as many parameters as two, or three
 
 
 @dataclass(frozen=True)
@@ -20,10 +47,10 @@ class AssembleRecipe:
 
     Attributes:
         name: of :data:`RECIPES`.
-        dataset: ``shapes``.
+        dataset: ``shapes`` or ``glasses``.
         scale: the sizes were chosen for.
-        hides: the object of which is not told how high it stands, only from where to where it is wide; or
-            ``everything`` is told.
+        hides: the object of which is not told where it is: of ``shapes`` how high it stands, only from where to where
+            it is wide, of ``glasses`` nothing; or ``everything`` is told.
         width: channels of each painter.
         steps: updates in all.
         z_dim: numbers of noise for each object.
@@ -54,8 +81,13 @@ class AssembleRecipe:
     def __post_init__(self) -> None:
         if self.name not in RECIPES:
             raise unknown("recipe", self.name, RECIPES)
-        if self.hides not in (TOLD, *OBJECTS):
-            raise unknown("object to hide", self.hides, (TOLD, *OBJECTS))
+        if self.dataset not in KINDS:
+            raise TeachlibError(
+                f"{self.name} on {self.dataset}: the boxes of its objects are not known; only {' and '.join(KINDS)} "
+                "have them"
+            )
+        if self.hides not in (TOLD, *self.kind.objects):
+            raise unknown("object to hide", self.hides, (TOLD, *self.kind.objects))
         require_at_least(1, width=self.width, steps=self.steps, batch_size=self.batch_size)
         require_at_least(0, mismatch=self.mismatch)
         require_positive(
@@ -66,14 +98,19 @@ class AssembleRecipe:
         )
 
     @property
+    def kind(self) -> Kind:
+        """What its pictures are made of."""
+        return KINDS[self.dataset]
+
+    @property
     def hidden(self) -> int | None:
-        """The number of the object whose height is not told."""
-        return OBJECTS.index(self.hides) if self.hides != TOLD else None
+        """The number of the object of which is not told where it is."""
+        return self.kind.objects.index(self.hides) if self.hides != TOLD else None
 
     @property
     def joint_width(self) -> int:
         """Of one painter for everything, with as many parameters as one for each object."""
-        return round(self.width * _JOINT_WIDER)
+        return round(self.width * _JOINT_WIDER[len(self.kind.objects)])
 
     def gamma_at(self, step: int) -> float:
         """Weight of R1 in a step, counted from 0."""
@@ -97,19 +134,19 @@ def recipe(
 
     Args:
         name: of :data:`RECIPES`: painters that add by alpha, painters that return the whole picture, one for all.
-        dataset: ``shapes``.
+        dataset: of :data:`KINDS`.
         scale: decides width and steps.
         width: other than the scale's.
         steps: other than the scale's.
-        hides: the object of which is not told how high it stands: that must then follow from the others.
+        hides: the object of which is not told where it is: that must then follow from the others.
 
     Raises:
         TeachlibError: unknown name, data set, scale or object; sizes below one.
     """
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
-    if dataset != "shapes":
-        raise TeachlibError(f"{name} on {dataset}: the boxes of its objects are not known; only shapes has them")
     require_at_least(1, width=width, steps=steps)
     chosen = Scale.of(scale)
-    return AssembleRecipe(name, dataset, chosen.value, hides, width or _WIDTH[chosen], steps or _STEPS[chosen])
+    sizes = (width or _WIDTH[chosen], steps or _STEPS[chosen])
+    made = AssembleRecipe(name, dataset, chosen.value, hides, *sizes)
+    return replace(made, z_dim=made.kind.z_dim)
