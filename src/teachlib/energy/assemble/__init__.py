@@ -1,5 +1,6 @@
 """AssembleGAN (thesis § 7.5.2): a generator for each object, run in turn on the picture assembled so far."""
 
+from teachlib.energy.assemble import wearing, worn
 from teachlib.energy.assemble.chapter import CHAPTER
 from teachlib.energy.assemble.evaluation import alone, evaluate, measured, minds, pairs, pictures_of
 from teachlib.energy.assemble.measures import apexes, boxes_of, classes_of, dependency, obedience, overlap, seen
@@ -43,4 +44,6 @@ __all__ = [
     "scenes",
     "seen",
     "train",
+    "wearing",
+    "worn",
 ]
