@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 import glossary_page  # noqa: E402
 import offline  # noqa: E402
 import page_end  # noqa: E402
+import page_start  # noqa: E402
 import pdf  # noqa: E402
 import staging  # noqa: E402
 
@@ -172,6 +173,24 @@ def test_the_first_sentence_of_a_page_is_its_lead() -> None:
     assert page_end.lead(parsed("Title\n=====\n\nLoad it so:\n\nA second paragraph.\n")) == ""
     assert page_end.lead(parsed("Title\n=====\n\nAs :math:`x` says. No.\n")) == ""
     assert page_end.lead(nodes.document(None, None)) == ""
+
+
+def test_reading_time_counts_sentences_and_no_code() -> None:
+    page = parsed("Title\n=====\n\n" + "word " * 500 + "\n\n::\n\n    " + "code " * 900 + "\n")
+    assert sum(len(node.astext().split()) for node in page.findall(nodes.literal_block)) == 900
+    assert page_start.minutes(page) == round(500 / page_start.WORDS)
+    assert page_start.minutes(parsed("Title\n=====\n\nShort.\n")) == 1
+
+
+def test_notebooks_say_how_long_they_take_and_other_pages_do_not(html: Path) -> None:
+    said = {
+        page.relative_to(html).as_posix(): re.findall(r'<p class="course-reading">About (\d+) minutes? to read', text)
+        for page in sorted(html.rglob("*.html"))
+        if (text := page.read_text(encoding="utf-8"))
+    }
+    notebooks = {path.relative_to(ROOT).with_suffix(".html").as_posix() for path in staging.notebooks(ROOT)}
+    assert {page for page, found in said.items() if found} == notebooks
+    assert all(len(found) == 1 and 2 <= int(found[0]) <= 60 for page, found in said.items() if page in notebooks)
 
 
 def test_an_end_is_written_anew_when_the_page_changes_to_which_it_leads() -> None:

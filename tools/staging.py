@@ -14,7 +14,13 @@ from pages import GENERATORS
 
 # Folders copied whole, except for the pages in them: of those, only the ones that the contents name.
 FOLDERS = ("book", "chapters", "_assets")
-FILES = ("tools/book_extension.py", "tools/book_search.py", "tools/page_end.py", "tools/address.py")
+FILES = (
+    "tools/book_extension.py",
+    "tools/book_search.py",
+    "tools/page_start.py",
+    "tools/page_end.py",
+    "tools/address.py",
+)
 PAGE_SUFFIXES = (".md", ".ipynb")
 DIAGRAM = "diagram-"
 GENERATED = re.compile(r"^<!-- generated: (?P<name>[\w-]+) -->$", re.MULTILINE)

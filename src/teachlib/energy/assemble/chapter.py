@@ -35,7 +35,10 @@ class Assembling(Chapter[AssembleRecipe, Assembled, Shapes | Worn]):
     key, title = "energy.assemble", "the study of assembled pictures"
     table, dataset = "assemble", "shapes"
     averages = True
-    options = {"hides": Option("the object of which is not told where it is: circle, …, or glasses", TOLD)}
+    options = {
+        "hides": Option("the object of which is not told where it is: circle, …, or glasses", TOLD),
+        "from_black": Option("Painters always begin from black; else, with glasses, from real pictures, too.", False),
+    }
     zoo = (Shipped("assemble", "shapes"), Shipped("assemble", "glasses"))
     tables, page = TABLES, staticmethod(page)
     demos = {"boxes": boxes}
@@ -69,7 +72,7 @@ class Assembling(Chapter[AssembleRecipe, Assembled, Shapes | Worn]):
         return replace(super().schedule(recipe, seed, log_every), ema_half_life=recipe.ema_half_life)
 
     def label(self, recipe: AssembleRecipe) -> str:
-        return label_with(recipe, self.recipe(recipe.name, scale=recipe.scale), self.options, {})
+        return label_with(recipe, self.recipe(recipe.name, recipe.dataset, scale=recipe.scale), self.options, {})
 
     def named(self, label: str) -> tuple[str, dict[str, Any]]:
         return options_in(label, self.options)

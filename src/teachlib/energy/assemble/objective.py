@@ -38,10 +38,11 @@ class Assembled(nn.Module):
         return torch.randn(count, self.objects, self.recipe.z_dim, generator=generator, device=generator.device)
 
     def told(self, conditions: Tensor) -> Tensor:
-        """Conditions (N, K, 5) as the networks are told them: a hidden one's box reaches to the picture's borders."""
+        """Conditions (N, K, 5) as the networks are told them: a hidden one's box reaches to the picture's borders, and
+        of what is not there no box is told."""
+        told = conditions * conditions[..., :1]
         if self.recipe.hidden is None:
-            return conditions
-        told = conditions.clone()
+            return told
         there = told[:, self.recipe.hidden, 0]
         borders = (there, 0 * there, 0 * there, SIZE * there, SIZE * there)
         for number in self.recipe.kind.hidden:
@@ -83,12 +84,30 @@ class AssembledObjective:
         pictures, conditions = batch[0], self.model.told(batch[1])
         judge = self.nets["discriminator"]
         z = self.model.noise(len(pictures), generator)
-        made = self.nets["generator"](conditions, z, self.model.order(generator))
-        loss = discriminator_loss(judge(pictures, conditions), judge(made.detach(), conditions))
+        made, asked = self.nets["generator"](conditions, z, self.model.order(generator)), conditions
+        if self.recipe.completes:
+            made, asked = self._completed(batch, made, z, generator)
+        loss = discriminator_loss(judge(pictures, conditions), judge(made.detach(), asked))
         # -log D of the wrong pair, as of a generated one: what a generator would be told is wrong, is.
         mismatched = generator_loss(-judge(pictures, conditions.roll(1, 0)))
         loss = loss + self.recipe.mismatch * mismatched
         if step % _R1_EVERY == 0:
             loss = loss + _R1_EVERY * r1_penalty(lambda x: judge(x, conditions), pictures, self.recipe.gamma_at(step))
         yield "discriminator", loss
-        yield "generator", generator_loss(judge(made, conditions))
+        yield "generator", generator_loss(judge(made, asked))
+
+    def _completed(self, batch: Batch, made: Tensor, z: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Generated pictures and their conditions; where a real one lacks one object alone, that one completed.
+
+        There a painter can win only by its own object: nothing else of the picture is anybody's work.
+        """
+        pictures, places = batch[0], batch[1]
+        number = int(torch.randint(self.model.objects, (), generator=generator, device=generator.device))
+        there = places[..., 0] > 0
+        lacks = ~there[:, number] & (there.sum(1) == self.model.objects - 1)
+        asked = places.clone()
+        asked[lacks, number, 0] = 1.0
+        asked = self.model.told(asked)
+        assert isinstance(self.model.generator, Assembler)  # no other one completes
+        whole = self.model.generator.add(number, pictures, asked, z)
+        return torch.where(lacks[:, None, None, None], whole, made), asked

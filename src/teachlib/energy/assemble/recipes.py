@@ -19,6 +19,7 @@ class Kind:
     Attributes:
         objects: their names, in the order of their conditions.
         z_dim: numbers of noise for each.
+        places: whether it is known where an object could be that is not there, so that it can be put there.
         hidden: which of a condition's numbers are not told of an object that is hidden: left, top, right, bottom are
             1 to 4.
         ours: one line on what the pictures show.
@@ -27,14 +28,15 @@ class Kind:
 
     objects: tuple[str, ...]
     z_dim: int
+    places: bool
     hidden: tuple[int, ...]
     ours: str
     splits: Mapping[str, int]
 
 
 KINDS = {
-    "shapes": Kind(shapes.OBJECTS, 8, (2, 4), "a circle, a triangle and a square, each or none", shapes.SPLITS),
-    "glasses": Kind(worn.OBJECTS, 32, (1, 2, 3, 4), "a head, glasses, or a head that wears them", worn.SPLITS),
+    "shapes": Kind(shapes.OBJECTS, 8, False, (2, 4), "a circle, a triangle and a square, each or none", shapes.SPLITS),
+    "glasses": Kind(worn.OBJECTS, 32, True, (1, 2, 3, 4), "a head, glasses, or a head that wears them", worn.SPLITS),
 }
 _STEPS = {Scale.CI: 20, Scale.LAPTOP: 6_000, Scale.PAPER: 100_000}
 _WIDTH = {Scale.CI: 8, Scale.LAPTOP: 16, Scale.PAPER: 48}
@@ -54,6 +56,7 @@ class AssembleRecipe:
         width: channels of each painter.
         steps: updates in all.
         z_dim: numbers of noise for each object.
+        from_black: painters always begin from black, and never complete a real picture.
         batch_size: pictures a step, over all devices.
         learning_rate: Adam's.
         gamma: weight of R1 in the first step; it falls, by the same factor each, for two fifths of all steps.
@@ -70,6 +73,7 @@ class AssembleRecipe:
     width: int
     steps: int
     z_dim: int = 8
+    from_black: bool = False
     batch_size: int = 32
     learning_rate: float = 1e-3
     gamma: float = 3.0
@@ -103,6 +107,11 @@ class AssembleRecipe:
         return KINDS[self.dataset]
 
     @property
+    def completes(self) -> bool:
+        """Whether painters learn to complete real pictures that lack an object; a joint generator has none."""
+        return self.kind.places and not self.from_black and self.name != "assemble-joint"
+
+    @property
     def hidden(self) -> int | None:
         """The number of the object of which is not told where it is."""
         return self.kind.objects.index(self.hides) if self.hides != TOLD else None
@@ -129,6 +138,7 @@ def recipe(
     width: int | None = None,
     steps: int | None = None,
     hides: str = TOLD,
+    from_black: bool = False,
 ) -> AssembleRecipe:
     """A recipe by name.
 
@@ -139,9 +149,11 @@ def recipe(
         width: other than the scale's.
         steps: other than the scale's.
         hides: the object of which is not told where it is: that must then follow from the others.
+        from_black: painters always begin from black; else, where it is known where an object could be, they learn to
+            complete real pictures that lack one, too.
 
     Raises:
-        TeachlibError: unknown name, data set, scale or object; sizes below one.
+        TeachlibError: unknown name, data set, scale or object; sizes below one; an option that changes nothing.
     """
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
@@ -149,4 +161,7 @@ def recipe(
     chosen = Scale.of(scale)
     sizes = (width or _WIDTH[chosen], steps or _STEPS[chosen])
     made = AssembleRecipe(name, dataset, chosen.value, hides, *sizes)
-    return replace(made, z_dim=made.kind.z_dim)
+    made = replace(made, z_dim=made.kind.z_dim)
+    if from_black and not made.completes:
+        raise TeachlibError(f"{name} on {dataset} begins from black anyway; leave from-black out")
+    return replace(made, from_black=from_black)

@@ -49,14 +49,14 @@ class Worn:
         return len(self.present)
 
     def __getitem__(self, index: slice | Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures in [0, 1], and their conditions."""
-        images, conditions = self.stored(index)
-        return images.float() / 255, conditions
+        """Pictures in [0, 1], and where their objects are, or could be."""
+        images, places = self.stored(index)
+        return images.float() / 255, places
 
     def stored(self, index: slice | Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures as bytes, and their conditions."""
+        """Pictures as bytes, and where their objects are, or could be."""
         some = self.those(index)
-        return (some.draw() * 255).round().to(torch.uint8), some.conditions()
+        return (some.draw() * 255).round().to(torch.uint8), some.places()
 
     def those(self, index: slice | Tensor) -> "Worn":
         """Some of them."""
@@ -82,10 +82,14 @@ class Worn:
         (left, right), (top, bottom) = sides
         return torch.stack([left, top, right, bottom], 2) * on.flatten(2).any(2)[..., None].float()
 
+    def places(self) -> Tensor:
+        """Of each object 1 or 0 for there or not, and its box, there or not: where it could be put, (N, 2, 5)."""
+        return torch.cat([self.present[..., None].float(), self.boxes()], -1)
+
     def conditions(self) -> Tensor:
         """What a generator is told of each object: 1 or 0 for there or not, and its box; 0 if not, (N, 2, 5)."""
-        there = self.present[..., None].float()
-        return torch.cat([there, there * self.boxes()], -1)
+        places = self.places()
+        return places * places[..., :1]
 
     def over(self, pictures: Tensor, number: int) -> Tensor:
         """Pictures (N, 3, 32, 32) with an object of each of these laid over them, whether it is shown or not."""
