@@ -193,6 +193,17 @@ def test_notebooks_say_how_long_they_take_and_other_pages_do_not(html: Path) -> 
     assert all(len(found) == 1 and 2 <= int(found[0]) <= 60 for page, found in said.items() if page in notebooks)
 
 
+def test_pages_of_chapters_bear_the_numbers_of_their_files(html: Path) -> None:
+    found = {}
+    for page in sorted((html / "chapters").rglob("*.html")):
+        (number,) = re.findall(r'<h1><span class="section-number">([\d.]+) ?</span>', page.read_text(encoding="utf-8"))
+        found[page.relative_to(html / "chapters").as_posix()] = number
+    for page, number in found.items():
+        folder, name = page.split("/")
+        chapter, notebook = folder.split("-")[0], name.split("-")[0]
+        assert number == (f"{chapter}." if name == "index.html" else f"{chapter}.{notebook}."), page
+
+
 def test_an_end_is_written_anew_when_the_page_changes_to_which_it_leads() -> None:
     texts = {name: f"{name}\n=====\n\nAbout {name}. More.\n" for name in ("one", "two", "three")}
     order = {"one": (None, None, "two"), "two": (None, "one", "three"), "three": (None, "two", None)}

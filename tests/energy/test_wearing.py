@@ -1,5 +1,7 @@
 """Heads and glasses: the set, and measures that real pictures pass and planted errors fail."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -20,7 +22,7 @@ def held() -> worn.Worn:
     return worn.load("test", 100)
 
 
-def _model(name: str = "assemble", **options: str) -> Assembled:
+def _model(name: str = "assemble", **options: Any) -> Assembled:
     torch.manual_seed(0)
     return Assembled(recipe(name, "glasses", scale="ci", **options)).eval()
 
@@ -191,3 +193,58 @@ def test_a_models_measures_are_those_of_its_painters(held: worn.Worn) -> None:
     row = wearing.evaluate(model, asked, seed=3)
     assert row["distance"] == wearing.distance(whole, asked)
     assert row["put on"] == wearing.put_on(add, asked)["put on"]
+
+
+def test_a_real_picture_that_lacks_one_object_is_completed_and_no_other(held: worn.Worn) -> None:
+    model = _model()
+    game = AssembledObjective(model)
+    pictures, places = held[:40]
+    z = model.noise(40, torch.Generator().manual_seed(1))
+    made = torch.full_like(pictures, 0.5)
+    seen = set()
+    for seed in range(8):
+        generator = torch.Generator().manual_seed(seed)
+        whole, asked = game._completed((pictures, places), made, z, generator)
+        number = int(torch.randint(2, (), generator=torch.Generator().manual_seed(seed)))
+        lacks = ~held.present[:40, number] & held.present[:40, 1 - number]
+        seen.add(number)
+        assert lacks.any()
+        assert (whole[~lacks] == 0.5).all()
+        both = held.those(slice(40)).showing(FACE, GLASSES).conditions()
+        added = model.generator.add(number, pictures[lacks], both[lacks], z[lacks])
+        assert torch.allclose(whole[lacks], added, atol=1e-6)
+        assert torch.equal(asked[lacks], both[lacks])
+        assert torch.equal(asked[~lacks], held.those(slice(40)).conditions()[~lacks])
+    assert seen == {FACE, GLASSES}
+
+
+def test_both_players_look_at_completed_pictures_and_at_what_they_shall_show(held: worn.Worn) -> None:
+    model, batch = _model(), held[:32]
+    told, looked = model.told(batch[1]), []
+    hook = model.discriminator.register_forward_pre_hook(lambda _, seen: looked.append(seen))
+    list(AssembledObjective(model).updates(batch, torch.Generator().manual_seed(2), 1))
+    hook.remove()
+    real, fake, mismatched, last = looked
+    assert torch.equal(real[0], batch[0])
+    assert torch.equal(real[1], told)
+    assert torch.equal(mismatched[1], told.roll(1, 0))
+    assert not fake[0].requires_grad
+    assert last[0].requires_grad
+    assert torch.equal(fake[1], last[1])
+    assert (fake[1][..., 0] >= told[..., 0]).all()
+    assert (fake[1][..., 0] > told[..., 0]).any()
+    black = _model(from_black=True)
+    looked = []
+    hook = black.discriminator.register_forward_pre_hook(lambda _, seen: looked.append(seen))
+    list(AssembledObjective(black).updates(batch, torch.Generator().manual_seed(2), 1))
+    hook.remove()
+    assert all(torch.equal(looked[place][1], told) for place in (1, 3))
+
+
+@pytest.mark.parametrize(("name", "dataset"), [("assemble", "shapes"), ("assemble-joint", "glasses")])
+def test_what_begins_from_black_anyway_is_not_told_to(name: str, dataset: str) -> None:
+    with pytest.raises(TeachlibError, match="begins from black anyway; leave from-black out"):
+        recipe(name, dataset, from_black=True)
+    assert not recipe(name, dataset).completes
+    assert recipe("assemble", "glasses").completes
+    assert not recipe("assemble", "glasses", from_black=True).completes
