@@ -84,9 +84,10 @@ class AssembledObjective:
         pictures, conditions = batch[0], self.model.told(batch[1])
         judge = self.nets["discriminator"]
         z = self.model.noise(len(pictures), generator)
-        made, asked = self.nets["generator"](conditions, z, self.model.order(generator)), conditions
-        if self.recipe.completes:
-            made, asked = self._completed(batch, made, z, generator)
+        begun = self._completed(batch, z, generator) if self.recipe.completes else (pictures[:0], conditions[:0])
+        rest = slice(len(begun[0]), None)
+        whole = self.nets["generator"](conditions[rest], z[rest], self.model.order(generator))
+        made, asked = torch.cat([begun[0], whole]), torch.cat([begun[1], conditions[rest]])
         loss = discriminator_loss(judge(pictures, conditions), judge(made.detach(), asked))
         # -log D of the wrong pair, as of a generated one: what a generator would be told is wrong, is.
         mismatched = generator_loss(-judge(pictures, conditions.roll(1, 0)))
@@ -96,18 +97,22 @@ class AssembledObjective:
         yield "discriminator", loss
         yield "generator", generator_loss(judge(made, asked))
 
-    def _completed(self, batch: Batch, made: Tensor, z: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Generated pictures and their conditions; where a real one lacks one object alone, that one completed.
+    def _completed(self, batch: Batch, z: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Half as many pictures as the batch has, real ones completed by one painter, and their conditions.
 
-        There a painter can win only by its own object: nothing else of the picture is anybody's work.
+        Real are those of the batch that lack its object and nothing else, as often as it takes; where there are none,
+        none are returned. Here a painter can win by its own object alone: nothing else of the picture is a painter's.
         """
         pictures, places = batch[0], batch[1]
         number = int(torch.randint(self.model.objects, (), generator=generator, device=generator.device))
         there = places[..., 0] > 0
-        lacks = ~there[:, number] & (there.sum(1) == self.model.objects - 1)
-        asked = places.clone()
-        asked[lacks, number, 0] = 1.0
+        lacking = (~there[:, number] & (there.sum(1) == self.model.objects - 1)).nonzero()[:, 0]
+        if not len(lacking):
+            return pictures[:0], places[:0]
+        drawn = torch.randint(len(lacking), (len(places) // 2,), generator=generator, device=generator.device)
+        chosen = lacking[drawn.to(lacking.device)]
+        asked = places[chosen]
+        asked[:, number, 0] = 1.0
         asked = self.model.told(asked)
         assert isinstance(self.model.generator, Assembler)  # no other one completes
-        whole = self.model.generator.add(number, pictures, asked, z)
-        return torch.where(lacks[:, None, None, None], whole, made), asked
+        return self.model.generator.add(number, pictures[chosen], asked, z[: len(chosen)]), asked
