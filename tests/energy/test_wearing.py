@@ -241,10 +241,33 @@ def test_both_players_look_at_completed_pictures_and_at_what_they_shall_show(hel
     assert all(torch.equal(looked[place][1], told) for place in (1, 3))
 
 
+def test_painters_that_learn_from_real_pictures_alone_see_no_other(held: worn.Worn) -> None:
+    model, batch = _model(from_real=True), held[:40]
+    game, z = AssembledObjective(model), model.noise(40, torch.Generator().manual_seed(1))
+    whole, asked = game._completed(batch, z, torch.Generator().manual_seed(0))
+    number = int(torch.randint(2, (), generator=torch.Generator().manual_seed(0)))
+    assert len(whole) == 40
+    assert asked[:, number, 0].all()
+    assert 0 < asked[:, 1 - number, 0].mean() < 1  # some begin from black, which is real, too
+    other = model.generator.painters[1 - number]
+    other.register_forward_hook(lambda *_: pytest.fail("the other painter was asked"))
+    seed = next(seed for seed in range(50) if _drawn_after_noise(model, seed) == number)
+    list(game.updates(batch, torch.Generator().manual_seed(seed), 1))
+
+
+def _drawn_after_noise(model: Assembled, seed: int) -> int:
+    """The object that a step with this seed completes: its noise is drawn first."""
+    generator = torch.Generator().manual_seed(seed)
+    model.noise(40, generator)
+    return int(torch.randint(2, (), generator=generator))
+
+
 @pytest.mark.parametrize(("name", "dataset"), [("assemble", "shapes"), ("assemble-joint", "glasses")])
 def test_what_begins_from_black_anyway_is_not_told_to(name: str, dataset: str) -> None:
-    with pytest.raises(TeachlibError, match="begins from black anyway; leave from-black out"):
+    with pytest.raises(TeachlibError, match="always begins from black; leave from-black and from-real out"):
         recipe(name, dataset, from_black=True)
+    with pytest.raises(TeachlibError, match="expected one of them"):
+        recipe("assemble", "glasses", from_black=True, from_real=True)
     assert not recipe(name, dataset).completes
     assert recipe("assemble", "glasses").completes
     assert not recipe("assemble", "glasses", from_black=True).completes

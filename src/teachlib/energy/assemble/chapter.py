@@ -38,6 +38,7 @@ class Assembling(Chapter[AssembleRecipe, Assembled, Shapes | Worn]):
     options = {
         "hides": Option("the object of which is not told where it is: circle, …, or glasses", TOLD),
         "from_black": Option("Painters always begin from black; else, with glasses, from real pictures, too.", False),
+        "from_real": Option("Painters of glasses learn from real pictures alone, which they complete.", False),
     }
     zoo = (Shipped("assemble", "shapes"), Shipped("assemble", "glasses"))
     tables, page = TABLES, staticmethod(page)

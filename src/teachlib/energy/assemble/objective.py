@@ -84,10 +84,11 @@ class AssembledObjective:
         pictures, conditions = batch[0], self.model.told(batch[1])
         judge = self.nets["discriminator"]
         z = self.model.noise(len(pictures), generator)
-        begun = self._completed(batch, z, generator) if self.recipe.completes else (pictures[:0], conditions[:0])
-        rest = slice(len(begun[0]), None)
-        whole = self.nets["generator"](conditions[rest], z[rest], self.model.order(generator))
-        made, asked = torch.cat([begun[0], whole]), torch.cat([begun[1], conditions[rest]])
+        made, asked = self._completed(batch, z, generator) if self.recipe.completes else (pictures[:0], conditions[:0])
+        if len(made) < len(pictures):
+            rest = slice(len(made), None)
+            whole = self.nets["generator"](conditions[rest], z[rest], self.model.order(generator))
+            made, asked = torch.cat([made, whole]), torch.cat([asked, conditions[rest]])
         loss = discriminator_loss(judge(pictures, conditions), judge(made.detach(), asked))
         # -log D of the wrong pair, as of a generated one: what a generator would be told is wrong, is.
         mismatched = generator_loss(-judge(pictures, conditions.roll(1, 0)))
@@ -98,18 +99,21 @@ class AssembledObjective:
         yield "generator", generator_loss(judge(made, asked))
 
     def _completed(self, batch: Batch, z: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Half as many pictures as the batch has, real ones completed by one painter, and their conditions.
+        """Real pictures that one painter has completed, half as many as the batch has, and their conditions.
 
         Real are those of the batch that lack its object and nothing else, as often as it takes; where there are none,
         none are returned. Here a painter can win by its own object alone: nothing else of the picture is a painter's.
+        A model that learns nothing else gets a whole batch, of all pictures that lack the object.
         """
         pictures, places = batch[0], batch[1]
         number = int(torch.randint(self.model.objects, (), generator=generator, device=generator.device))
         there = places[..., 0] > 0
-        lacking = (~there[:, number] & (there.sum(1) == self.model.objects - 1)).nonzero()[:, 0]
+        alone, others = self.recipe.from_real, there.sum(1) == self.model.objects - 1
+        lacking = (~there[:, number] & (others | alone)).nonzero()[:, 0]
         if not len(lacking):
             return pictures[:0], places[:0]
-        drawn = torch.randint(len(lacking), (len(places) // 2,), generator=generator, device=generator.device)
+        count = len(places) if alone else len(places) // 2
+        drawn = torch.randint(len(lacking), (count,), generator=generator, device=generator.device)
         chosen = lacking[drawn.to(lacking.device)]
         asked = places[chosen]
         asked[:, number, 0] = 1.0

@@ -57,6 +57,7 @@ class AssembleRecipe:
         steps: updates in all.
         z_dim: numbers of noise for each object.
         from_black: painters always begin from black, and never complete a real picture.
+        from_real: they do nothing else; each learns from what is real around its object, and none from another one.
         batch_size: pictures a step, over all devices.
         learning_rate: Adam's.
         gamma: weight of R1 in the first step; it falls, by the same factor each, for two fifths of all steps.
@@ -74,6 +75,7 @@ class AssembleRecipe:
     steps: int
     z_dim: int = 8
     from_black: bool = False
+    from_real: bool = False
     batch_size: int = 32
     learning_rate: float = 1e-3
     gamma: float = 3.0
@@ -139,6 +141,7 @@ def recipe(
     steps: int | None = None,
     hides: str = TOLD,
     from_black: bool = False,
+    from_real: bool = False,
 ) -> AssembleRecipe:
     """A recipe by name.
 
@@ -151,6 +154,7 @@ def recipe(
         hides: the object of which is not told where it is: that must then follow from the others.
         from_black: painters always begin from black; else, where it is known where an object could be, they learn to
             complete real pictures that lack one, too.
+        from_real: they learn nothing else.
 
     Raises:
         TeachlibError: unknown name, data set, scale or object; sizes below one; an option that changes nothing.
@@ -162,6 +166,8 @@ def recipe(
     sizes = (width or _WIDTH[chosen], steps or _STEPS[chosen])
     made = AssembleRecipe(name, dataset, chosen.value, hides, *sizes)
     made = replace(made, z_dim=made.kind.z_dim)
-    if from_black and not made.completes:
-        raise TeachlibError(f"{name} on {dataset} begins from black anyway; leave from-black out")
-    return replace(made, from_black=from_black)
+    if from_black and from_real:
+        raise TeachlibError("from-black and from-real: expected one of them, or none for both beginnings")
+    if not made.completes and (from_black or from_real):
+        raise TeachlibError(f"{name} on {dataset} always begins from black; leave from-black and from-real out")
+    return replace(made, from_black=from_black, from_real=from_real)
