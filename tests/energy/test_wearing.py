@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import avg_pool2d, conv2d, pad
 
-from teachlib.energy.assemble import Assembled, AssembledObjective, recipe, wearing, worn
+from teachlib.energy.assemble import CHAPTER, Assembled, AssembledObjective, recipe, wearing, worn
 from teachlib.energy.assemble.worn import FACE, GLASSES
 from teachlib.errors import TeachlibError
 from teachlib.gif import parameters, wardrobe
@@ -271,3 +271,9 @@ def test_what_begins_from_black_anyway_is_not_told_to(name: str, dataset: str) -
     assert not recipe(name, dataset).completes
     assert recipe("assemble", "glasses").completes
     assert not recipe("assemble", "glasses", from_black=True).completes
+
+
+def test_every_row_of_the_table_is_a_recipe() -> None:
+    for label in CHAPTER.tables["glasses"].rows:
+        name, options = CHAPTER.named(label)
+        assert CHAPTER.label(CHAPTER.recipe(name, "glasses", scale="ci", **options)) == label

@@ -15,7 +15,6 @@ _TITLES = {
     "assemble-joint": "one painter for all",
 }
 COLUMNS = (*OBJECTS, "triangle named", "miscounted", "above", "slope", "gap")
-_NOT_TOLD = "+hides=glasses"
 WORN = ("face", "glasses", "put on", "beside", "behind", "rims", "off", "off by chance", "follows", "distance")
 TABLES = {
     "assemble": Table(
@@ -33,9 +32,12 @@ TABLES = {
         title="Heads and glasses, assembled",
         folder="assemble",
         rows={
-            f"{name}{own}": f"{_TITLES[name]}{', not told where glasses are' if own else ''}"
-            for own in ("", _NOT_TOLD)
-            for name in RECIPES
+            "assemble+from_black=True": "a painter an object, from black",
+            "assemble": "the same, half from real pictures",
+            "assemble+from_real=True": "the same, from real pictures alone",
+            "assemble+hides=glasses+from_real=True": "and not told where glasses are",
+            "assemble-direct": _TITLES["assemble-direct"],
+            "assemble-joint": _TITLES["assemble-joint"],
         },
         columns=WORN,
         dataset="glasses",
