@@ -40,7 +40,7 @@ class Assembling(Chapter[AssembleRecipe, Assembled, Shapes | Worn]):
         "from_black": Option("Painters always begin from black; else, with glasses, from real pictures, too.", False),
         "from_real": Option("Painters of glasses learn from real pictures alone, which they complete.", False),
     }
-    zoo = (Shipped("assemble", "shapes"), Shipped("assemble", "glasses"))
+    zoo = (Shipped("assemble", "shapes"), Shipped("assemble", "glasses", {"from_real": True}))
     tables, page = TABLES, staticmethod(page)
     demos = {"boxes": boxes}
     data = {name: _own(name) for name in KINDS}
