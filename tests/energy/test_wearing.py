@@ -277,3 +277,16 @@ def test_every_row_of_the_table_is_a_recipe() -> None:
     for label in CHAPTER.tables["glasses"].rows:
         name, options = CHAPTER.named(label)
         assert CHAPTER.label(CHAPTER.recipe(name, "glasses", scale="ci", **options)) == label
+
+
+def test_an_assembler_begins_from_the_picture_that_it_is_given(held: worn.Worn) -> None:
+    model, asked = _model(), held.those(slice(10)).showing(FACE, GLASSES).conditions()
+    z = model.noise(10, torch.Generator().manual_seed(0))
+    begun = held.those(slice(10)).showing(FACE).draw()
+    made = model.generator(asked, z, (GLASSES,), begun)
+    assert torch.equal(made, model.generator.add(GLASSES, begun, asked, z))
+    assert torch.equal(model.generator(asked, z, (), begun), begun)
+    assert torch.equal(model.generator(asked, z), model.generator(asked, z, (0, 1), torch.zeros_like(begun)))
+    for wrong in (begun[:, :1], begun[..., :31], begun[:9], begun.double()):
+        with pytest.raises(TeachlibError, match="pictures"):
+            model.generator(asked, z, (GLASSES,), wrong)

@@ -126,23 +126,41 @@ class Assembler(nn.Module):
         share = there * alpha if self.blends else there
         return share * colour + (1 - share) * picture
 
-    def steps(self, conditions: Tensor, z: Tensor, order: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
-        """Each object's number and the picture after it, from black on."""
-        picture = torch.zeros(len(conditions), 3, SIZE, SIZE, device=conditions.device)
+    def steps(
+        self, conditions: Tensor, z: Tensor, order: Sequence[int], picture: Tensor | None = None
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Each object's number and the picture after it, from a given one on, or from black."""
+        picture = _black(conditions) if picture is None else picture
         for number in order:
             picture = self.add(number, picture, conditions, z)
             yield number, picture
 
-    def forward(self, conditions: Tensor, z: Tensor, order: Sequence[int] | None = None) -> Tensor:
+    def forward(
+        self, conditions: Tensor, z: Tensor, order: Sequence[int] | None = None, picture: Tensor | None = None
+    ) -> Tensor:
         """Pictures (N, 3, 32, 32) in [0, 1] of conditions (N, K, 5) and noise (N, K, z_dim).
 
+        Args:
+            conditions: of all objects.
+            z: noise of all objects.
+            order: of those to draw, one after the other; all of them unless it is given.
+            picture: to begin from, (N, 3, 32, 32) in [0, 1]; black unless it is given.
+
         Raises:
-            TeachlibError: conditions or noise of another shape or precision, or not as many of both.
+            TeachlibError: conditions, noise or pictures of another shape or precision, or not as many of each.
         """
         _require_told(self, conditions, z, (len(self.painters), self.z_dim))
-        black = torch.zeros(len(conditions), 3, SIZE, SIZE, device=conditions.device)
+        if picture is not None:
+            require_input(self, picture, (3, SIZE, SIZE), what="pictures")
+            require_as_many(conditions=conditions, pictures=picture)
+        picture = _black(conditions) if picture is None else picture
         order = range(len(self.painters)) if order is None else order
-        return [black, *(picture for _, picture in self.steps(conditions, z, order))][-1]
+        return [picture, *(after for _, after in self.steps(conditions, z, order, picture))][-1]
+
+
+def _black(conditions: Tensor) -> Tensor:
+    """As many pictures with nothing in them."""
+    return torch.zeros(len(conditions), 3, SIZE, SIZE, device=conditions.device)
 
 
 def _require_told(net: nn.Module, conditions: Tensor, z: Tensor, noise: tuple[int, int]) -> None:

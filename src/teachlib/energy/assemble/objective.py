@@ -118,5 +118,4 @@ class AssembledObjective:
         asked = places[chosen]
         asked[:, number, 0] = 1.0
         asked = self.model.told(asked)
-        assert isinstance(self.model.generator, Assembler)  # no other one completes
-        return self.model.generator.add(number, pictures[chosen], asked, z[: len(chosen)]), asked
+        return self.nets["generator"](asked, z[: len(chosen)], (number,), pictures[chosen]), asked
