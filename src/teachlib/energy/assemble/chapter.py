@@ -26,7 +26,7 @@ def _own(name: str) -> OwnData:
     def check(split: str) -> str:
         return f"{name} {split}: drawn from a seed; {tuple(LOADERS[name](split, 10)[:][0].shape[1:])}"
 
-    return OwnData(KINDS[name].ours, KINDS[name].splits, "this course", check)
+    return OwnData(KINDS[name].title, KINDS[name].splits, "this course", check)
 
 
 class Assembling(Chapter[AssembleRecipe, Assembled, Shapes | Worn]):

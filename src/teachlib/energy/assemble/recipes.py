@@ -22,7 +22,7 @@ class Kind:
         places: whether it is known where an object could be that is not there, so that it can be put there.
         hidden: which of a condition's numbers are not told of an object that is hidden: left, top, right, bottom are
             1 to 4.
-        ours: one line on what the pictures show.
+        title: one line on what the pictures show.
         splits: split → number of pictures.
     """
 
@@ -30,7 +30,7 @@ class Kind:
     z_dim: int
     places: bool
     hidden: tuple[int, ...]
-    ours: str
+    title: str
     splits: Mapping[str, int]
 
 
