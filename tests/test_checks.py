@@ -147,6 +147,7 @@ def test_right_answer_gets_the_point() -> None:
 def test_empty_answers(answer: Any) -> None:
     assert squares().check(answer).message == "nothing returned yet"
     assert squares().check(answer).points == 0
+    assert squares().check(answer, hidden=True).task == ""
 
 
 def test_stub_that_raises_is_an_empty_answer() -> None:

@@ -1,5 +1,6 @@
 """Heads and glasses: the set, and measures that real pictures pass and planted errors fail."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,6 +68,12 @@ def test_the_set_is_the_same_at_every_call_and_a_short_one_begins_a_long_one(hel
         worn.load("tests")
 
 
+def test_splits_are_drawn_from_seeds_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEACHLIB_CACHE", str(tmp_path))
+    drawn = [worn.load(split, 4).colours for split in worn.SPLITS]
+    assert not any(torch.equal(drawn[one], drawn[other]) for one, other in ((0, 1), (0, 2), (1, 2)))
+
+
 def test_pictures_show_what_is_present_and_boxes_hold_it(held: worn.Worn) -> None:
     nothing, both = held.showing().draw(), held.showing(FACE, GLASSES).draw()
     assert not nothing.any()
@@ -104,6 +111,14 @@ def test_a_face_painted_over_glasses_is_found(held: worn.Worn) -> None:
     assert wearing.behind(lambda number, before, asked: asked.over(before, number), held)["rims"] == pytest.approx(1)
     half = wearing.behind(lambda n, before, asked: (before + asked.over(before, n)) / 2, held)
     assert half["rims"] == pytest.approx(0.5, abs=1e-3)
+
+
+def test_rims_in_another_colour_are_no_face(held: worn.Worn) -> None:
+    recoloured = wearing.behind(
+        lambda n, before, asked: torch.where(held.alphas()[:, GLASSES, None] >= 0.9, 1 - before, before), held
+    )
+    assert recoloured["behind"] == 0
+    assert recoloured["rims"] > 0.5
 
 
 def test_glasses_of_another_are_found(held: worn.Worn) -> None:
@@ -164,6 +179,8 @@ def test_glasses_that_are_not_told_are_told_nothing_but_that_they_are_there(held
     there = full[:, GLASSES, 0]
     assert torch.equal(told[:, GLASSES], there[:, None] * torch.tensor([1.0, 0, 0, SIZE, SIZE]))
     assert model.order(torch.Generator().manual_seed(0)) == [FACE, GLASSES]
+    # Where an object could be is told to nobody.
+    assert torch.equal(_model().told(held.places()), full)
 
 
 def test_both_kinds_of_models_have_as_many_parameters_and_learn(held: worn.Worn) -> None:
