@@ -14,6 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from teachlib.data import cache
+from teachlib.energy.assemble.measures import boxes_of
 from teachlib.energy.assemble.shapes import SIZE
 from teachlib.errors import require_at_least, unknown
 from teachlib.gif import heads, parameters, wardrobe
@@ -75,12 +76,7 @@ class Worn:
     def boxes(self) -> Tensor:
         """Left, top, right and bottom of each object in pixels, (N, 2, 4), from what it covers by half."""
         on = self.alphas() >= _COVERED
-        sides = []
-        for along in (on.any(2), on.any(3)):
-            first = along.float().argmax(2)
-            sides.append((first, along.shape[2] - along.flip(2).float().argmax(2)))
-        (left, right), (top, bottom) = sides
-        return torch.stack([left, top, right, bottom], 2) * on.flatten(2).any(2)[..., None].float()
+        return boxes_of(on.flatten(0, 1)).unflatten(0, (-1, len(OBJECTS)))
 
     def places(self) -> Tensor:
         """Of each object 1 or 0 for there or not, and its box, there or not: where it could be put, (N, 2, 5)."""
