@@ -21,7 +21,7 @@ from torch import nn
 from teachlib.alone import alone
 from teachlib.checkpoints import part, read_checkpoint, write_checkpoint
 from teachlib.errors import TeachlibError
-from teachlib.training import Schedule, batches, fit, make_fabric
+from teachlib.training import Schedule, Watch, batches, fit, make_fabric
 from teachlib.training.schedule import mix
 
 
@@ -150,6 +150,45 @@ def test_nan_stops_and_names_step_and_checkpoint(tmp_path: Path) -> None:
     tensors, header = read_checkpoint(tmp_path / "checkpoint.safetensors")
     assert header["step"] == 10
     assert all(t.isfinite().all() for t in tensors.values())
+
+
+def test_a_run_that_is_made_longer_ends_like_one_that_was_planned_so(tmp_path: Path) -> None:
+    short, long = (Schedule(steps=steps, batch_size=20, ema_half_life=0.2) for steps in (5, 9))
+    for name, plan in (("whole", long), ("pieces", short)):
+        torch.manual_seed(0)
+        fit(Denoiser(), images(), plan, folder=tmp_path / name, progress=False)
+    history = fit(Denoiser(), images(), long, folder=tmp_path / "pieces", resume=True, progress=False)
+    (expected, _), (tensors, header) = (
+        read_checkpoint(tmp_path / name / "checkpoint.safetensors") for name in ("whole", "pieces")
+    )
+    assert (header["step"], header["schedule"]["steps"], history.lines[-1]["step"]) == (9, 9, 9)
+    assert all(torch.equal(expected[key], tensors[key]) for key in expected.keys() | tensors.keys())
+
+
+def test_a_run_may_end_where_it_stopped_and_not_before(tmp_path: Path) -> None:
+    def trained(steps: int) -> None:
+        plan = Schedule(steps=steps, batch_size=20, checkpoint_every=5)
+        fit(Denoiser(), images(), plan, folder=tmp_path, resume=True, watch=watch, progress=False)
+
+    def stop(step: int, nets: object) -> dict[str, float]:
+        raise TeachlibError("stopped")
+
+    watch: Watch | None = Watch(6, stop)
+    with pytest.raises(TeachlibError, match="stopped"):
+        trained(9)
+    watch = None
+    trained(5)
+    assert read_checkpoint(tmp_path / "checkpoint.safetensors")[1]["schedule"]["steps"] == 5
+    with pytest.raises(TeachlibError, match=r"has taken 5 steps, more than 4; ask for at least as many"):
+        trained(4)
+
+
+def test_a_run_whose_weights_are_planned_keeps_its_length(tmp_path: Path) -> None:
+    objective = Denoiser()
+    objective.planned = 5
+    fit(objective, images(), Schedule(steps=5, batch_size=20), folder=tmp_path, progress=False)
+    with pytest.raises(TeachlibError, match=r"started with schedule.steps = 5, not 9"):
+        fit(objective, images(), Schedule(steps=9, batch_size=20), folder=tmp_path, resume=True, progress=False)
 
 
 def test_resuming_with_other_settings_is_refused(tmp_path: Path) -> None:

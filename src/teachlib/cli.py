@@ -213,7 +213,7 @@ def train(
     width: Annotated[
         int | None, typer.Option(help="Of the networks: filters of the first layer, or hidden units.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Updates in all.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Updates in all; with --resume, of the longer run, too.")] = None,
     size: Annotated[int | None, typer.Option(help="With folder:PATH: side of the squares in pixels.")] = None,
     grey: Annotated[bool, typer.Option("--grey", help="With folder:PATH: one channel instead of three.")] = False,
     logger: Annotated[str | None, typer.Option(help="Besides log.jsonl: tensorboard or wandb.")] = None,

@@ -6,7 +6,7 @@ and checkpoints, and none of the mathematics.
 
 from teachlib.training.loop import fit
 from teachlib.training.machine import make_fabric, one_thread
-from teachlib.training.protocols import Batch, Objective, Samples, Stateful, Stored, Twice, Validates
+from teachlib.training.protocols import Batch, Objective, Planned, Samples, Stateful, Stored, Twice, Validates
 from teachlib.training.schedule import History, Schedule, batches
 from teachlib.training.watch import Watch
 
@@ -14,6 +14,7 @@ __all__ = [
     "Batch",
     "History",
     "Objective",
+    "Planned",
     "Samples",
     "Schedule",
     "Stateful",

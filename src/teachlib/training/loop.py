@@ -23,7 +23,7 @@ from teachlib.checkpoints import part, read_checkpoint, write_atomically, write_
 from teachlib.errors import TeachlibError
 from teachlib.training import states
 from teachlib.training.machine import average_gradients, described, make_fabric, mean_over_processes, quiet, wrapped
-from teachlib.training.protocols import Batch, Objective, Samples, Stateful, Stored, Twice, Validates
+from teachlib.training.protocols import Batch, Objective, Planned, Samples, Stateful, Stored, Twice, Validates
 from teachlib.training.schedule import History, Schedule, batches, mix, refuse_uneven
 from teachlib.training.watch import Watch, undisturbed
 
@@ -226,14 +226,20 @@ class _Trainer:
         if writing is not None:
             writing.result()
 
-    def restore(self, path: Path) -> None:
-        """Take up a run.
+    def restore(self, path: Path) -> int:
+        """Take up a run; returns how many steps it was to have.
 
         Raises:
-            TeachlibError: a damaged checkpoint, or one of another run.
+            TeachlibError: a damaged checkpoint, one of another run, or of more steps than it is to have now.
         """
         tensors, header = read_checkpoint(path)
-        states.refuse_other_settings(path, header, self.settings)
+        free = () if isinstance(self.objective, Planned) else states.LENGTH
+        states.refuse_other_settings(path, header, self.settings, free)
+        if header["step"] > self.schedule.steps:
+            raise TeachlibError(
+                f"{path}: this run has taken {header['step']} steps, more than {self.schedule.steps}; "
+                "ask for at least as many, or choose another folder"
+            )
         states.restore_weights("model", self.nets, tensors, path)
         if self.averages is not None:
             states.restore_weights("average", self.averages.nets, tensors, path)
@@ -248,6 +254,8 @@ class _Trainer:
         self.history, self.last_saved = History(header["history"]), path
         if self.fabric.is_global_zero:
             _write_log(path.with_name("log.jsonl"), header)  # which a run killed just before it did not come to
+        steps: int = header["schedule"]["steps"]
+        return steps
 
 
 def _write_log(file: Path, header: Mapping[str, Any]) -> None:
@@ -279,7 +287,8 @@ def fit(
         data: training set.
         schedule: steps, batch size, seed, logging.
         folder: where ``checkpoint.safetensors`` and ``log.jsonl`` go; nothing is written for ``None``.
-        resume: continue from the folder's checkpoint where there is one.
+        resume: continue from the folder's checkpoint where there is one. The schedule may have more steps than it had,
+            or fewer, but not fewer than were taken; those of a :class:`Planned` objective are fixed.
         validation: held-out set, evaluated every ``schedule.validate_every`` steps.
         fabric: devices and precision, already launched; by default one process on the best device.
         settings: what must be equal for a run to be resumed, e.g. the recipe; stored in the checkpoint.
@@ -353,10 +362,8 @@ def _open_run(trainer: _Trainer, path: Path, resume: bool) -> None:
     there = trainer.fabric.broadcast(path.exists())
     if there and not resume:
         raise TeachlibError(f"{path.parent} already holds a run; resume it (--resume) or choose another folder")
-    if there:
-        trainer.restore(path)
-    else:
-        trainer.save(path)  # finds an unwritable folder before an hour of training, not after it
+    if not there or trainer.restore(path) != trainer.schedule.steps:
+        trainer.save(path)  # finds an unwritable folder before an hour of training; says how long it is to be
         trainer.finish_writing()
 
 

@@ -73,6 +73,17 @@ class Stateful(Protocol):
 
 
 @runtime_checkable
+class Planned(Protocol):
+    """An objective whose weights change over a planned number of steps: a run of it is made no longer afterwards.
+
+    Attributes:
+        planned: that number.
+    """
+
+    planned: int
+
+
+@runtime_checkable
 class Twice(Protocol):
     """An objective that differentiates some networks twice, as gradient penalties do: these are never compiled.
 

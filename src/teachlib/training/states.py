@@ -3,7 +3,7 @@
 import copy
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -146,8 +146,13 @@ def plain(state: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in state.items() if isinstance(value, int | float | str | list | None)}
 
 
-def refuse_other_settings(path: Path, header: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    """A run goes on with what it was started with.
+LENGTH = frozenset({"schedule.steps", "recipe.steps"})  # of a run, which changes nothing of the steps it has taken
+
+
+def refuse_other_settings(
+    path: Path, header: Mapping[str, Any], settings: Mapping[str, Any], free: Collection[str] = ()
+) -> None:
+    """A run goes on with what it was started with, but for settings that are free.
 
     Raises:
         TeachlibError: the first setting that differs.
@@ -161,7 +166,7 @@ def refuse_other_settings(path: Path, header: Mapping[str, Any], settings: Mappi
 
     now = flat(json.loads(json.dumps(settings)))
     before = {**ADDED, **flat({key: header.get(key) for key in settings})}
-    for key in sorted(before.keys() | now.keys()):
+    for key in sorted((before.keys() | now.keys()) - set(free)):
         if before.get(key) != now.get(key):
             raise TeachlibError(
                 f"{path}: this run was started with {key} = {before.get(key)!r}, not {now.get(key)!r}; "

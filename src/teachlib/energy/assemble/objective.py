@@ -72,6 +72,7 @@ class AssembledObjective:
 
     def __init__(self, model: Assembled) -> None:
         self.model, self.recipe = model, model.recipe
+        self.planned = self.recipe.steps  # over which the weight of R1 falls
         self.nets: dict[str, nn.Module] = {"generator": model.generator, "discriminator": model.discriminator}
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
