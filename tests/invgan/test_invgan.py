@@ -415,6 +415,9 @@ def test_a_model_that_returns_its_input_has_no_error_and_the_floors_distance() -
     assert found.distances["midpoint"] > 2 * found.distances["floor"]  # means of two have half the variance
     assert found.references["PCA"] < 0.01  # eight numbers are enough
     assert found.spread == pytest.approx(1, abs=0.15)
+    swapped = evaluation.evaluate(model, test, train, extractor("untrained", "glyphs"), count=150)
+    assert found.distances["random to test"] == pytest.approx(swapped.distances["random"], rel=1e-4)
+    assert swapped.distances["random"] != pytest.approx(found.distances["random"], rel=1e-2)
 
 
 def test_references_are_the_best_of_their_kind() -> None:

@@ -26,7 +26,8 @@ class Evaluation:
 
     Attributes:
         distances: Fréchet, to the training set: ``random`` samples, ``random rebuilt``, ``test rebuilt``, ``midpoint``
-            between two test images; and ``floor``, of the test images themselves.
+            between two test images; ``floor``, of the test images themselves; and ``random to test``, of the samples
+            to the test images instead.
         error: mean absolute error of rebuilt test images, on a scale of -1 … 1. This, the distances of what was
             rebuilt, spread and seconds are ``None`` or missing of a model that infers nothing.
         references: the same error of what needs no GAN, of the first 1,000 of them (:func:`references`).
@@ -97,7 +98,7 @@ def evaluate(
 
     Args:
         model: to be measured.
-        train: that distances are taken to, as in the thesis.
+        train: that distances are taken to, as in the thesis, but for one.
         test: images that it was not trained on.
         extractor: of features.
         seed: of samples and pairs.
@@ -124,8 +125,11 @@ def evaluate(
             "test rebuilt": rebuilt,
             "midpoint": generate_all(model, midpoints(codes, generator)),
         }
+    features = {name: extractor.features(some) for name, some in sets.items()}
+    distances = {name: extractor.between(some, real) for name, some in features.items()}
+    to_test = extractor.between(features["random"], statistics_of(features["floor"]))
     return Evaluation(
-        distances={name: extractor.between(extractor.features(some), real) for name, some in sets.items()},
+        distances=distances | {"random to test": to_test},
         error=error,
         references=references(train[:_FEW][0], images[:1000], model.w_dim),
         spread=spread,
