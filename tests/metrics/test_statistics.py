@@ -143,3 +143,15 @@ def test_sides_that_cannot_be_halved_three_times_and_images_of_others_are_refuse
             FeatureClassifier(size=size)
     with pytest.raises(TeachlibError, match=r"takes \(N, 1, 32, 32\)"):
         FeatureClassifier()(torch.rand(2, 1, 32, 16))
+
+
+def test_distances_of_fewer_samples_are_larger_and_repeating_them_does_not_help() -> None:
+    draw = torch.Generator().manual_seed(0)
+    real = statistics_of(torch.randn(50_000, 8, generator=draw))
+    samples = torch.randn(2_000, 8, generator=draw)
+    all_of_them = frechet_between(statistics_of(samples), real)
+    few = [frechet_between(statistics_of(part), real) for part in samples.split(200)]
+    assert min(few) > 3 * all_of_them
+    assert sum(few) / len(few) == pytest.approx(10 * all_of_them, rel=0.3)  # as one over their number
+    repeated = frechet_between(statistics_of(samples[:200].repeat(5, 1)), real)
+    assert repeated == pytest.approx(few[0], rel=0.02)
