@@ -117,6 +117,13 @@ def test_one_value_is_shown_without_a_spread() -> None:
     assert shown(spread([0.5]), digits=1, factor=1000) == "500.0"
 
 
+def test_a_deviation_is_zero_only_where_all_values_are_one() -> None:
+    assert shown(spread([0.5, 0.5001]), digits=3) == "0.500 ± <0.001"
+    assert shown(spread([0.5, 0.5]), digits=3) == "0.500 ± 0.000"
+    assert shown(spread([0.0005, 0.0006]), digits=1, factor=100) == "0.1 ± <0.1"
+    assert shown(spread([1.0, 1.4]), digits=0) == "1 ± <1"
+
+
 def test_a_row_gives_way_to_its_own_recipe_and_to_no_other(tmp_path: Path) -> None:
     recipe = {"name": "rae", "dataset": "glyphs", "variant": "thesis"}
     whole = {"metric": "FD-glyphs", "samples": 3}

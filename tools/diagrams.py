@@ -14,7 +14,7 @@ COLUMN, ROW = 138, 74  # from middle to middle, in units of the drawing: pixels 
 WIDTH, HEIGHT = 112, 44
 MARGIN = 4
 LETTERS = 15  # of a line in a node
-KINDS = ("value", "net", "loss")
+KINDS = ("value", "net", "loss", "page")
 COLUMNS = 4  # more would be too small on a phone
 
 
@@ -36,13 +36,17 @@ def diagrams(path: Path = ROOT / "book" / "diagrams.yml") -> dict[str, dict[str,
     except yaml.YAMLError as error:
         raise DiagramError(f"{path.name} is no YAML: {error}") from error
     for name, diagram in found.items():
-        if set(diagram) != {"caption", "alt", "nodes", "edges"}:
-            raise DiagramError(f"{name}: a diagram has caption, alt, nodes and edges")
+        if set(diagram) - {"chapter"} != {"caption", "alt", "nodes", "edges"}:
+            raise DiagramError(
+                f"{name}: a diagram has caption, alt, nodes and edges, and a map of a chapter its folder"
+            )
         for node, (column, row, text, kind) in diagram["nodes"].items():
             if kind not in KINDS or not 0 <= column < COLUMNS or row < 0:
                 raise DiagramError(
                     f"{name}: {node} is no node: kinds are {', '.join(KINDS)}, columns 0 to {COLUMNS - 1}"
                 )
+            if kind == "page" and not (ROOT / "chapters" / diagram.get("chapter", "") / f"{node}.ipynb").is_file():
+                raise DiagramError(f"{name}: {node} is no notebook of the chapter {diagram.get('chapter')}")
             if len(lines := wrapped(text)) > 2 or max(map(_letters, lines)) > LETTERS:
                 raise DiagramError(f"{name}: {node} has two lines of {LETTERS} letters, and '{text}' is longer")
         places = [tuple(node[:2]) for node in diagram["nodes"].values()]
@@ -106,10 +110,13 @@ def _text(text: str, x: float, y: float) -> str:
     return "".join(parts)
 
 
-def _node(node: list[Any]) -> str:
+def _node(name: str, node: list[Any]) -> str:
     (x, y), kind = _middle(node), node[3]
     box = f'x="{x - WIDTH / 2:g}" y="{y - HEIGHT / 2:g}" width="{WIDTH}" height="{HEIGHT}"'
-    return f'<g class="{kind}"><rect {box} rx="{HEIGHT / 2 if kind == "value" else 5:g}"/>{_text(node[2], x, y)}</g>'
+    inside = f'<rect {box} rx="{HEIGHT / 2 if kind == "value" else 5:g}"/>{_text(node[2], x, y)}'
+    if kind != "page":
+        return f'<g class="{kind}">{inside}</g>'
+    return f'<a class="{kind}" href="{name}.html" aria-label="{escape(node[2])}">{inside}</a>'
 
 
 def drawn(name: str, diagram: dict[str, Any]) -> str:
@@ -121,8 +128,9 @@ def drawn(name: str, diagram: dict[str, Any]) -> str:
     arrows = "".join(_arrow(_middle(nodes[a]), _middle(nodes[b]), marker) for a, b in diagram["edges"])
     head = f'<marker id="{marker}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
     head += '<path d="M0,0 8,4 0,8z"/></marker>'
-    boxes = "".join(_node(node) for node in nodes.values())
-    words = f'role="img" aria-label="{escape(diagram["alt"])}"'
+    boxes = "".join(_node(name, node) for name, node in nodes.items())
+    # What is inside an image is hidden from screen readers, so that a map, whose boxes are links, is a group.
+    words = f'role="{"group" if "chapter" in diagram else "img"}" aria-label="{escape(diagram["alt"])}"'
     picture = (
         f'<svg xmlns="http://www.w3.org/2000/svg" {words} viewBox="0 0 {width} {height}" width="{width}">'
         f"<defs>{head}</defs>{arrows}{boxes}</svg>"

@@ -35,13 +35,18 @@ def spread(values: Sequence[float]) -> dict[str, float | int | list[float]]:
 def shown(value: Mapping[str, Any], *, digits: int = 4, factor: float = 1.0) -> str:
     """``mean ± standard deviation`` of a :func:`spread`; of a single value, which has none, the value alone.
 
+    A deviation that would be rounded to nothing is told by what it is below: ``0.072 ± <0.001``.
+
     Args:
         value: of :func:`spread`.
         digits: after the point.
         factor: both are multiplied by, e.g. 1000 for thousandths.
     """
-    centre = f"{factor * value['mean']:.{digits}f}"
-    return f"{centre} ± {factor * value['std']:.{digits}f}" if len(value["values"]) > 1 else centre
+    centre, apart = (f"{factor * value[what]:.{digits}f}" for what in ("mean", "std"))
+    if len(value["values"]) < 2:
+        return centre
+    small = value["std"] > 0 and not float(apart)
+    return f"{centre} ± {f'<{10.0**-digits:.{digits}f}' if small else apart}"
 
 
 def provenance(seeds: Sequence[int], seconds: float) -> dict[str, Any]:
