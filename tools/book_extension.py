@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import address
+from captions import captioned
 from myst_nb.core.render import MimeData, NbElementRenderer  # type: ignore[import-untyped]
 from sphinx.util import logging
 
@@ -112,6 +113,12 @@ def mend_roles(app: "Sphinx", page: str, template: str, context: dict[str, Any],
     context["body"] = body.replace('<dd><em class="sig-param', '<dd role="presentation"><em class="sig-param')
 
 
+def caption_figures(app: "Sphinx", page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """Below each figure of a notebook: its number, and what it shows."""
+    if doctree is not None:
+        context["body"] = captioned(context["body"], page)
+
+
 def setup(app: "Sphinx") -> dict[str, Any]:
     """Register with Sphinx."""
     NbElementRenderer.render_image = render_described_image
@@ -121,5 +128,6 @@ def setup(app: "Sphinx") -> dict[str, Any]:
     app.connect("html-page-context", add_erratum_link)
     app.connect("html-page-context", add_live_models)
     app.connect("html-page-context", mend_roles)
+    app.connect("html-page-context", caption_figures)
     app.connect("html-page-context", name_toggles, priority=900)  # after the theme's own
     return {"version": "1", "parallel_read_safe": True}
