@@ -14,7 +14,7 @@ from pyautoattack.autopgd_base import APGDAttack
 from pyautoattack.square import SquareAttack
 from torch import Tensor, nn
 
-from teachlib.gmmvae.attacks import Ball, apgd, fgsm, mim, pgd
+from teachlib.gmmvae.attacks import Ball, apgd, fgsm, hop_skip_jump, mim, pgd
 
 STEPS = 20
 square_module = import_module("teachlib.gmmvae.attacks.square")  # the package has a function of this name
@@ -96,6 +96,27 @@ def test_auto_pgd(problem: tuple[nn.Module, Tensor, Tensor], norm: str) -> None:
     with torch.no_grad():
         own = cross_entropy(net, labels)(ours)
     torch.testing.assert_close(own, best, rtol=0.01, atol=1e-4)
+
+
+def test_hop_skip_jump_comes_nearer_than_foolboxs_and_not_nearer_than_gradients_do(
+    problem: tuple[nn.Module, Tensor, Tensor],
+) -> None:
+    net, x, labels = problem
+    other = torch.stack([x[labels != label][0] for label in labels])  # each an image of another label
+    model, wanted = foolbox.PyTorchModel(net, bounds=(0, 1), device="cpu"), foolbox.criteria.Misclassification(labels)
+    attack = foolbox.attacks.HopSkipJumpAttack(steps=20, initial_gradient_eval_steps=50, max_gradient_eval_steps=10_000)
+    theirs, _, _ = attack(model, x, wanted, epsilons=None, starting_points=other)
+    white, _, _ = foolbox.attacks.L2CarliniWagnerAttack(steps=200)(model, x, wanted, epsilons=None)
+
+    def wrong(images: Tensor, rows: Tensor) -> Tensor:
+        return net(images).argmax(1) != labels[rows]
+
+    ours = hop_skip_jump(wrong, x, other, steps=20, first=50, generator=torch.Generator().manual_seed(0))
+    by_gradients, ended, elsewhere = ((found - x).flatten(1).norm(dim=1).mean() for found in (white, ours, theirs))
+    assert by_gradients < ended < 1.25 * by_gradients
+    assert ended < elsewhere
+    with torch.no_grad():
+        assert wrong(ours, torch.arange(len(x))).all()
 
 
 def test_squares_shrink_when_the_authors_do() -> None:

@@ -2,6 +2,7 @@
 
 from teachlib.gmmvae.attacks.adaptive import adaptive
 from teachlib.gmmvae.attacks.ball import NORMS, Ball, Norm
+from teachlib.gmmvae.attacks.decisions import hop_skip_jump
 from teachlib.gmmvae.attacks.gradient import Loss, apgd, fgsm, mim, pgd, value_and_gradient
 from teachlib.gmmvae.attacks.square import square
 from teachlib.gmmvae.attacks.targets import accepted_as, accepted_wrongly, misclassified
@@ -18,6 +19,7 @@ __all__ = [
     "apgd",
     "fgsm",
     "fooling",
+    "hop_skip_jump",
     "mim",
     "misclassified",
     "pgd",
