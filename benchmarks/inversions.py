@@ -17,10 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from teachlib import data, invgan, metrics
+from teachlib import invgan, metrics
 from teachlib.data import ImageData
-from teachlib.gif import heads
-from teachlib.invgan import inversion
+from teachlib.invgan import inversion, pictures
 from teachlib.invgan.evaluation import CHUNK, real_statistics
 from teachlib.invgan.networks import InvGAN
 from teachlib.modes import evaluating
@@ -90,12 +89,8 @@ def main() -> None:
 def measure(options: Any, dataset: str) -> None:
     """Print the ways back of one model, and record them where asked."""
     model = invgan.from_zoo(MODELS[dataset], dataset)
-    if dataset == "heads":
-        train, test = heads.load("train", 32), heads.load("test", 32)
-        judge = metrics.untrained(model.image)
-    else:
-        train, test = (data.load(dataset, split, size=32) for split in ("train", "test"))
-        judge = metrics.extractor("classifier", dataset)
+    train, test = (pictures.load(dataset, split, 32) for split in ("train", "test"))
+    judge = metrics.untrained(model.image) if dataset in pictures.SETS else metrics.extractor("classifier", dataset)
     images, real = test.first(options.pictures)[:][0], real_statistics(train, judge)
     samples = invgan.generate_all(model, prior(model, len(images)))
     wanted = judge.features(images)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from teachlib import invgan
 from teachlib.gif import heads
-from teachlib.invgan import attributes, semantics
+from teachlib.invgan import attributes, pictures, semantics
 from teachlib.invgan.evaluation import CHUNK
 from teachlib.invgan.networks import InvGAN
 from teachlib.results import provenance, spread, write_result
@@ -32,7 +32,7 @@ PLAN = invgan.Plan(1000, pictures=10.0, features=1.0, iterations=3)  # of the it
 def ways(count: int) -> dict[str, Callable[[Tensor], Tensor]]:
     """How pictures are rebuilt."""
     models = {name: invgan.from_zoo("invgan-direct", dataset) for name, dataset in MODELS.items()}
-    encoder = invgan.train_encoder(models["full"], heads.load("train", 32, count), PLAN)
+    encoder = invgan.train_encoder(models["full"], pictures.load("heads", "train", 32, count), PLAN)
 
     def iterated(x: Tensor) -> Tensor:
         with torch.no_grad():
@@ -52,8 +52,8 @@ def views(
     """The pictures of a split, original and rebuilt, and their attributes."""
     told = heads.load(split, 32, count)
     original = told[:][0]
-    pictures = {"original": original} | {name: way(original) for name, way in rebuild.items()}
-    return pictures, semantics.attributes_of(attributes.of_heads(told, split))
+    shown = {"original": original} | {name: way(original) for name, way in rebuild.items()}
+    return shown, semantics.attributes_of(attributes.of_heads(told, split))
 
 
 def main() -> None:
@@ -72,8 +72,8 @@ def main() -> None:
         begun, found = time.perf_counter(), dict[str, list[float]]()
         for seed in range(options.seeds):
             net = semantics.train_classifier(some, targets, steps=options.steps, seed=seed)
-            for on, pictures in test.items():
-                precision = semantics.average_precisions(net, pictures, truth).mean().item()
+            for on, shown in test.items():
+                precision = semantics.average_precisions(net, shown, truth).mean().item()
                 found.setdefault(on, []).append(precision)
         report(options, name, found, time.perf_counter() - begun, len(truth))
     report(options, "prevalence", {on: [truth.mean().item()] for on in test}, 0.0, len(truth))
