@@ -21,6 +21,7 @@ from teachlib.cli import main
 from teachlib.scale import Scale
 
 QUICK = ("--scale", "ci", "--width", "2", "--steps", "6")
+AGAIN = ("train", "--dataset", "digits", "--out", "run", "--resume")
 
 
 @dataclass
@@ -154,7 +155,9 @@ def test_resuming_a_finished_run_changes_nothing(run: Path) -> None:
         (("train", "ae", "--dataset", "mnist", "--out", "m"), "mnist: missing"),
         (("train", "rae-l2", "--dataset", "digits", *QUICK, "--out", "run"), "already holds a run"),
         (("train", "rae-l2", "--dataset", "digits", *QUICK, "--out", "run", "--seed", "1", "--resume"), "schedule."),
-        (("train", "ae", "--dataset", "digits", *QUICK, "--out", "run", "--resume"), "recipe.beta = 0.0128, not 0.0"),
+        ((*AGAIN, "ae", *QUICK), "recipe.name = 'rae-l2', not 'ae'"),
+        ((*AGAIN, "rae-l2", *QUICK[:4]), "recipe.steps = 6, not"),
+        ((*AGAIN, "rae-l2", *QUICK[:4], "--steps", "5"), "has taken 6 steps, more than 5"),
         (("train", "ae", "--dataset", ""), "unknown dataset ''"),
         (("train", "ae", "--size", "32"), "--size is for --dataset folder:PATH"),
         (("train", "ae", "--grey"), "--grey is for --dataset folder:PATH"),

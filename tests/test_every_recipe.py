@@ -41,7 +41,7 @@ def test_every_weight_learns_and_an_interrupted_run_ends_like_an_unbroken_one(
     other = recipe if planned else replace(recipe, steps=6)  # how long a run is to be changes none of its steps
     with pytest.raises(_Stop):
         chapter.train(other, folder=tmp_path / "pieces", watch=Watch(2, _pull), **options)
-    resumed, _ = chapter.train(recipe, folder=tmp_path / "pieces", resume=True, **options)
+    resumed, _ = chapter.train(recipe, folder=tmp_path / "pieces", resume=True, longer=True, **options)
     for key_, value in model.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[key_]), key_
 

@@ -11,6 +11,7 @@ import sys
 import time
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import cast
 
 import pytest
 import small_run
@@ -157,7 +158,7 @@ def test_a_run_that_is_made_longer_ends_like_one_that_was_planned_so(tmp_path: P
     for name, plan in (("whole", long), ("pieces", short)):
         torch.manual_seed(0)
         fit(Denoiser(), images(), plan, folder=tmp_path / name, progress=False)
-    history = fit(Denoiser(), images(), long, folder=tmp_path / "pieces", resume=True, progress=False)
+    history = fit(Denoiser(), images(), long, folder=tmp_path / "pieces", resume=True, longer=True, progress=False)
     (expected, _), (tensors, header) = (
         read_checkpoint(tmp_path / name / "checkpoint.safetensors") for name in ("whole", "pieces")
     )
@@ -168,15 +169,19 @@ def test_a_run_that_is_made_longer_ends_like_one_that_was_planned_so(tmp_path: P
 def test_a_run_may_end_where_it_stopped_and_not_before(tmp_path: Path) -> None:
     def trained(steps: int) -> None:
         plan = Schedule(steps=steps, batch_size=20, checkpoint_every=5)
-        fit(Denoiser(), images(), plan, folder=tmp_path, resume=True, watch=watch, progress=False)
+        fit(Denoiser(), images(), plan, folder=tmp_path, resume=True, longer=longer, watch=watch, progress=False)
 
     def stop(step: int, nets: object) -> dict[str, float]:
         raise TeachlibError("stopped")
 
-    watch: Watch | None = Watch(6, stop)
+    longer, watch = False, cast(Watch | None, Watch(6, stop))
     with pytest.raises(TeachlibError, match="stopped"):
         trained(9)
     watch = None
+    with pytest.raises(TeachlibError, match=r"started with schedule.steps = 9, not 5"):
+        trained(5)
+    longer = True
+    trained(5)
     trained(5)
     assert read_checkpoint(tmp_path / "checkpoint.safetensors")[1]["schedule"]["steps"] == 5
     with pytest.raises(TeachlibError, match=r"has taken 5 steps, more than 4; ask for at least as many"):
@@ -187,8 +192,11 @@ def test_a_run_whose_weights_are_planned_keeps_its_length(tmp_path: Path) -> Non
     objective = Denoiser()
     objective.planned = 5
     fit(objective, images(), Schedule(steps=5, batch_size=20), folder=tmp_path, progress=False)
-    with pytest.raises(TeachlibError, match=r"started with schedule.steps = 5, not 9"):
-        fit(objective, images(), Schedule(steps=9, batch_size=20), folder=tmp_path, resume=True, progress=False)
+    again = {"folder": tmp_path, "resume": True, "progress": False}
+    for longer, said in ((False, "started with schedule.steps = 5, not 9"), (True, "planned over its 5 steps")):
+        with pytest.raises(TeachlibError, match=said):
+            fit(objective, images(), Schedule(steps=9, batch_size=20), longer=longer, **again)
+    fit(objective, images(), Schedule(steps=5, batch_size=20), longer=True, **again)
 
 
 def test_resuming_with_other_settings_is_refused(tmp_path: Path) -> None:

@@ -236,6 +236,7 @@ class Chapter(ABC, Generic[R, M, D]):
         seed: int = 0,
         folder: str | Path | None = None,
         resume: bool = False,
+        longer: bool = False,
         fabric: Fabric | None = None,
         limit: int | None = None,
         log_every: int = 50,
@@ -250,6 +251,7 @@ class Chapter(ABC, Generic[R, M, D]):
             seed: of weights, data order and noise.
             folder: for checkpoint and log; ``None`` writes nothing.
             resume: continue a run of the same settings.
+            longer: which may have had another number of steps.
             fabric: devices and precision, already launched.
             limit: only the first so many training samples.
             log_every: steps between lines of the history.
@@ -273,6 +275,7 @@ class Chapter(ABC, Generic[R, M, D]):
             self.schedule(recipe, seed, log_every),
             folder=folder,
             resume=resume,
+            longer=longer,
             validation=self.load(recipe, "validation", limit) if isinstance(objective, Validates) else None,
             fabric=fabric,
             settings={"chapter": self.key, "recipe": recipe.as_dict(), "limit": limit},

@@ -76,6 +76,7 @@ def run(
     started = time.perf_counter()
     try:
         kept: dict[str, Any] = {"seed": seed, "folder": folder, "resume": resume, "fabric": fabric}
+        kept["longer"] = steps is not None  # whoever names a number of steps may change it
         _, history = chapter.train(chosen, **kept, compiler="inductor" if compile else None)
     except KeyboardInterrupt:  # before typer turns it into a silent exit
         raise TeachlibError(f"stopped; go on from the last checkpoint with --resume --out {folder}") from None

@@ -226,15 +226,20 @@ class _Trainer:
         if writing is not None:
             writing.result()
 
-    def restore(self, path: Path) -> int:
-        """Take up a run; returns how many steps it was to have.
+    def restore(self, path: Path, longer: bool) -> int:
+        """Take up a run, which may be made longer; returns how many steps it was to have.
 
         Raises:
-            TeachlibError: a damaged checkpoint, one of another run, or of more steps than it is to have now.
+            TeachlibError: a damaged checkpoint, one of another run, or of a length that it cannot have.
         """
         tensors, header = read_checkpoint(path)
-        free = () if isinstance(self.objective, Planned) else states.LENGTH
-        states.refuse_other_settings(path, header, self.settings, free)
+        states.refuse_other_settings(path, header, self.settings, states.LENGTH if longer else ())
+        planned: int = header["schedule"]["steps"]
+        if planned != self.schedule.steps and isinstance(self.objective, Planned):
+            raise TeachlibError(
+                f"{path}: what this run descends was planned over its {planned} steps, so that it cannot have "
+                f"{self.schedule.steps}; ask for as many, or choose another folder"
+            )
         if header["step"] > self.schedule.steps:
             raise TeachlibError(
                 f"{path}: this run has taken {header['step']} steps, more than {self.schedule.steps}; "
@@ -254,8 +259,7 @@ class _Trainer:
         self.history, self.last_saved = History(header["history"]), path
         if self.fabric.is_global_zero:
             _write_log(path.with_name("log.jsonl"), header)  # which a run killed just before it did not come to
-        steps: int = header["schedule"]["steps"]
-        return steps
+        return planned
 
 
 def _write_log(file: Path, header: Mapping[str, Any]) -> None:
@@ -273,6 +277,7 @@ def fit(
     *,
     folder: str | Path | None = None,
     resume: bool = False,
+    longer: bool = False,
     validation: Samples | None = None,
     fabric: Fabric | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -287,8 +292,9 @@ def fit(
         data: training set.
         schedule: steps, batch size, seed, logging.
         folder: where ``checkpoint.safetensors`` and ``log.jsonl`` go; nothing is written for ``None``.
-        resume: continue from the folder's checkpoint where there is one. The schedule may have more steps than it had,
-            or fewer, but not fewer than were taken; those of a :class:`Planned` objective are fixed.
+        resume: continue from the folder's checkpoint where there is one.
+        longer: the schedule of a resumed run may have more steps than it had, or fewer, but not fewer than were taken;
+            those of a :class:`Planned` objective are fixed.
         validation: held-out set, evaluated every ``schedule.validate_every`` steps.
         fabric: devices and precision, already launched; by default one process on the best device.
         settings: what must be equal for a run to be resumed, e.g. the recipe; stored in the checkpoint.
@@ -309,7 +315,7 @@ def fit(
     try:
         with memory.kept(), quiet():
             trainer = _Trainer(objective, schedule, fabric, settings or {}, compiler, watch)
-            return _run(trainer, data, validation, folder, resume, progress)
+            return _run(trainer, data, validation, folder, resume, longer, progress)
     finally:
         objective.nets.update(unwrapped)
         for net in unwrapped.values():
@@ -322,13 +328,14 @@ def _run(
     validation: Samples | None,
     folder: str | Path | None,
     resume: bool,
+    longer: bool,
     progress: bool,
 ) -> History:
     path = Path(folder) / "checkpoint.safetensors" if folder is not None else None
     next(batches(len(data), trainer.schedule.batch_size, seed=0))  # too few are refused before anything is written
     with _alone_in(path, trainer.fabric), trainer.writer:  # what is being written ends before others may come in
         if path is not None:
-            _open_run(trainer, path, resume)
+            _open_run(trainer, path, resume, longer)
         loop = _loop(trainer, data, validation, path)
         hidden = not progress or not trainer.fabric.is_global_zero
         with tqdm(
@@ -357,12 +364,12 @@ def _alone_in(path: Path | None, fabric: Fabric) -> Iterator[None]:
         yield
 
 
-def _open_run(trainer: _Trainer, path: Path, resume: bool) -> None:
+def _open_run(trainer: _Trainer, path: Path, resume: bool, longer: bool) -> None:
     # The first process looks for all: one that looked later would find what the first has just written.
     there = trainer.fabric.broadcast(path.exists())
     if there and not resume:
         raise TeachlibError(f"{path.parent} already holds a run; resume it (--resume) or choose another folder")
-    if not there or trainer.restore(path) != trainer.schedule.steps:
+    if not there or trainer.restore(path, longer) != trainer.schedule.steps:
         trainer.save(path)  # finds an unwritable folder before an hour of training; says how long it is to be
         trainer.finish_writing()
 

@@ -166,7 +166,7 @@ def refuse_other_settings(
 
     now = flat(json.loads(json.dumps(settings)))
     before = {**ADDED, **flat({key: header.get(key) for key in settings})}
-    for key in sorted((before.keys() | now.keys()) - set(free)):
+    for key in sorted((before.keys() | now.keys()) - set(free), key=lambda key: (key != "recipe.name", key)):
         if before.get(key) != now.get(key):
             raise TeachlibError(
                 f"{path}: this run was started with {key} = {before.get(key)!r}, not {now.get(key)!r}; "

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from teachlib.errors import TeachlibError, require_as_many, require_at_least, require_images
-from teachlib.gmmvae.attacks.ball import directions, lengths, per_sample
+from teachlib.errors import TeachlibError, require_at_least, require_images
+from teachlib.gmmvae.attacks.ball import Ball, directions, lengths, per_sample
 from teachlib.modes import refuse_training
 
 Succeeds = Callable[[Tensor, Tensor], Tensor]
@@ -47,14 +47,17 @@ def hop_skip_jump(
         The nearest image that succeeds, of each sample, as ``x``; ``x`` itself where that succeeds already.
 
     Raises:
-        TeachlibError: a start that does not succeed; verdicts that are no bools; no images or budget; a network in
-            training mode.
+        TeachlibError: a start that does not succeed, or of another kind than the images; verdicts that are no bools; no
+            images, range or budget; a network in training mode.
     """
     require_at_least(1, steps=steps)
     require_at_least(2, first=first)
+    Ball(0.0, "l2", low, high)  # refuses a range that is none
     require_images(x, low, high, rounding=0)
     require_images(start, low, high, rounding=0)
-    require_as_many(images=x, starts=start)
+    if start.shape != x.shape or start.dtype != x.dtype:
+        kinds = " and ".join(f"{tuple(each.shape)} of {each.dtype}" for each in (x, start))
+        raise TeachlibError(f"images and starts of shapes {kinds}; expected a start of the same kind for each image")
     x, rows = x.detach(), torch.arange(len(x), device=x.device)
     with refuse_training():
         done, begins = _asked(succeeds, x, rows), _asked(succeeds, start, rows)
@@ -71,6 +74,7 @@ def hop_skip_jump(
     tolerance = 1 / (math.prod(x.shape[1:]) ** 1.5)
     radius_share = math.sqrt(math.prod(x.shape[1:])) * tolerance
     near = _bisected(succeeds, x[rows], best[rows], rows, tolerance)
+    best[rows] = near
     for step in range(1, steps + 1):
         apart = lengths(near - x[rows])
         look = 0.1 * (high - low) * torch.ones_like(apart) if step == 1 else radius_share * apart
@@ -86,17 +90,19 @@ def hop_skip_jump(
 def _asked(succeeds: Succeeds, images: Tensor, rows: Tensor) -> Tensor:
     """Whether each succeeds, (M,), asked in parts."""
     parts = zip(images.split(_AT_ONCE), rows.split(_AT_ONCE), strict=True)
-    verdicts = torch.cat([succeeds(part, which) for part, which in parts])
-    if verdicts.dtype != torch.bool or verdicts.shape != rows.shape:
-        raise TeachlibError(
-            f"verdicts of shape {tuple(verdicts.shape)} and {verdicts.dtype}; expected a bool for each of {len(rows)}"
-        )
-    return verdicts
+    return torch.cat([_told(succeeds(part, which), len(part)) for part, which in parts])
+
+
+def _told(verdicts: object, count: int) -> Tensor:
+    if isinstance(verdicts, Tensor) and verdicts.dtype == torch.bool and verdicts.shape == (count,):
+        return verdicts
+    what = f"{tuple(verdicts.shape)} of {verdicts.dtype}" if isinstance(verdicts, Tensor) else type(verdicts).__name__
+    raise TeachlibError(f"succeeds gave {what} for {count} images; expected a tensor with a bool for each")
 
 
 def _bisected(succeeds: Succeeds, x: Tensor, far: Tensor, rows: Tensor, tolerance: float) -> Tensor:
     """The point nearest to ``x`` on the way from ``far``, which succeeds, that is found to succeed."""
-    good, bad = torch.ones(len(x), device=x.device), torch.zeros(len(x), device=x.device)
+    good, bad = x.new_ones(len(x)), x.new_zeros(len(x))
     for _ in range(math.ceil(math.log2(1 / tolerance))):
         middle = (good + bad) / 2
         holds = _asked(succeeds, x.lerp(far, per_sample(middle, x)), rows)
@@ -117,7 +123,9 @@ def _normal(
     """The direction, of length one, in which points around the border succeed."""
     found = []
     for image, radius, row in zip(near, look, rows, strict=True):
-        noise = directions(torch.randn(count, *image.shape, generator=generator, device=image.device))
+        noise = directions(
+            torch.randn(count, *image.shape, generator=generator, device=image.device, dtype=image.dtype)
+        )
         tried = (image + radius * noise).clamp(low, high)
         noise = (tried - image) / radius  # what is left of it within the pixels' range
         verdicts = 2 * _asked(succeeds, tried, row.expand(count)).to(noise) - 1
