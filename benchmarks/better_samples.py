@@ -10,7 +10,6 @@ each; the coverage, of held-out pictures.
 
 import argparse
 import copy
-import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -190,12 +189,13 @@ def ways(
 
     def along() -> tuple[Tensor, float]:
         found = []
-        for _ in range(math.ceil(count / 500)):
-            z, asked = subject.start(500, generator)
+        for at in range(0, count, 500):
+            z, asked = subject.start(min(500, count - at), generator)
             how: dict[str, Any] = {"steps": walked, "step_size": 0.01, "corrected": False}
-            make = lambda z, asked=asked: subject.make(z, asked)  # noqa: E731
+            # What is asked for stays a chain's own; the first few chains may be looked at alone.
+            make = lambda z, asked=asked: subject.make(z, None if asked is None else asked[: len(z)])  # noqa: E731
             found.append(energy.langevin_of_noise(make, ratio, z, generator, **how)[0])
-        return torch.cat(found)[:count], 1.0
+        return torch.cat(found), 1.0
 
     yield from (("rejection", rejected), ("chains", chained), ("resampling", again), ("Langevin", along))
 
