@@ -625,6 +625,17 @@ def test_of_a_gan_that_infers_nothing_nothing_that_was_rebuilt_is_told(images: T
 # ------------------------------------------------------------------------------------------------------------ the page
 
 
+def test_the_transfer_from_restyle_is_not_the_weakest_that_is_printed() -> None:
+    """As the page prints Table 6.2 and Appendix C: trained on some reconstructions, tested on originals."""
+    rows = tables.page().partition("Printed: average precision")[2].partition("Measured")[0]
+    printed = {
+        cells[1].strip(): float(cells[2].split()[0])
+        for row in rows.splitlines()
+        if len(cells := row.split("|")) > 5 and "±" in cells[2]
+    }
+    assert printed["tiled"] < printed["iterative"] < printed["full"]
+
+
 @pytest.mark.parametrize(
     ("table", "dataset", "row", "value", "heading"),
     [
