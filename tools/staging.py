@@ -20,6 +20,7 @@ FILES = (
     "tools/page_start.py",
     "tools/page_end.py",
     "tools/address.py",
+    "tools/captions.py",
 )
 PAGE_SUFFIXES = (".md", ".ipynb")
 DIAGRAM = "diagram-"
