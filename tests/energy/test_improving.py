@@ -6,6 +6,7 @@ import pytest
 import torch
 from scipy import stats
 
+from teachlib import results
 from teachlib.energy import (
     isotonic,
     langevin_of_noise,
@@ -16,6 +17,7 @@ from teachlib.energy import (
     refitted,
     rejection,
     resampled,
+    tables,
 )
 from teachlib.errors import TeachlibError
 
@@ -170,3 +172,14 @@ def test_the_energy_of_noise_is_that_of_the_data() -> None:
     found = latent_energy(lambda z: z, _ratio_of_a_shift)(z)
     expected = 0.5 * (z - 1).square().sum(1)
     assert torch.allclose(found - expected, (found - expected)[0].expand(50), atol=1e-5)
+
+
+def test_the_page_shows_samples_that_were_corrected() -> None:
+    text = tables.page().partition("## Samples corrected by the judge")[2]
+    for dataset, title in tables.IMPROVED.items():
+        values = results.read_results("better-samples", dataset)["Langevin-trained-on"]["values"]
+        assert results.shown(values["distance"], digits=3) in text.partition(title)[2]
+        assert set(tables.improved(dataset)) == {
+            "as they come",
+            *(f"{way}, {judge}" for way in tables.WAYS for judge in ("as it is", "trained on")),
+        }

@@ -645,7 +645,10 @@ def test_the_transfer_from_restyle_is_not_the_weakest_that_is_printed() -> None:
         ("left-out", "mnist", "without", "coverage, left out", "A class left out"),
         ("gif-inverse", "heads", "gif", "style inferred", "The inverse of GIF"),
         ("fairness", "heads", "codes+turned-to-the-left", "worst group", "A classifier that the light misleads"),
+        ("6.2", "heads", "iterative", "iterative", "Table 6.2"),
         ("seconds/6.1", "mnist", "alae", "error", "at equal *time*"),
+        ("seconds/6.1", "heads", "invgan-naive", "random to test", "At equal time, heads"),
+        ("inversions", "glyphs", "search-with-features", "random rebuilt", "Ways back on one generator"),
     ],
 )
 def test_the_page_shows_what_is_measured(table: str, dataset: str, row: str, value: str, heading: str) -> None:
