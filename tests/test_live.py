@@ -22,8 +22,8 @@ from teachlib.gif.rasterizer import rasterize
 from teachlib.gif.rendering import condition
 from teachlib.gmmvae.demos import input_gradient
 from teachlib.invgan.demos import slant, thickness
-from teachlib.live import Graph, Part, onnx_of
-from teachlib.primer.demos import decoded, fitted_flow
+from teachlib.live import TOLERANCE, Graph, Part, largest_difference, onnx_of
+from teachlib.primer.demos import decoded, fitted_flow, warping
 from teachlib.rae.demos import ellipses_of, in_plane, plane_of
 from teachlib.results import read_results
 
@@ -140,6 +140,13 @@ def test_a_warped_grid_ends_where_the_flow_decodes_it_and_its_stretch_is_the_jac
     torch.testing.assert_close(stages[-1], flow.decode(z))
     slopes = torch.stack([torch.autograd.functional.jacobian(lambda at: flow.decode(at[None])[0], one) for one in z])
     torch.testing.assert_close(log_stretch, torch.linalg.slogdet(slopes)[1], atol=1e-3, rtol=1e-3)
+
+
+def test_a_warped_flow_is_the_same_in_a_page_with_room_to_spare_on_any_processor() -> None:
+    """It is fitted where the book is built, and no two kinds of processors fit the same one."""
+    demo = warping(registry.chapter("primer"))
+    for graph in demo.graphs.values():
+        assert largest_difference(graph, onnx_of(graph)) < TOLERANCE / 3
 
 
 def test_bridges_between_spots_are_stretched_and_spots_are_squeezed() -> None:

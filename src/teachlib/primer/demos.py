@@ -1,5 +1,6 @@
 """Demos of the chapter that run in a reader's page."""
 
+import copy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,7 @@ _STEPS = 50  # of the times that a page visits
 _WIDTH, _LATENT = 32, 4  # of the game's networks
 _POINTS = 400  # of each set of data
 _NEAR = 0.5  # of a point of the data, as chapter 1 counts modes
-_COUPLINGS, _FLOW_WIDTH, _FLOW_STEPS = (
-    6,
-    32,
-    300,
-)  # of the flow that is warped: longer, it is too steep for single precision
+_COUPLINGS, _FLOW_WIDTH, _FLOW_STEPS = 6, 32, 300  # of the flow that is warped
 _LINES, _FINE, _REACH = 17, 257, 2.8  # of the grid over z: lines each way, points on each, half its side
 _AROUND = 120  # points of a circle around the pointer; four more beside it tell slopes
 
@@ -99,13 +96,13 @@ def rounded(points: Tensor) -> list[list[float]]:
 
 def warping(chapter: Chapter[Any, nn.Module, Any]) -> Demo:
     """A flow that was fitted to eight spots: a grid over its noise, warped coupling by coupling, under one pointer."""
-    plane, model = density("ring"), fitted_flow()
+    plane, model = density("ring"), copy.deepcopy(fitted_flow()).double()
     ticks, fine = torch.linspace(-_REACH, _REACH, _LINES), torch.linspace(-_REACH, _REACH, _FINE)
     across = torch.cartesian_prod(ticks, fine)
     grid = torch.cat([across, across.flip(1)])
     graphs = {
-        "grid": Graph(Part(model, decoded), {"z": grid}, ("stages", "log_stretch"), lambda _: {"z": grid}),
-        "near": Graph(Part(model, decoded), {"z": grid[: 1 + _AROUND + 4]}, ("stages", "log_stretch")),
+        "grid": Graph(Part(model, decoded_in_double), {"z": grid}, ("stages", "log_stretch"), lambda _: {"z": grid}),
+        "near": Graph(Part(model, decoded_in_double), {"z": grid[: 1 + _AROUND + 4]}, ("stages", "log_stretch")),
     }
     constants = {
         "grid": rounded(grid),
@@ -149,3 +146,12 @@ def decoded(model: Flow, z: Tensor) -> tuple[Tensor, Tensor]:
         if not isinstance(step, Coupling):  # the scale that stands before a coupling belongs to it
             stages.append(x)
     return torch.stack(stages), total
+
+
+def decoded_in_double(model: Flow, z: Tensor) -> tuple[Tensor, Tensor]:
+    """As :func:`decoded`, for a flow of double precision and single-precision noise.
+
+    Between spots such a flow is steep: single precision errs by 1e-4, which the page and torch would not share.
+    """
+    stages, log_stretch = decoded(model, z.double())
+    return stages.float(), log_stretch.float()
