@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from teachlib.chapter import Chapter, Measured, Option, Run, Shipped
+from teachlib.chapter import Chapter, Measured, Option, Run, Shipped, label_with, options_in
 from teachlib.data import ImageData
 from teachlib.live import Graph
 from teachlib.metrics.extractors import extractor as find_extractor
@@ -20,6 +21,10 @@ from teachlib.training import Objective
 
 _SETS = 6  # whose features are taken a run: test and validation images, and four kinds of generated ones
 _ON_MNIST = ("vae", "wae", "rae", "rae-l2", "rae-gp", "rae-sn", "ae")
+_FACTORS = {
+    "times_beta": Option("multiplies β of Eq 3.11, and a VAE's weight of KL.", 1.0),
+    "times_lambda": Option("multiplies λ of the L2 and of the gradient penalty.", 1.0),
+}
 
 
 class Autoencoders(Chapter[Recipe, Autoencoder, ImageData]):
@@ -28,11 +33,21 @@ class Autoencoders(Chapter[Recipe, Autoencoder, ImageData]):
     key, title = "rae", "the RAE chapter"
     table, dataset = "3.1", "glyphs"
     extracts = True
-    options = {"variant": Option("thesis, or released: as the authors' code has it.", "thesis")}
+    options = {
+        "variant": Option("thesis, or released: as the authors' code has it.", "thesis"),
+        **_FACTORS,
+    }
     zoo = (*(Shipped(name, "glyphs") for name in RECIPES), *(Shipped(name, "mnist") for name in _ON_MNIST))
     demos = {"latent-map": latent_map}
     tables, page = TABLES, staticmethod(page)
     recipe, from_dict = staticmethod(recipe), staticmethod(from_dict)
+
+    def label(self, recipe: Recipe) -> str:
+        """The name, and by how much its weights are not as usual, e.g. ``rae-l2+times_lambda=16.0``."""
+        return label_with(recipe, self.recipe(recipe.name, recipe.dataset, scale=recipe.scale), _FACTORS, {})
+
+    def named(self, label: str) -> tuple[str, dict[str, Any]]:
+        return options_in(label, self.options)
 
     def load(self, recipe: Recipe, split: str, limit: int | None) -> ImageData:
         return load(recipe.dataset, split, limit=limit)

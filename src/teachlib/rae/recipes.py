@@ -71,6 +71,7 @@ _RELEASED: dict[Like, dict[str, dict[str, float]]] = {
 # gradient penalty per pixel that a sweep on glyphs chose (benchmarks/gradient_weight.py): of 10⁻⁶ … 3·10⁻⁴ the largest
 # that does not hurt reconstruction; the Jacobian is then 2.6 times smaller than with a tenth of it.
 OURS = {"gp": 1e-5}
+_FACTORS = {"times_beta": ("beta", "kl_weight"), "times_lambda": ("lambda_", "gradient_weight")}
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,8 @@ class Recipe:
         spectral: whether the decoder's layers are spectrally normalized.
         input_noise: standard deviation of noise on the encoder's input, cut off there (released WAE on CelebA).
         second_stage: weight of KL in a second VAE on the codes; ``None`` for no second stage.
+        times_beta: what β, or a VAE's weight of KL, was multiplied by: a β-VAE, a RAE of looser or tighter codes.
+        times_lambda: what λ of both penalties was multiplied by.
     """
 
     name: str
@@ -132,6 +135,8 @@ class Recipe:
     spectral: bool = False
     input_noise: float = 0.0
     second_stage: float | None = None
+    times_beta: float = 1.0
+    times_lambda: float = 1.0
 
     def __post_init__(self) -> None:
         for kind, value, known in (
@@ -143,6 +148,7 @@ class Recipe:
                 raise unknown(kind, value, known)
         require_at_least(1, width=self.width, latent=self.latent, draws=self.draws, steps=self.steps)
         require_at_least(0, kl_weight=self.kl_weight, mmd_weight=self.mmd_weight, second_stage=self.second_stage)
+        require_at_least(0, times_beta=self.times_beta, times_lambda=self.times_lambda)
         require_at_least(0, beta=self.beta, lambda_=self.lambda_, gradient_weight=self.gradient_weight)
         require_at_least(0, input_noise=self.input_noise)
         require_positive(learning_rate=self.learning_rate, deviation=self.deviation, gradient_share=self.gradient_share)
@@ -243,6 +249,8 @@ def recipe(
     variant: str = "thesis",
     width: int | None = None,
     steps: int | None = None,
+    times_beta: float = 1.0,
+    times_lambda: float = 1.0,
 ) -> Recipe:
     """The recipe called ``name`` for one data set and scale.
 
@@ -253,10 +261,12 @@ def recipe(
         variant: ``thesis`` or ``released``.
         width: other than the scale's (4, 8, 128).
         steps: other than the scale's.
+        times_beta: multiplies β of Eq 3.11, and a VAE's weight of KL.
+        times_lambda: multiplies λ of the L2 and of the gradient penalty.
 
     Raises:
         TeachlibError: unknown recipe, data set, scale or variant; a width or number of steps below one; a combination,
-            of which nothing was released, as ``released``.
+            of which nothing was released, as ``released``; a factor below zero, or of a weight that the recipe has not.
     """
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
@@ -271,6 +281,7 @@ def recipe(
     settings = _schedule(name, kind, known, chosen) | _loss_weights(name, kind, known, described.shape[0])
     if settings["gradient_weight"] and chosen is not Scale.PAPER:
         settings["gradient_share"] = 0.25
+    settings |= _multiplied(name, settings, times_beta=times_beta, times_lambda=times_lambda)
     return Recipe(
         name=name,
         dataset=described.name,
@@ -282,6 +293,18 @@ def recipe(
         size=64 if kind == "celeba" else 32,
         **settings | ({"steps": steps} if steps else {}),
     )
+
+
+def _multiplied(name: str, settings: dict[str, Any], **factors: float) -> dict[str, Any]:
+    """The weights that the factors change, and the factors."""
+    require_at_least(0, **factors)
+    changed: dict[str, Any] = dict(factors)
+    for factor, weights in _FACTORS.items():
+        of = {weight: settings[weight] for weight in weights if settings[weight]}
+        if factors[factor] != 1 and not of:
+            raise TeachlibError(f"{name} has no weight that {factor} multiplies; leave it at 1")
+        changed |= {weight: factors[factor] * value for weight, value in of.items()}
+    return changed
 
 
 def from_dict(values: dict[str, Any]) -> Recipe:
