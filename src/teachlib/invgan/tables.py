@@ -68,7 +68,21 @@ DEBIASED = {
 }
 MISLED = ("turned to the left", "open mouth")
 FAIRNESS = ("worst group", "mean of groups", "light turned over", "target kept")
-_BY_SECONDS = "seconds/6.1"  # steps such that each model trains as long as invgan-direct
+_BUDGET_COLUMNS = (*COLUMNS[:-1], "random to test")
+# Folder of rows → their heading, and what they are: trained as long as invgan-direct, and with as many weights.
+_BUDGETS = {
+    "seconds/6.1": (
+        "At equal time",
+        "The same models at equal *time*: steps such that each trains as long as 4,000 of `invgan-direct` (by "
+        "milliseconds a step that were measured in turn; `python -m benchmarks invgan`). *Random to test*: the "
+        "distance of samples to the test pictures instead of the training set.",
+    ),
+    "parameters/6.1": (
+        "At equal time and weights",
+        "And with as many *weights*, too: networks of the rivals are so narrow that they have no more than a twentieth "
+        "more than InvGAN's 157,714 (the autoencoder has as many as it is).",
+    ),
+}
 
 
 def published(dataset: str) -> pd.DataFrame | None:
@@ -151,21 +165,21 @@ def _smooth() -> list[str]:
 
 def _by_seconds() -> list[str]:
     """Rows at equal time instead of equal steps; samples are set beside the test set, too."""
-    columns = (*COLUMNS[:-1], "random to test")
-    parts = [
-        "The same models at equal *time*: steps such that each trains as long as 4,000 of `invgan-direct` (by "
-        "milliseconds a step that were measured in turn; `python -m benchmarks invgan`). *Random to test*: the "
-        "distance of samples to the test pictures instead of the training set.",
-    ]
-    for dataset in DATASETS:
-        if measured := read_results(_BY_SECONDS, dataset):
-            direct = read_results("6.1", dataset)["invgan-direct"]
-            rows = [
-                [label, str(row["recipe"]["steps"]), *(_cell(row["values"], column) for column in columns)]
-                for label, row in {**measured, "invgan-direct": direct}.items()
-            ]
-            parts += [f"At equal time, {dataset}:", markdown(["model", "steps", *columns], rows)]
+    parts = []
+    for folder, (heading, what) in _BUDGETS.items():
+        parts.append(what)
+        for dataset in DATASETS:
+            if measured := read_results(folder, dataset):
+                direct = read_results("6.1", dataset)["invgan-direct"]
+                rows = [_budget(label, row) for label, row in {**measured, "invgan-direct": direct}.items()]
+                parts += [f"{heading}, {dataset}:", markdown(["model", "width", "steps", *_BUDGET_COLUMNS], rows)]
     return parts
+
+
+def _budget(label: str, row: dict[str, Any]) -> list[str]:
+    recipe = row["recipe"]
+    cells = [_cell(row["values"], column) for column in _BUDGET_COLUMNS]
+    return [label, str(recipe["width"]), str(recipe["steps"]), *cells]
 
 
 def _ways_back() -> list[str]:
