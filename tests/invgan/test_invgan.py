@@ -636,6 +636,17 @@ def test_the_transfer_from_restyle_is_not_the_weakest_that_is_printed() -> None:
     assert printed["tiled"] < printed["iterative"] < printed["full"]
 
 
+def test_rivals_of_as_many_weights_have_as_many() -> None:
+    def weights(made: recipes.Recipe) -> int:
+        return sum(weight.numel() for weight in CHAPTER.build(made, None).parameters())
+
+    ours = weights(CHAPTER.recipe("invgan-direct", "mnist", scale="laptop"))
+    rows = results.read_results("parameters/6.1", "mnist")
+    assert rows.keys() == {"alae", "bigan", "vae-gan"}
+    for row in rows.values():
+        assert ours < weights(CHAPTER.from_dict(row["recipe"])) < 1.05 * ours
+
+
 @pytest.mark.parametrize(
     ("table", "dataset", "row", "value", "heading"),
     [
@@ -648,6 +659,7 @@ def test_the_transfer_from_restyle_is_not_the_weakest_that_is_printed() -> None:
         ("6.2", "heads", "iterative", "iterative", "Table 6.2"),
         ("seconds/6.1", "mnist", "alae", "error", "at equal *time*"),
         ("seconds/6.1", "heads", "invgan-naive", "random to test", "At equal time, heads"),
+        ("parameters/6.1", "mnist", "vae-gan", "error", "At equal time and weights, mnist"),
         ("inversions", "glyphs", "search-with-features", "random rebuilt", "Ways back on one generator"),
     ],
 )

@@ -227,11 +227,14 @@ def test_a_flow_is_trained_for_the_steps_that_are_asked_for(codes, monkeypatch: 
 
 
 def test_a_flow_that_is_stopped_early_describes_unseen_codes_better() -> None:
-    """With 120 codes in six dimensions, 120 steps are many too many."""
+    """With 120 codes in six dimensions, 200 steps are many too many.
+
+    After as few as 120 a single step can undo most of what the flow that is not stopped has learned by heart.
+    """
     generator = torch.Generator().manual_seed(1)
     drawn = torch.randn(2_120, 6, generator=generator) @ torch.randn(6, 6, generator=generator)
     few, unseen = drawn[:120], drawn[120:]
-    stopped, again, trained_out = (rae.fit_flow(few, steps=120, held_out=share) for share in (0.1, 0.1, 0))
+    stopped, again, trained_out = (rae.fit_flow(few, steps=200, held_out=share) for share in (0.1, 0.1, 0))
     assert stopped.log_prob(unseen).mean() > trained_out.log_prob(unseen).mean() + 1.5
     assert stopped.log_prob(few).mean() < trained_out.log_prob(few).mean() - 1.5  # it is the other that over-fits
     assert torch.equal(stopped.log_prob(unseen), again.log_prob(unseen))
