@@ -6,25 +6,19 @@ set, which ignores blur, and random filters, which see little else. Runs of one 
 """
 
 import argparse
-import time
-from collections.abc import Callable
-from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from teachlib import rae, registry
-from teachlib.chapter import checkpoint_file
-from teachlib.checkpoints import read_checkpoint
+from teachlib import rae
+from teachlib.chapter import Measured
+from teachlib.commands.runs import printed, seeds_of_one_recipe, summary
 from teachlib.data import ImageData
 from teachlib.metrics import extractor, statistics_of
 from teachlib.rae.density import fit_gaussian, fit_mixture, standard_normal
 from teachlib.rae.losses import weight_penalty
 from teachlib.rae.models import Autoencoder
-from teachlib.results import provenance, spread, write_result
 
 LOOKS = ("classifier", "untrained")
 
@@ -56,50 +50,27 @@ def of_the_loss(model: Autoencoder, held_out: ImageData) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="+", type=Path, help="folders of runs of one data set")
-    parser.add_argument("--record", type=Path, help="folder that rows are written to")
+    parser.add_argument("runs", nargs="+", type=Path, help="folders of runs of one recipe")
+    parser.add_argument("--record", type=Path, help="folder that the row is written to")
     parser.add_argument("--count", type=int, default=10_000, help="images at most")
     options = parser.parse_args()
-    chapter = registry.chapter("rae")
-
-    def header(run: Path) -> dict[str, Any]:
-        return read_checkpoint(checkpoint_file(run))[0]
-
-    first = chapter.recipe_of(header(options.runs[0])["recipe"], options.runs[0])
-    train, held_out, test = (rae.load(first.dataset, split) for split in ("train", "validation", "test"))
+    seeds = seeds_of_one_recipe(options.runs)
+    seeds.refuse_unfinished(bool(options.record))
+    dataset = seeds.recipe["dataset"]
+    train, held_out, test = (rae.load(dataset, split) for split in ("train", "validation", "test"))
     held_out, test = held_out.first(options.count), test.first(options.count)
-    looks = {kind: extractor(kind, first.dataset) for kind in LOOKS}
+    looks = {kind: extractor(kind, dataset) for kind in LOOKS}
     real = {kind: statistics_of(look.features(test[:][0])) for kind, look in looks.items()}
-    by_recipe: Callable[[Path], str] = lambda run: str(header(run)["recipe"])  # noqa: E731
-    for _, group in groupby(sorted(options.runs, key=by_recipe), key=by_recipe):
-        begun, paths = time.perf_counter(), sorted(group)
-        rows, seeds = [], []
-        for path in paths:
-            model, seed = chapter.open_run(path)[0], header(path)["schedule"]["seed"]
-            shown = pictures(model, train, held_out, seed)
-            row = of_the_loss(model, held_out)
-            for kind, look in looks.items():
-                row |= {f"{name}_{kind}": look.between(look.features(x), real[kind]) for name, x in shown.items()}
-            rows.append(row)
-            seeds.append(seed)
-        recipe = chapter.recipe_of(header(paths[0])["recipe"], paths[0])
-        values = {key: spread([row[key] for row in rows]) for key in rows[0]}
-        usual = replace(recipe, steps=rae.recipe(recipe.name, recipe.dataset, scale=recipe.scale).steps)
-        label = chapter.label(recipe) + (f"+steps={recipe.steps}" if usual != recipe else "")
-        print(f"{label:34}", {key: round(value["mean"], 4) for key, value in values.items()}, flush=True)
-        row = {
-            "recipe": recipe.as_dict(),
-            "trained_steps": [header(path)["step"] for path in paths],
-            "training_seconds": [header(path)["seconds"] for path in paths],
-            "values": values,
-            "metric": "; ".join(look.metric for look in looks.values()),
-            "extractor": "; ".join(look.name for look in looks.values()),
-            "samples": len(test),
-            "provenance": provenance(seeds, time.perf_counter() - begun)
-            | {"command": "python benchmarks/penalties.py RUN …"},
-        }
-        if options.record:
-            print(write_result(options.record, "penalties", label, recipe.dataset, row))
+    rows = []
+    for run in seeds.opened():
+        shown, row = pictures(run.model, train, held_out, run.seed), of_the_loss(run.model, held_out)
+        for kind, look in looks.items():
+            row |= {f"{name}_{kind}": look.between(look.features(x), real[kind]) for name, x in shown.items()}
+        rows.append(row)
+    print(seeds.label, printed(summary(rows)), sep="\n")
+    if options.record:
+        metric, names = ("; ".join(getattr(look, what) for look in looks.values()) for what in ("metric", "name"))
+        seeds.record(options.record, "penalties", Measured(rows, metric, len(test), {"extractor": names}))
 
 
 if __name__ == "__main__":

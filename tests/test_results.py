@@ -1,6 +1,7 @@
 """The measured tables that ship: complete provenance, and the claims that the pages make of it."""
 
 import json
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,7 @@ from teachlib import rae
 from teachlib.data import CATALOGUE
 from teachlib.errors import TeachlibError
 from teachlib.rae.recipes import COMBINED
-from teachlib.results import read_results, shown, spread, write_result
+from teachlib.results import measured_folder, provenance, read_results, shown, spread, write_result
 
 DATASETS = ("mnist", "glyphs")
 MAIN = ("vae", "ae", "rae-l2")  # in three seeds everywhere, as all are on MNIST
@@ -157,3 +158,22 @@ def test_rows_of_a_folder_are_found_at_whatever_size(tmp_path: Path) -> None:
     )
     assert read_results("3.1", "folder:cats", folder=tmp_path).keys() == {"rae"}
     assert not read_results("3.1", "folder:dogs", folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["/somewhere/bin/teachlib", "evaluate", "run"], "teachlib evaluate run"),
+        (["/somewhere/teachlib/__main__.py", "evaluate", "run"], "teachlib evaluate run"),
+        (["/somewhere/benchmarks/paths.py", "--seeds", "2"], "python benchmarks/paths.py --seeds 2"),
+    ],
+)
+def test_a_result_says_which_command_measured_it(argv: list[str], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", argv)
+    assert provenance([0], 1.0)["command"] == said
+
+
+def test_no_row_names_a_folder_of_the_machine_that_measured_it() -> None:
+    for file in measured_folder().rglob("*.json"):
+        command = json.loads(file.read_text(encoding="utf-8")).get("provenance", {}).get("command", "")
+        assert not any(word.startswith("/") for word in command.split()), file

@@ -53,7 +53,7 @@ def provenance(seeds: Sequence[int], seconds: float) -> dict[str, Any]:
     """Where and how numbers were measured: command, commit, versions, machine, date, time, peak memory."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return {
-        "command": " ".join(["teachlib", *sys.argv[1:]]),
+        "command": " ".join([_program(), *sys.argv[1:]]),
         "commit": _commit(),
         "seeds": list(seeds),
         "torch": torch.__version__,
@@ -63,6 +63,13 @@ def provenance(seeds: Sequence[int], seconds: float) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         "peak_memory_mib": round(peak / 2**20),
     }
+
+
+def _program() -> str:
+    """``teachlib``, or the script that measures in its place."""
+    script = Path(sys.argv[0])
+    own = script.suffix == ".py" and script.stem != "__main__"  # python -m teachlib
+    return f"python {script.parent.name}/{script.name}" if own else "teachlib"
 
 
 def _commit() -> str:
