@@ -169,7 +169,7 @@ def test_resuming_a_finished_run_changes_nothing(run: Path) -> None:
         (("evaluate", "run", "--extractor", "inception"), "get pt_inception"),
         (("evaluate", "run", "--extractor", "run"), "(chapter 'rae'), not of feature classifiers"),
         (("train", "ae", "--nodes", "2"), "nobody has started processes on the other machines"),
-        (("train", "ae", "--conditional"), "--conditional: ae has no such option (its own options: --variant)"),
+        (("train", "ae", "--conditional"), "--conditional: ae has no such option (its own options: --times-beta, "),
         (("evaluate", "half", "--record", "results"), "half: stopped at step 3 of 6; finish it with --resume"),
         (("table", "3.1", "--train", ","), "--train ',' names no row"),
         (("table", "3.1", "--steps", "5"), "--steps goes with --train"),
