@@ -2,7 +2,7 @@
 
 Distances of reconstructions, of samples (from N(0, I), a fitted Gaussian, ten fitted Gaussians) and of mid-points of
 paths (round the origin, round the mean of the codes), by two extractors whose failings differ: a classifier of the data
-set, which ignores blur, and random filters, which see little else. Runs of one recipe, its seeds, make one row.
+set, which ignores blur, and random filters, which see it. Runs of one recipe, its seeds, make one row.
 """
 
 import argparse

@@ -79,8 +79,8 @@ _BUDGETS = {
     ),
     "parameters/6.1": (
         "At equal time and weights",
-        "And with as many *weights*, too: networks of the rivals are so narrow that they have no more than a twentieth "
-        "more than InvGAN's 157,714 (the autoencoder has as many as it is).",
+        "And with as many *weights*, too: the rivals' networks are so narrow that they exceed InvGAN's 157,714 by a "
+        "twentieth at most (the autoencoder has as many as it is).",
     ),
 }
 
@@ -122,7 +122,7 @@ def page() -> str:
     for dataset in DATASETS:
         if measured := read_results("6.1", dataset):
             parts += [f"Measured, {dataset}, {next(iter(measured.values()))['metric']}:", _measured(measured)]
-    for section in (_untrained, _smooth, _by_seconds, _ways_back, _attributes, _fairness, _left_out, _inverse):
+    for section in (_untrained, _smooth, _by_budget, _ways_back, _attributes, _fairness, _left_out, _inverse):
         parts += section()
     return "\n\n".join(parts)
 
@@ -163,8 +163,8 @@ def _smooth() -> list[str]:
     ]
 
 
-def _by_seconds() -> list[str]:
-    """Rows at equal time instead of equal steps; samples are set beside the test set, too."""
+def _by_budget() -> list[str]:
+    """Rows at equal time instead of equal steps, and with as many weights; samples are set beside the test set, too."""
     parts = []
     for folder, (heading, what) in _BUDGETS.items():
         parts.append(what)
