@@ -53,6 +53,30 @@ def test_a_model_learns_the_world_and_errors_compound() -> None:
     assert max(worlds.drift(grid.step, grid, plan, start=0, horizon=12)) == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_drift_is_at_most_the_sum_of_the_steps_errors(seed) -> None:
+    grid, generator = worlds.world(), torch.Generator().manual_seed(seed)
+    imagined = torch.rand(grid.step.shape, generator=generator).softmax(2).lerp(grid.step, 0.8)
+    plan = torch.randint(4, (len(grid),), generator=generator)
+    apart = worlds.drift(imagined, grid, plan, start=seed, horizon=12)
+    most = worlds.drift_bound(imagined, grid, plan, start=seed, horizon=12)
+    assert all(real <= bound + 1e-6 for real, bound in zip(apart, most, strict=True))
+    assert apart[0] == pytest.approx(most[0])
+
+
+def test_errors_that_nothing_forgets_add_up() -> None:
+    """One imagines to stay, with a probability of .1, where the world goes on: who is behind is never caught up with."""
+    row = worlds.world(".....G", slips=0.0)
+    stays = torch.eye(len(row))[:, None].expand_as(row.step)
+    right = torch.ones(len(row), dtype=torch.long)
+    imagined = 0.9 * row.step + 0.1 * stays
+    late = worlds.drift(imagined, row, right, start=0, horizon=3)
+    assert late == pytest.approx([0.1, 1 - 0.9**2, 1 - 0.9**3], abs=1e-6)
+    assert worlds.drift_bound(imagined, row, right, start=0, horizon=3) == pytest.approx([0.1, 0.2, 0.3], abs=1e-6)
+    # At the goal nothing is wrong any more.
+    assert worlds.drift_bound(imagined, row, right, start=0, horizon=9)[-1] == pytest.approx(0.5, abs=1e-6)
+
+
 @pytest.mark.parametrize("plan", ["...\n..", "..?"])
 def test_a_drawing_that_is_none_is_refused(plan) -> None:
     with pytest.raises(TeachlibError, match="rows of one length"):

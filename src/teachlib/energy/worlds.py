@@ -178,3 +178,27 @@ def drift(step: Tensor, of: World, moves: Tensor, *, start: int, horizon: int) -
         imagined, true = imagined @ step[rows, moves], true @ of.step[rows, moves]
         apart.append(0.5 * (imagined - true).abs().sum().item())
     return apart
+
+
+def drift_bound(step: Tensor, of: World, moves: Tensor, *, start: int, horizon: int) -> list[float]:
+    """What :func:`drift` is at most: errors of single steps, added up along the way that is truly gone.
+
+    Each is the total variation between the imagined and the true next state, and weighs as much as its state is likely
+    in the true world. Later imagined steps can only bring two distributions nearer: none of them lengthens a difference.
+
+    Args:
+        step: what is imagined, (S, 4, S).
+        of: the true world.
+        moves: the plan, (S,).
+        start: state that both begin in.
+        horizon: steps.
+    """
+    rows = torch.arange(len(of))
+    follow = of.step[rows, moves]
+    errors = 0.5 * (step[rows, moves] - follow).abs().sum(1)
+    true, total, bounds = F.one_hot(torch.tensor(start), len(of)).float(), 0.0, []
+    for _ in range(horizon):
+        total += (true @ errors).item()
+        true = true @ follow
+        bounds.append(total)
+    return bounds
