@@ -64,7 +64,7 @@ def tiny_book(folder: Path, setting: str) -> Path:
         nbformat.v4.new_markdown_cell("# A note"),
         nbformat.v4.new_code_cell("1", metadata={"tags": ["parameters"]}),
     ]
-    text = format_notebooks.normalized(nbformat.writes(nbformat.v4.new_notebook(cells=cells)), setting)
+    text = format_notebooks.normalized(nbformat.writes(nbformat.v4.new_notebook(cells=cells)), setting, "chapters/note")
     (folder / "chapters").mkdir()
     (folder / "chapters" / "note.ipynb").write_text(text, encoding="utf-8")
     command = (sys.executable, "-m", "jupyter_book.cli.main", "build", str(folder), "-W", "-n", "--keep-going", "-q")
@@ -164,6 +164,26 @@ def test_notebook_installs_what_the_page_says_and_only_where_it_is_missing() -> 
         magic = type("Recorder", (), {"run_line_magic": lambda self, *words: commands.append(" ".join(words))})()
         exec(program, {"find_spec": lambda name, found=found: found, "ipython": magic})
     assert commands == [address.install_line(HERE).removeprefix("%")]
+
+
+@pytest.mark.parametrize(
+    ("project", "site"),
+    [
+        ("someone/course", "https://someone.github.io/course/"),
+        ("Some-One/Course", "https://some-one.github.io/Course/"),
+        ("someone/someone.github.io", "https://someone.github.io/"),
+    ],
+)
+def test_a_notebook_that_is_opened_alone_names_the_page_whose_links_work(
+    project: str, site: str, tmp_path: Path
+) -> None:
+    (tmp_path / "_config.yml").write_text(configuration(f"https://github.com/{project}"), encoding="utf-8")
+    path = tmp_path / "chapters" / "1-a" / "2-b.ipynb"
+    path.parent.mkdir(parents=True)
+    note = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# A"), nbformat.v4.new_code_cell("1")])
+    nbformat.write(note, path)
+    first = nbformat.reads(format_notebooks.committed_form(path, tmp_path), as_version=4).cells[1]
+    assert f"# As a page, with links that work: {site}chapters/1-a/2-b.html\n" in first.source
 
 
 @pytest.mark.parametrize(

@@ -51,9 +51,24 @@ def install_line(address: str) -> str:
     return f'%pip install -q "teachlib[molecules] @ git+{address}"'
 
 
-def install_cell(address: str) -> str:
-    """The first code cell of a notebook that can be opened anywhere."""
+def rendered(address: str, page: str) -> str:
+    """Where GitHub Pages shows a page of the book (``.github/workflows/publish.yml`` puts it there).
+
+    Args:
+        address: of the project.
+        page: its path in the project, without a suffix.
+    """
+    owner, name = address.rsplit("/", 2)[1:]
+    site = f"https://{owner.lower()}.github.io/"
+    # A repository that is called like the site is the site.
+    folder = "" if f"https://{name.lower()}/" == site else f"{name}/"
+    return f"{site}{folder}{page}.html"
+
+
+def install_cell(address: str, page: str) -> str:
+    """The first code cell of a notebook that can be opened anywhere, where its own links lead nowhere."""
     return (
+        f"# As a page, with links that work: {rendered(address, page)}\n"
         "# Where the library is missing, as in Colab, it comes from the project's public address.\n"
         "from importlib.util import find_spec\n\n"
         f'if find_spec("teachlib") is None:\n    {install_line(address)}'

@@ -27,15 +27,16 @@ def tracked_notebooks(root: Path = ROOT) -> list[Path]:
     return sorted(path for path in found if ".ipynb_checkpoints" not in path.parts)
 
 
-def normalized(text: str, address: str = "") -> str:
+def normalized(text: str, address: str = "", page: str = "") -> str:
     """A notebook's committed form.
 
     Args:
         text: of the file.
         address: from which its first code cell installs the library; empty: it has no such cell.
+        page: of the book that shows it; that cell names it.
     """
     notebook = nbformat.reads(text, as_version=4)
-    set_install_cell(notebook, address)
+    set_install_cell(notebook, address, page)
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
     notebook.nbformat_minor = 5
     for index, cell in enumerate(notebook.cells):
@@ -43,20 +44,21 @@ def normalized(text: str, address: str = "") -> str:
     return nbformat.writes(notebook).rstrip("\n") + "\n"
 
 
-def set_install_cell(notebook: nbformat.NotebookNode, address: str) -> None:
+def set_install_cell(notebook: nbformat.NotebookNode, address: str, page: str) -> None:
     """Have the library installed by the first code cell, from the address; with none, by no cell."""
     notebook.cells = [cell for cell in notebook.cells if INSTALL_TAG not in cell.metadata.get("tags", [])]
     if not address:
         return
     first = next(index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code")
     tags = {"tags": [INSTALL_TAG, "remove-cell"]}  # the page of the book does without
-    notebook.cells.insert(first, nbformat.v4.new_code_cell(install_cell(address), metadata=tags, id=INSTALL_TAG))
+    notebook.cells.insert(first, nbformat.v4.new_code_cell(install_cell(address, page), metadata=tags, id=INSTALL_TAG))
 
 
 def committed_form(path: Path, root: Path = ROOT) -> str:
     """How a notebook's file should read: of those that are handed out, none installs anything."""
     of_chapter = path.is_relative_to(root / "chapters")
-    return normalized(path.read_text(encoding="utf-8"), public_address(root) if of_chapter else "")
+    page = path.relative_to(root).with_suffix("").as_posix()
+    return normalized(path.read_text(encoding="utf-8"), public_address(root) if of_chapter else "", page)
 
 
 def differing(root: Path = ROOT) -> dict[Path, str]:

@@ -65,7 +65,7 @@ def test_drift_is_at_most_the_sum_of_the_steps_errors(seed) -> None:
 
 
 def test_errors_that_nothing_forgets_add_up() -> None:
-    """One imagines to stay, with a probability of .1, where the world goes on: who is behind is never caught up with."""
+    """One imagines to stay, with a probability of .1, where the world goes on: who is late stays late."""
     row = worlds.world(".....G", slips=0.0)
     stays = torch.eye(len(row))[:, None].expand_as(row.step)
     right = torch.ones(len(row), dtype=torch.long)

@@ -184,7 +184,7 @@ def drift_bound(step: Tensor, of: World, moves: Tensor, *, start: int, horizon: 
     """What :func:`drift` is at most: errors of single steps, added up along the way that is truly gone.
 
     Each is the total variation between the imagined and the true next state, and weighs as much as its state is likely
-    in the true world. Later imagined steps can only bring two distributions nearer: none of them lengthens a difference.
+    in the true world. Later imagined steps can only bring two distributions nearer: no one lengthens a difference.
 
     Args:
         step: what is imagined, (S, 4, S).
