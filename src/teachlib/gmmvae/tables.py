@@ -111,8 +111,8 @@ def _attacked_white_box() -> str:
     some = next(iter(read_results("white-box", "mnist").values()))
     return "\n\n".join(
         (
-            f"The white-box attack itself on {some['samples']:,} digits of MNIST, by exponents and by the rule that sets "
-            "the threshold on codes; per cent, ± two standard errors (`python benchmarks/white_box.py`):",
+            f"The white-box attack itself on {some['samples']:,} digits of MNIST, by exponents and by the rule that "
+            "sets the threshold on codes; per cent, ± two standard errors (`python benchmarks/white_box.py`):",
             markdown(["", *next(iter(rows.values()))], [[name, *row.values()] for name, row in rows.items()]),
             f"- {machine_of(some)}",
         )
