@@ -12,6 +12,7 @@ import sys
 import tarfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKED = (
@@ -19,6 +20,8 @@ PACKED = (
     *("CITATION.cff", "LICENSE", "LICENSE-TEXT"),
 )
 LIMIT = 45_000_000  # bytes, of either
+# Pythons before 3.11.4 know no filter; what is unpacked was packed here.
+SAFELY: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 SDIST = "import sys; from setuptools import build_meta; print(build_meta.build_sdist(sys.argv[1]))"
 
 
@@ -59,7 +62,7 @@ def build(folder: Path, root: Path = ROOT) -> tuple[Path, Path]:
         _copy(source, root)
         sdist = folder / _called("-c", SDIST, str(folder.resolve()), folder=source).split()[-1]
         with tarfile.open(sdist) as archive:
-            archive.extractall(unpacked, filter="data")
+            archive.extractall(unpacked, **SAFELY)
         (inside,) = unpacked.iterdir()
         pip = ("-m", "pip", "--disable-pip-version-check", "--quiet", "wheel", "--no-deps", "--no-build-isolation")
         _called(*pip, "--no-index", "--wheel-dir", str(folder.resolve()), str(inside), folder=source)
