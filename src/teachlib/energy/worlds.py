@@ -171,34 +171,31 @@ def drift(step: Tensor, of: World, moves: Tensor, *, start: int, horizon: int) -
         start: state that both begin in.
         horizon: steps.
     """
-    rows = torch.arange(len(of))
-    imagined = true = F.one_hot(torch.tensor(start), len(of)).float()
-    apart = []
-    for _ in range(horizon):
-        imagined, true = imagined @ step[rows, moves], true @ of.step[rows, moves]
-        apart.append(0.5 * (imagined - true).abs().sum().item())
-    return apart
+    imagined, true = (_states(each, moves, start, horizon) for each in (step, of.step))
+    return _apart(imagined, true)[1:].tolist()
 
 
 def drift_bound(step: Tensor, of: World, moves: Tensor, *, start: int, horizon: int) -> list[float]:
-    """What :func:`drift` is at most: errors of single steps, added up along the way that is truly gone.
+    """What :func:`drift`, of the same arguments, is at most: errors of single steps along the way that is truly gone.
 
     Each is the total variation between the imagined and the true next state, and weighs as much as its state is likely
-    in the true world. Later imagined steps can only bring two distributions nearer: no one lengthens a difference.
-
-    Args:
-        step: what is imagined, (S, 4, S).
-        of: the true world.
-        moves: the plan, (S,).
-        start: state that both begin in.
-        horizon: steps.
+    in the true world; they add up. Later imagined steps can only bring two distributions nearer: no one lengthens a
+    difference.
     """
     rows = torch.arange(len(of))
-    follow = of.step[rows, moves]
-    errors = 0.5 * (step[rows, moves] - follow).abs().sum(1)
-    true, total, bounds = F.one_hot(torch.tensor(start), len(of)).float(), 0.0, []
+    errors = _apart(step[rows, moves], of.step[rows, moves])
+    return (_states(of.step, moves, start, horizon)[:-1] @ errors).cumsum(0).tolist()
+
+
+def _apart(a: Tensor, b: Tensor) -> Tensor:
+    """Total variation of distributions (N, S) and (N, S), row by row."""
+    return 0.5 * (a - b).abs().sum(1)
+
+
+def _states(step: Tensor, moves: Tensor, start: int, horizon: int) -> Tensor:
+    """Distributions of the state at first and after each step of a plan, (horizon + 1, S)."""
+    follow = step[torch.arange(len(step)), moves]
+    states = [F.one_hot(torch.tensor(start), len(step)).float()]
     for _ in range(horizon):
-        total += (true @ errors).item()
-        true = true @ follow
-        bounds.append(total)
-    return bounds
+        states.append(states[-1] @ follow)
+    return torch.stack(states)
