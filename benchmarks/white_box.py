@@ -1,8 +1,7 @@
 """The white-box attack of Eq 4.9 on handwriting: `python benchmarks/white_box.py [--record src/teachlib/measured]`.
 
 On the zoo's GMM-VAE of MNIST, for several exponents a = b, and for both ways to set the threshold on codes: the
-quantile that codes would have if they followed their Gaussian, as the thesis has it, and that of held-out codes. Rows
-that are recorded already are not measured again.
+quantile that codes would have if they followed their Gaussian, as the thesis has it, and that of held-out codes.
 """
 
 import argparse
@@ -10,14 +9,28 @@ import time
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from teachlib import gmmvae
 from teachlib.gmmvae import attacks
 from teachlib.gmmvae.evaluation import RATE
-from teachlib.gmmvae.selective import RULES
-from teachlib.results import provenance, row_file, spread, write_result
+from teachlib.gmmvae.selective import RULES, SelectiveClassifier
+from teachlib.results import provenance, refuse_another_row, row_file, spread, write_result
 
-EXPONENTS = (1.5, 2.0, 3.0, 1.0)
+
+def attacked(
+    classifier: SelectiveClassifier, x: Tensor, labels: Tensor, *, exponent: float, steps: int
+) -> dict[str, float]:
+    """Shares of what becomes of the pictures, and how long a change is."""
+    # Each digit to be taken for another one, and all others alike.
+    targets = (labels + 1 + torch.arange(len(labels)) % 9) % 10
+    moved = attacks.white_box(classifier, x, targets, a=exponent, b=exponent, steps=steps)
+    found = classifier.decide(moved)
+    return {
+        **vars(gmmvae.outcome(found, labels)),
+        "accepted as asked": (found.accepted & (found.labels == targets)).double().mean().item(),
+        "length, median": (moved - x).flatten(1).norm(dim=1).median().item(),
+    }
 
 
 def main() -> None:
@@ -25,26 +38,21 @@ def main() -> None:
     parser.add_argument("--record", type=Path, help="folder that rows are written to")
     parser.add_argument("--pictures", type=int, default=1000)
     parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--rule", choices=RULES, action="append", help="one rule alone")
+    parser.add_argument("--rules", choices=RULES, nargs="+", default=RULES)
+    parser.add_argument("--exponents", type=float, nargs="+", default=(1.0, 1.5, 2.0, 3.0))
     options = parser.parse_args()
     model = gmmvae.from_zoo("gmm-vae", "mnist")
     train, held_out, test = (gmmvae.load("mnist", split) for split in ("train", "validation", "test"))
     x, labels = test.first(options.pictures)[:]
-    # Each digit to be taken for another one, and all others alike.
-    targets = (labels + 1 + torch.arange(len(labels)) % 9) % 10
-    for rule in options.rule or RULES[::-1]:
+    for rule in options.rules:
         classifier = gmmvae.selective(model, train, held_out, latent=rule)
-        for exponent in EXPONENTS:
+        for exponent in options.exponents:
             recipe = model.recipe.as_dict() | {"exponent": exponent, "rule": rule, "steps_of_attack": options.steps}
             label = f"gmm-vae+exponent={exponent}+rule={rule}"
-            if options.record and row_file(options.record, "white-box", label, "mnist").exists():
-                continue
+            if options.record:
+                refuse_another_row(row_file(options.record, "white-box", label, "mnist"), recipe)
             begun = time.perf_counter()
-            moved = attacks.white_box(classifier, x, targets, a=exponent, b=exponent, steps=options.steps)
-            found = classifier.decide(moved)
-            aimed = (found.accepted & (found.labels == targets)).double().mean().item()
-            length = (moved - x).flatten(1).norm(dim=1).median().item()
-            values = {**vars(gmmvae.outcome(found, labels)), "accepted as asked": aimed, "length, median": length}
+            values = attacked(classifier, x, labels, exponent=exponent, steps=options.steps)
             print(label, {name: round(value, 3) for name, value in values.items()}, flush=True)
             if options.record:
                 result = {
