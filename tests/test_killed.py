@@ -312,6 +312,38 @@ def test_a_model_too_large_for_the_zoo_leaves_the_old_one(tmp_path: Path, monkey
     assert zoo.read("a", tmp_path / "zoo")
 
 
+@pytest.mark.parametrize("changed", ["nothing", "scale", "sources", "a page gone", "a page touched", "a page more"])
+def test_a_book_is_built_again_when_anything_of_it_has_changed(
+    changed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = book.Book(tmp_path)
+    (made.html / "chapters").mkdir(parents=True)
+    for name in ("index", "chapters/a"):
+        (made.html / f"{name}.html").write_text("page", encoding="utf-8")
+    sources = "others" if changed == "sources" else book.sources_digest()
+    made.stamp.write_text(json.dumps({"scale": "ci", "sources": sources, "pages": book.pages_digest(made)}))
+    page = made.html / "chapters" / "a.html"
+    if changed == "a page gone":
+        page.unlink()
+    if changed == "a page touched":
+        page.write_text("PAGE", encoding="utf-8")
+    if changed == "a page more":
+        (made.html / "b.html").touch()
+
+    class Begun(Exception):
+        pass
+
+    def begin(*_: object) -> None:
+        raise Begun
+
+    monkeypatch.setattr(book, "forget_unfinished", begin)
+    if changed == "nothing":
+        assert "nothing has changed" in book.build(made, "ci")
+    else:
+        with pytest.raises(Begun):
+            book.build(made, "laptop" if changed == "scale" else "ci")
+
+
 def test_a_book_whose_pages_are_being_removed_is_no_book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build = book.Book(tmp_path)
     build.html.mkdir(parents=True)

@@ -105,6 +105,18 @@ def is_fresh(book: Book) -> bool:
     return (book.html / "index.html").is_file() and read_stamp(book).get("sources") == sources_digest()
 
 
+def pages_digest(book: Book) -> str:
+    """The hash of all that was rendered: no page is missing, cut short, or touched since."""
+    files = sorted(path for path in book.html.rglob("*") if path.is_file())
+    return digest([(path.relative_to(book.html).as_posix(), path.read_bytes()) for path in files])
+
+
+def is_unchanged(book: Book, scale: str) -> bool:
+    """Whether another build at this scale would write the same pages again."""
+    stamp = read_stamp(book)
+    return stamp.get("scale") == scale and is_fresh(book) and stamp.get("pages") == pages_digest(book)
+
+
 def whole(book: Book) -> Book:
     """The same book, of which the last build went well.
 
@@ -166,6 +178,8 @@ def build(book: Book, scale: str, at_once: int | None = None) -> str:
         BookError: a notebook, the rendering or a check failed.
     """
     start = time.monotonic()
+    if is_unchanged(book, scale):
+        return f"{len(toc_pages(ROOT))} pages at scale {scale}; nothing has changed since they were built"
     forget_unfinished(book)
     before = sources_digest()
     names = {path.relative_to(ROOT).as_posix(): path for path in notebooks(ROOT)}
@@ -178,7 +192,7 @@ def build(book: Book, scale: str, at_once: int | None = None) -> str:
     render(book)
     if found := check_html.findings(book.html):
         raise BookError("the rendered pages are not fit to publish:\n" + "\n".join(found))
-    stamp = {"scale": scale, "sources": before, "structure": structure_digest()}
+    stamp = {"scale": scale, "sources": before, "structure": structure_digest(), "pages": pages_digest(book)}
     book.stamp.write_text(json.dumps(stamp), encoding="utf-8")
     seconds = time.monotonic() - start
     return (

@@ -2,6 +2,7 @@
 
 import math
 import re
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,16 @@ def diagrams(path: Path = ROOT / "book" / "diagrams.yml") -> dict[str, dict[str,
     Raises:
         DiagramError: a node that is no node, two in one place, too long a word, or an arrow through a third node.
     """
+    return _looked_over(path.name, path.read_text(encoding="utf-8"))
+
+
+@cache  # eighteen pages ask for one diagram each
+def _looked_over(file: str, text: str) -> dict[str, dict[str, Any]]:
+    """The diagrams of a file's text."""
     try:
-        found: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found: dict[str, dict[str, Any]] = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise DiagramError(f"{path.name} is no YAML: {error}") from error
+        raise DiagramError(f"{file} is no YAML: {error}") from error
     for name, diagram in found.items():
         if set(diagram) - {"chapter"} != {"caption", "alt", "nodes", "edges"}:
             raise DiagramError(
