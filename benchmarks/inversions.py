@@ -8,9 +8,10 @@ encoder is that of all its passes.
 """
 
 import argparse
+import sys
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,33 +29,49 @@ from teachlib.results import provenance, spread, write_result
 MODELS = {"glyphs": "invgan-naive", "mnist": "invgan-direct", "heads": "invgan-direct"}
 PASSES = 4
 COMPARED = {"pictures": 10.0, "features": 1.0}  # weights of an encoder that sees real pictures
-Way = tuple[str, Callable[[Tensor], Tensor], float]  # its name, pictures → codes, and the seconds of its training
+Way = Callable[[Tensor], Tensor]  # pictures → codes
 
 
-def ways(model: InvGAN, train: ImageData, steps: int, searched: int) -> Iterator[Way]:
-    """All ways back, each when it is asked for."""
-    yield "inference", partial(invgan.infer_all, model), 0.0
-    for name, plan in {
-        "encoder of codes": invgan.Plan(steps),
-        "encoder of pictures": invgan.Plan(steps, **COMPARED),
-    }.items():
-        encoder, seconds = trained(model, train, plan)
-        yield name, encoder.infer, seconds
-    of_pictures = encoder.infer
-    search = partial(inversion.optimized, model, steps=searched)
-    yield "search", lambda x: search(x, torch.zeros(len(x), model.w_dim))[0], 0.0
-    yield "search with features", lambda x: search(x, torch.zeros(len(x), model.w_dim), features=1.0)[0], 0.0
-    within = partial(search, stay=1.0, infer=of_pictures)
-    yield "in-domain search", lambda x: within(x, of_pictures(x))[0], seconds
-    encoder, seconds = trained(model, train, invgan.Plan(steps // 2, **COMPARED, iterations=PASSES))
-    for count in range(1, PASSES + 1):
-        yield f"iterative encoder, pass {count}", partial(after, encoder, count), seconds
+def ways(model: InvGAN, train: ImageData, steps: int, searched: int) -> dict[str, Callable[[], tuple[Way, float]]]:
+    """All ways back by name; called, one trains what it needs and says how many seconds of training it rests on."""
+    plans = {
+        "codes": invgan.Plan(steps),
+        "pictures": invgan.Plan(steps, **COMPARED),
+        "iterative": invgan.Plan(steps // 2, **COMPARED, iterations=PASSES),
+    }
 
+    @cache
+    def encoder(kind: str) -> tuple[Any, float]:
+        begun = time.perf_counter()
+        return invgan.train_encoder(model, train, plans[kind]), time.perf_counter() - begun
 
-def trained(model: InvGAN, train: ImageData, plan: invgan.Plan) -> tuple[Any, float]:
-    """An encoder, and how long it took."""
-    begun = time.perf_counter()
-    return invgan.train_encoder(model, train, plan), time.perf_counter() - begun
+    def single(kind: str) -> tuple[Way, float]:
+        learned, seconds = encoder(kind)
+        return learned.infer, seconds
+
+    def from_mean(features: float) -> tuple[Way, float]:
+        search = partial(inversion.optimized, model, steps=searched, features=features)
+        return lambda x: search(x, torch.zeros(len(x), model.w_dim))[0], 0.0
+
+    def from_encoder(stay: float) -> tuple[Way, float]:
+        infer, seconds = single("pictures")
+        search = partial(inversion.optimized, model, steps=searched, stay=stay, infer=infer)
+        return lambda x: search(x, infer(x))[0], seconds
+
+    def iterated(count: int) -> tuple[Way, float]:
+        learned, seconds = encoder("iterative")
+        return partial(after, learned, count), seconds
+
+    return {
+        "inference": lambda: (partial(invgan.infer_all, model), 0.0),
+        "encoder of codes": partial(single, "codes"),
+        "encoder of pictures": partial(single, "pictures"),
+        "search": partial(from_mean, 0.0),
+        "search with features": partial(from_mean, 1.0),
+        "in-domain search": partial(from_encoder, 1.0),
+        "search from an encoder": partial(from_encoder, 0.0),
+        **{f"iterative encoder, pass {count}": partial(iterated, count) for count in range(1, PASSES + 1)},
+    }
 
 
 @torch.no_grad()
@@ -78,6 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--record", type=Path, help="folder that rows are written to")
     parser.add_argument("--dataset", choices=MODELS, help="one set alone")
+    parser.add_argument("--ways", nargs="+", help="these alone, by name")
     parser.add_argument("--pictures", type=int, default=1000)
     parser.add_argument("--steps", type=int, default=1000, help="of encoders; half as many of the iterative one")
     parser.add_argument("--searched", type=int, default=100, help="steps of a search")
@@ -94,7 +112,11 @@ def measure(options: Any, dataset: str) -> None:
     images, real = test.first(options.pictures)[:][0], real_statistics(train, judge)
     samples = invgan.generate_all(model, prior(model, len(images)))
     wanted = judge.features(images)
-    for name, way, learned in ways(model, train, options.steps, options.searched):
+    known = ways(model, train, options.steps, options.searched)
+    if missing := [name for name in options.ways or () if name not in known]:
+        sys.exit(f"inversions: no way is named {missing[0]!r}; there are: {'; '.join(known)}")
+    for name in options.ways or known:
+        way, learned = known[name]()
         begun = time.perf_counter()
         made = rebuilt(model, way, images)
         seconds = (time.perf_counter() - begun) / len(images)
