@@ -359,6 +359,33 @@ def test_slider_by_keys_and_mouse() -> None:
     in_chromium(grey_slider() + grey_slider(), visit)
 
 
+def test_a_slider_plays_pauses_and_yields_to_its_reader() -> None:
+    def visit(page: Any) -> None:
+        control, value = page.get_by_role("slider"), "control => control.value"
+        page.keyboard.press("Tab")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")  # plays on from the second frame
+        page.wait_for_function("document.querySelector('input').value === '3'")
+        page.keyboard.press("Enter")
+        assert page.get_by_role("button").inner_text() == "Play"
+        held = control.evaluate(value)
+        page.wait_for_timeout(900)
+        assert control.evaluate(value) == held
+        assert shade(page) == 51 * int(held)
+        page.keyboard.press("Enter")
+        page.wait_for_function("document.querySelector('button').textContent === 'Play'")
+        assert control.evaluate(value) == "5"
+        page.get_by_role("button").click()  # at the end it begins anew
+        page.wait_for_function("document.querySelector('input').value === '1'")
+        control.focus()
+        page.wait_for_function("document.querySelector('button').textContent === 'Play'")
+        assert int(control.evaluate(value)) < 5
+
+    frames = [torch.full((4, 8), level) for level in LEVELS]
+    in_chromium(figures.slider(frames, label="Grey", captions=list("abcdef"), alt="a", play=True).data or "", visit)
+
+
 def test_slider_by_touch_on_a_phone() -> None:
     def visit(page: Any) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -35,8 +35,8 @@ POINTING = ("for", "aria-labelledby", "aria-describedby", "aria-controls")
 PATIENCE = 900_000  # milliseconds: more than a thousand formulas are set at once
 # What only a screen can use, the other theme's pictures, what scripts would write, and links to their own heading.
 SCREEN = (
-    "script, .headerlink, .on-dark, .teachlib-live, .teachlib-demo .offer, .teachlib-slider input, .viewcode-link, "
-    ".erratum, .sd-tab-set > input, .toctree-wrapper, .course-end"
+    "script, .headerlink, .on-dark, .teachlib-live, .teachlib-demo .offer, .teachlib-slider input, "
+    ".teachlib-slider button, .viewcode-link, .erratum, .sd-tab-set > input, .toctree-wrapper, .course-end"
 )
 FOOTER = '<p style="width:100%;margin:0;text-align:center;font:8pt serif"><span class="pageNumber"></span></p>'
 

@@ -35,6 +35,9 @@ _SLIDER_STYLE = (
     ".teachlib-slider input{display:block;width:min(100%,26rem);height:2rem;margin:0;accent-color:#0072B2;"
     "cursor:pointer}"
     ".teachlib-slider input:focus-visible{outline:3px solid #D55E00!important;outline-offset:2px}"
+    ".teachlib-slider button{font:inherit;color:inherit;background:none;border:1px solid;border-radius:.3rem;"
+    "padding:.3rem .9rem;cursor:pointer}"
+    ".teachlib-slider button:focus-visible{outline:3px solid #D55E00;outline-offset:2px}"
     f"{DARK} .teachlib-slider input{{accent-color:#2B93CC;color-scheme:dark}}" + THEME_STYLE + BARE
 )
 # In attributes: they work in a static page and in Jupyter alike, and find their parts without an id.
@@ -42,6 +45,15 @@ _ON_INPUT = (
     "const s=this.closest('.teachlib-slider'),c=JSON.parse(s.dataset.captions)[this.value];"
     "for(const i of s.querySelectorAll('img'))i.style.objectPosition=this.value*100/this.max+'% 0';"
     "s.querySelector('output').value=c;this.setAttribute('aria-valuetext',c)"
+)
+# From the present frame, or the first, to the last one; a reader who takes hold of the slider meanwhile stops it.
+_ON_PLAY = (
+    "const b=this,c=b.closest('.teachlib-slider').querySelector('input'),"
+    "rest=()=>{clearInterval(b.clock);b.clock=0;b.textContent='Play'},"
+    "go=v=>{c.value=v;c.dispatchEvent(new Event('input'))};"
+    "if(b.clock)rest();else{c.blur();if(c.value===c.max)go(0);b.textContent='Pause';"
+    "b.clock=setInterval(()=>{if(!b.isConnected||document.activeElement===c)return rest();"
+    "go(+c.value+1);if(c.value===c.max)rest()},350)}"
 )
 
 
@@ -53,6 +65,7 @@ def slider(
     alt: str,
     height: int = 160,
     start: int = 0,
+    play: bool = False,
 ) -> HTML:
     """A picture that a slider changes, computed beforehand: it works in the static page, by mouse, touch and keys.
 
@@ -67,6 +80,7 @@ def slider(
         alt: what the picture shows.
         height: on the page, in CSS pixels; figures keep their own.
         start: number of the frame that is seen first, from 0: a telling one.
+        play: with a button that shows one frame after the other until it is pressed again: for what happens in time.
 
     Raises:
         TeachlibError: no description or label, too few or unequal frames, another number of captions, or a start that
@@ -83,7 +97,9 @@ def slider(
     pixelated = len(sheets) == 1  # numbers, each to be seen; a figure has DENSITY pixels to a CSS pixel
     width = round(height * frame_width / frame_height) if pixelated else round(frame_width / DENSITY)
     addresses, said = [data_address(sheet) for sheet in sheets], json.dumps(list(captions), ensure_ascii=False)
-    identity = "\0".join([*addresses, label, said, alt, str(height), *([str(start)] if start else [])])
+    identity = "\0".join(
+        [*addresses, label, said, alt, str(height), *([str(start)] if start else []), *["play"] * play]
+    )
     name = "slider-" + hashlib.sha256(identity.encode()).hexdigest()[:12]
     place = 100 * start / (len(frames) - 1)
     style = (
@@ -101,10 +117,11 @@ def slider(
         f'value="{start}" autocomplete="off" aria-valuetext="{html.escape(captions[start])}" '
         f'oninput="{html.escape(_ON_INPUT)}"></label>'
     )
+    button = f'<button type="button" onclick="{html.escape(_ON_PLAY)}">Play</button>' if play else ""
     return HTML(
         f'<div class="teachlib-slider" id="{name}" data-captions="{html.escape(said)}"><style>{_SLIDER_STYLE}</style>'
         f'<div class="teachlib-figure">{pictures}</div>'
-        f'{control}<output aria-live="off">{html.escape(captions[start])}</output></div>'
+        f'{control}{button}<output aria-live="off">{html.escape(captions[start])}</output></div>'
     )
 
 
