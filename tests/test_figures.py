@@ -21,6 +21,7 @@ from PIL import Image
 
 from teachlib import figures
 from teachlib.errors import TeachlibError
+from teachlib.figures.showing import draw_for_themes
 
 PATIENCE = 300_000  # milliseconds, against hanging alone: on a busy machine pages and Chromium can take a minute
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -542,3 +543,12 @@ def test_a_slider_opens_where_it_is_told_to() -> None:
             figures.slider(frames, label="t", captions=["a", "b", "c"], alt="grey", start=wrong)
     with pytest.raises(TeachlibError, match=r"start=3; expected one of the values 0, 1, 2"):
         figures.explorer(lambda v: frames[int(v)], [0, 1, 2], label="t", caption=str, alt="grey", start=3)
+
+
+@pytest.mark.parametrize(("panels", "columns"), [(3, 3), (4, 4), (2, 2), (6, 3)])
+def test_heat_maps_are_not_cut_off(panels: int, columns: int) -> None:
+    named = {f"β = {index}": torch.rand(8, 8) for index in range(panels)}
+    sheet = draw_for_themes(figures.heatmaps(named, extent=4, columns=columns, names=("z₁", "z₂")))[0]
+    ink = np.asarray(sheet)[..., 3] > 0
+    assert not ink[0].any()
+    assert not ink[-1].any()

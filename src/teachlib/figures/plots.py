@@ -161,7 +161,7 @@ def heatmaps(
     columns = min(columns, len(panels))
     rows = math.ceil(len(panels) / columns)
     side = WIDTH / columns
-    figure = Figure(figsize=(WIDTH, rows * (side + 0.3)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, rows * (side + 0.4) + 0.1), layout="constrained")
     highest = max(float(panel.max()) for panel in panels.values())
     for place, (name, panel) in enumerate(panels.items()):
         axes = figure.add_subplot(rows, columns, place + 1)
