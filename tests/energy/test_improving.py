@@ -130,7 +130,17 @@ def test_isotonic_calibration_rises_and_is_right_where_logistic_ones_are_not() -
     assert (found.diff() >= 0).all()
     assert found[5].item() == pytest.approx(-1, abs=0.2)
     assert found[-5].item() == pytest.approx(2, abs=0.2)
-    assert calibrated(torch.tensor([-1e9, 1e9])).abs().max() <= 10
+
+
+@pytest.mark.parametrize(("real", "made"), [(3, 3), (5, 20), (40, 1)])
+def test_a_stair_of_one_kind_alone_is_as_sure_as_it_has_samples(real: int, made: int) -> None:
+    calibrated = isotonic(torch.linspace(1, 2, real), torch.linspace(-2, -1, made))
+    found = calibrated(torch.tensor([-1e9, 1e9])) + math.log(real / made)
+    assert found.tolist() == pytest.approx([-math.log(2 * made + 1), math.log(2 * real + 1)])
+    # Three surely real ones on top of a stair of a hundred to one: no less than that.
+    real_ones = torch.cat([torch.full((100,), 1.0), torch.full((3,), 2.0)])
+    calibrated = isotonic(real_ones, torch.full((1,), 1.0))
+    assert (calibrated(torch.tensor([1.0, 2.0])) + math.log(103)).tolist() == pytest.approx([math.log(100)] * 2)
 
 
 def test_a_judge_that_is_trained_on_finds_the_ratio() -> None:

@@ -7,7 +7,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from scipy.special import logit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
@@ -51,7 +53,10 @@ def platt(real: Tensor, made: Tensor) -> tuple[float, float]:
 
 
 def isotonic(real: Tensor, made: Tensor) -> LogRatio:
-    """log p_data/p_G as the best non-decreasing function of logits (Zadrozny & Elkan, 2002), kept within ±10.
+    """log p_data/p_G as the best non-decreasing function of logits (Zadrozny & Elkan, 2002).
+
+    It is a staircase, whose first and last stairs may hold samples of one kind alone. Of n of them nobody knows that
+    their odds are infinite: they are taken for n + ½ against ½, though for no less than the next stair's.
 
     Args:
         real: logits of held-out real samples, (N,).
@@ -64,10 +69,14 @@ def isotonic(real: Tensor, made: Tensor) -> LogRatio:
     more = math.log(len(real) / len(made))
     fitted = IsotonicRegression(out_of_bounds="clip").fit(logits.numpy(), labels.numpy())
 
+    stairs, counts = np.unique(fitted.predict(logits.numpy()), return_counts=True)
+    heights, few = logit(stairs), np.log(2.0 * counts + 1)
+    lowest = min([-few[0], *heights[1:2]]) if stairs[0] == 0 else -math.inf
+    highest = max([few[-1], *heights[-2:-1]]) if stairs[-1] == 1 else math.inf
+
     def calibrated(logits: Tensor) -> Tensor:
-        return (
-            torch.from_numpy(fitted.predict(logits.detach().double().numpy())).logit().sub(more).clamp(-10, 10).float()
-        )
+        shares = fitted.predict(logits.detach().double().numpy())
+        return torch.from_numpy(logit(shares).clip(lowest, highest)).sub(more).float()
 
     return calibrated
 

@@ -5,7 +5,7 @@ from teachlib.results import read_results, shown
 from teachlib.tables import Table, machine_of, markdown
 
 COLUMNS = ("modes", "quality", "divergence")
-_TITLES = {"modes-gan": "non-saturating game", "modes-likelihood": "Eqs 7.3 and 7.4"}
+_TITLES = {"modes-gan": "game", "modes-likelihood": "sum"}
 _SPREAD = {
     "distance": "samples repel, by distance",
     "kernel": "samples repel, by a kernel",
