@@ -15,6 +15,7 @@ from teachlib.checks.exercises import (
     exercise,
     observed,
     seeded,
+    together,
     with_gradient,
 )
 from teachlib.checks.twins import Disagreement, agree
@@ -43,5 +44,6 @@ __all__ = [
     "near",
     "observed",
     "seeded",
+    "together",
     "with_gradient",
 ]

@@ -211,10 +211,24 @@ def with_gradient(name: str, inputs: tuple[Any, ...], to: Sequence[Tensor], *, c
     return observe
 
 
+def together(*observers: Observer) -> Observer:
+    """Look at all that these look at; each quantity has a name of its own."""
+
+    def observe(answer: Answer) -> dict[str, Any]:
+        seen: dict[str, Any] = {}
+        for one in observers:
+            seen |= one(answer)
+        return seen
+
+    return observe
+
+
 def _gradient(value: Any, to: Sequence[Tensor]) -> Tensor:
     """d(sum of ``value``)/d(to), all in one vector."""
     if not isinstance(value, Tensor):
-        raise Unfit(f"expected a tensor; found {type(value).__name__}")
+        raise Unfit(
+            f"expected a tensor that gradients pass through, so made by torch operations; found {type(value).__name__}"
+        )
     if not value.requires_grad:
         raise Unfit("no gradient reaches the inputs; stay with torch operations, without .item() or .detach()")
     # A loss that leaves an input out has the gradient zero there, and differs in its values anyway.

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from teachlib.checks import calls, exercise, seeded
+from teachlib.checks import calls, exercise, seeded, with_gradient
 from teachlib.gmmvae.losses import supervised_loss
 
 # ---------------------------------------------------------------------------------------------------- log_odds
@@ -62,6 +62,8 @@ log_odds = exercise(
 _X, _REBUILT = (torch.rand(3, 1, 4, 4, generator=seeded(seed)) for seed in (0, 1))
 _CODE, _MEANS = torch.randn(3, 5, generator=seeded(2)), torch.randn(4, 5, generator=seeded(3))
 _LABELS = torch.tensor([2, 0, 2])
+_REBUILT.requires_grad_()
+_CODE.requires_grad_()
 
 
 def _gmm_loss(x: Tensor, rebuilt: Tensor, code: Tensor, labels: Tensor, means: Tensor, alpha: float) -> Tensor:
@@ -73,7 +75,7 @@ gmm_loss = exercise(
     "Write gmm_loss(x, rebuilt, code, labels, means, alpha), Eq. 4.6 averaged over the batch: x and rebuilt are "
     "(N, C, H, W), code is (N, d), means (k, d); a scalar.",
     _gmm_loss,
-    calls({"loss": (_X, _REBUILT, _CODE, _LABELS, _MEANS, 0.7)}),
+    with_gradient("loss", (_X, _REBUILT, _CODE, _LABELS, _MEANS, 0.7), to=(_REBUILT, _CODE)),
     wrong={
         "mean_over_pixels": (
             lambda x, r, c, y, m, a: (x - r).square().mean() + a * (c - m[y]).square().sum(1).mean(),

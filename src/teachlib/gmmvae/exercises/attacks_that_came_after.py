@@ -3,13 +3,14 @@
 import torch
 from torch import Tensor
 
-from teachlib.checks import calls, exercise, seeded
+from teachlib.checks import calls, exercise, seeded, with_gradient
 
 # ---------------------------------------------------------------------------------------------- attack_success
 
-_PREDICTED, _LABELS = torch.tensor([1, 0, 2, 2, 0, 1, 2]), torch.tensor([0, 0, 2, 1, 1, 1, 2])
-_LATENT_RATIO = torch.tensor([0.5, 0.2, 3.0, 0.9, 1.2, 0.1, 0.3])
-_PIXEL_RATIO = torch.tensor([0.8, 0.9, 0.3, 1.5, 1.4, 0.2, 0.3])
+# The last four are wrong and refused by one detector alone, some of them while mean or product of the ratios is small.
+_PREDICTED, _LABELS = torch.tensor([1, 0, 2, 2, 0, 1, 2, 1, 2, 0, 1]), torch.tensor([0, 0, 2, 1, 1, 1, 2, 0, 0, 1, 2])
+_LATENT_RATIO = torch.tensor([0.5, 0.2, 3.0, 0.9, 1.2, 0.1, 0.3, 1.2, 0.3, 1.5, 2.0])
+_PIXEL_RATIO = torch.tensor([0.8, 0.9, 0.3, 1.5, 1.4, 0.2, 0.3, 0.5, 1.4, 0.2, 0.6])
 
 attack_success = exercise(
     "attack_success",
@@ -26,6 +27,14 @@ attack_success = exercise(
             lambda p, y, a, b: ((p != y) & ((a <= 1) | (b <= 1))).double().mean(),
             "it is enough here to pass one threshold; whoever refuses if *either* is exceeded needs both",
         ),
+        "latent_alone": (
+            lambda p, y, a, b: ((p != y) & (a <= 1)).double().mean(),
+            "the distance in pixels is not looked at; an image is refused if *either* threshold is exceeded",
+        ),
+        "mean_of_both": (
+            lambda p, y, a, b: ((p != y) & (a + b <= 2)).double().mean(),
+            "the mean of the ratios: an image far beyond one threshold passes if it is far within the other",
+        ),
         "not_right": (
             lambda p, y, a, b: 1 - ((p == y) & (a <= 1) & (b <= 1)).double().mean(),
             "this counts refusals as successes too. For denial of service that is the number to look at, but it is "
@@ -41,7 +50,9 @@ attack_success = exercise(
 
 # ---------------------------------------------------------------------------------------------- joint_loss
 
-_CODE_RATIOS, _PIXEL_RATIOS = torch.tensor([4.0, 0.25, 0.5, 9.0, 0.81]), torch.tensor([0.25, 2.25, 0.64, 1.44, 0.04])
+_CODE_RATIOS, _PIXEL_RATIOS = (
+    torch.tensor(ratios, requires_grad=True) for ratios in ([4.0, 0.25, 0.5, 9.0, 0.81], [0.25, 2.25, 0.64, 1.44, 0.04])
+)
 
 
 def _joint(latent: Tensor, pixels: Tensor) -> Tensor:
@@ -54,7 +65,7 @@ joint_loss = exercise(
     "Write joint_loss(latent_ratio, pixel_ratio) for an attacker who knows both detectors. Slacks are 1 − √ratio. "
     "Where both are positive, the loss is the smaller; else minus the sum of what is missing; (N,).",
     _joint,
-    calls({"loss": (_CODE_RATIOS, _PIXEL_RATIOS)}),
+    with_gradient("loss", (_CODE_RATIOS, _PIXEL_RATIOS), to=(_CODE_RATIOS, _PIXEL_RATIOS)),
     wrong={
         "sum": (
             lambda a, b: 2 - a.sqrt() - b.sqrt(),

@@ -9,6 +9,7 @@ from teachlib.gmmvae.attacks.ball import Ball
 # --------------------------------------------------------------------------------------------------- fgsm_step
 
 _X, _GRADIENT = torch.rand(3, 1, 3, 3, generator=seeded(0)), torch.randn(3, 1, 3, 3, generator=seeded(1))
+_GRADIENT[0, 0, 0, 0] = 0.0  # as on a ground that no unit sees
 
 
 def _fgsm(x: Tensor, gradient: Tensor, epsilon: float) -> Tensor:
@@ -20,7 +21,7 @@ fgsm_step = exercise(
     "Write fgsm_step(x, gradient, epsilon): one step that raises the loss as fast as the L∞ ball allows; gradient "
     "is that of the loss, pixels stay in [0, 1].",
     _fgsm,
-    calls({"attacked images": (_X, _GRADIENT, 0.3)}),
+    calls({"attacked images": (_X, _GRADIENT, 0.3), "a smaller ball": (_X, -_GRADIENT, 0.1)}),
     wrong={
         "descent": (
             lambda x, g, e: _fgsm(x, -g, e),
@@ -91,7 +92,9 @@ mim_momentum = exercise(
 
 # -------------------------------------------------------------------------------------------------- project_l2
 
-_CHANGE = torch.randn(3, 1, 3, 3, generator=seeded(1)) * torch.tensor([2.0, 0.05, 0.5]).view(3, 1, 1, 1)
+# One image far outside, one inside, one outside, and one that has not moved.
+_IMAGES = torch.rand(4, 1, 3, 3, generator=seeded(0))
+_CHANGE = torch.randn(4, 1, 3, 3, generator=seeded(1)) * torch.tensor([2.0, 0.05, 0.5, 0.0]).view(4, 1, 1, 1)
 
 
 def _project(candidate: Tensor, x: Tensor, epsilon: float) -> Tensor:
@@ -100,7 +103,7 @@ def _project(candidate: Tensor, x: Tensor, epsilon: float) -> Tensor:
 
 def _rescaled(candidate: Tensor, x: Tensor, epsilon: float) -> Tensor:
     change = candidate - x
-    return (x + epsilon * change / change.flatten(1).norm(dim=1).view(-1, 1, 1, 1)).clamp(0, 1)
+    return (x + epsilon * change / change.flatten(1).norm(dim=1).clamp_min(1e-12).view(-1, 1, 1, 1)).clamp(0, 1)
 
 
 def _by_batch(candidate: Tensor, x: Tensor, epsilon: float) -> Tensor:
@@ -113,7 +116,7 @@ project_l2 = exercise(
     "Write project_l2(candidate, x, epsilon): the nearest points within Euclidean distance epsilon of x, each "
     "image its own ball, then cut to [0, 1]; all are (N, C, H, W).",
     _project,
-    calls({"projected images": (_X + _CHANGE, _X, 0.5)}),
+    calls({"projected images": (_IMAGES + _CHANGE, _IMAGES, 0.5)}),
     wrong={
         "always_to_the_border": (
             _rescaled,

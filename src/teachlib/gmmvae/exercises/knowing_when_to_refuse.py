@@ -57,12 +57,15 @@ latent_ratio = exercise(
 def _observe_shares(answer: Answer) -> dict[str, Any]:
     predicted, labels = torch.tensor([0, 1, 2, 2, 1, 0, 1, 2, 0, 0]), torch.tensor([0, 1, 2, 1, 1, 1, 0, 2, 0, 2])
     accepted = torch.tensor([1, 1, 0, 1, 0, 1, 0, 1, 1, 0], dtype=torch.bool)
-    answered = answer(predicted, accepted, labels)
-    try:
-        accuracy, error, rejection = answered
-    except (TypeError, ValueError):
-        raise Unfit("expected three numbers: accuracy, error, rejection") from None
-    return {"accuracy": accuracy, "error": error, "rejection": rejection}
+    seen: dict[str, Any] = {}
+    for count, of in ((10, ""), (7, " of seven images")):
+        answered = answer(predicted[:count], accepted[:count], labels[:count])
+        try:
+            accuracy, error, rejection = map(float, answered)
+        except (TypeError, ValueError):
+            raise Unfit("expected three numbers: accuracy, error, rejection") from None
+        seen |= {f"accuracy{of}": accuracy, f"error{of}": error, f"rejection{of}": rejection}
+    return seen
 
 
 def _shares(predicted: Tensor, accepted: Tensor, labels: Tensor) -> tuple[float, float, float]:

@@ -3,10 +3,10 @@
 import torch
 import torch.nn.functional as F
 
-from teachlib.checks import calls, exercise
+from teachlib.checks import calls, exercise, together, with_gradient
 from teachlib.primer import gan
 
-_REAL, _GENERATED = torch.tensor([1.2, -0.4, 2.5]), torch.tensor([-1.5, 0.3])
+_REAL, _GENERATED = (torch.tensor(logits, requires_grad=True) for logits in ([1.2, -0.4, 2.5], [-1.5, 0.3]))
 _LOG_P, _LOG_Q = torch.tensor([-1.0, -2.5, -0.3]), torch.tensor([-1.7, -0.4, -3.0])
 
 best_discriminator = exercise(
@@ -44,7 +44,10 @@ discriminator_loss = exercise(
     "Return the discriminator's loss from logits of real samples and of generated ones: −E log D(x) − E log(1 − "
     "D(G(z))).",
     gan.discriminator_loss,
-    calls({"loss": (_REAL, _GENERATED), "sure": (torch.tensor([-200.0]), torch.tensor([200.0]))}),
+    together(
+        with_gradient("loss", (_REAL, _GENERATED), to=(_REAL, _GENERATED)),
+        calls({"sure": (torch.tensor([-200.0]), torch.tensor([200.0]))}),
+    ),
     wrong={
         "labels_swapped": (
             lambda real, generated: gan.discriminator_loss(-real, -generated),
@@ -73,7 +76,7 @@ generator_loss = exercise(
     "generator_loss",
     "Return the generator's non-saturating loss, −E log D(G(z)), from logits of generated samples.",
     gan.generator_loss,
-    calls({"loss": (_GENERATED,), "hopeless": (torch.tensor([-200.0]),)}),
+    together(with_gradient("loss", (_GENERATED,), to=(_GENERATED,)), calls({"hopeless": (torch.tensor([-200.0]),)})),
     wrong={
         "saturating": (
             lambda generated: gan.generator_loss(generated, "saturating"),

@@ -41,7 +41,7 @@ kernel_density = exercise(
     "kernel_density",
     "Return the density at x, (M,), by Gaussian kernels of one bandwidth at the centres, (N,).",
     _kernel_density,
-    calls({"density": (_AT, _CENTRES, 0.4)}),
+    calls({"density": (_AT, _CENTRES, 0.4), "wider": (_AT, _CENTRES[:3], 0.9)}),
     wrong={
         "sum": (
             lambda x, c, h: len(c) * _kernel_density(x, c, h),

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from teachlib.checks import calls, exercise
+from teachlib.checks import calls, exercise, together, with_gradient
 from teachlib.primer import energy
 
 _PLANE = torch.tensor([[2.0, 0.5], [-1.0, -0.2], [0.3, 0.4], [-3.0, 1.0], [-3.0, 1.8]])
@@ -15,6 +15,10 @@ _PLANE = torch.tensor([[2.0, 0.5], [-1.0, -0.2], [0.3, 0.4], [-3.0, 1.0], [-3.0,
 
 def _quartic(x: Tensor) -> Tensor:
     return (0.3 * x**4 - x**2 + 0.5 * x).sum(1)
+
+
+def _bowl(x: Tensor) -> Tensor:
+    return 0.5 * (x - 1).square().sum(1)
 
 
 def _gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -26,7 +30,7 @@ score = exercise(
     "score",
     "Return ∇ log p(x), (N, d), of p ∝ exp(−f), from the function f: (N, d) → (N,) and x.",
     lambda f, x: energy.score(f, x),
-    calls({"score": (_quartic, _PLANE), "far out": (_quartic, 4 * _PLANE)}),
+    calls({"score": (_quartic, _PLANE), "far out": (_quartic, 4 * _PLANE), "of another energy": (_bowl, _PLANE)}),
     wrong={
         "sign": (
             lambda f, x: _gradient(f, x),
@@ -54,7 +58,7 @@ langevin_step = exercise(
     "langevin_step",
     "Return x after one step of Langevin dynamics, from x, the score there, the step size η and standard normal noise.",
     lambda x, at, step_size, noise: x + step_size * at + math.sqrt(2 * step_size) * noise,
-    calls({"step": (_X, _SCORE, 0.1, _NOISE)}),
+    calls({"step": (_X, _SCORE, 0.1, _NOISE), "a smaller step": (_SCORE, _X, 0.02, 2 * _NOISE)}),
     wrong={
         "too_cold": (
             lambda x, s, eta, n: x + eta * s + math.sqrt(eta) * n,
@@ -85,8 +89,8 @@ langevin_step = exercise(
 )
 
 # log p and log pₙ, at real points and at noise points.
-_LOG_P, _LOG_NOISE = torch.tensor([-1.0, -2.5, -0.3]), torch.tensor([-1.7, -0.4, -3.0])
-_LOG_P_OF_NOISE, _LOG_NOISE_OF_NOISE = torch.tensor([-2.0, -0.1]), torch.tensor([-0.5, -1.4])
+_LOG_P, _LOG_NOISE = torch.tensor([-1.0, -2.5, -0.3]).requires_grad_(), torch.tensor([-1.7, -0.4, -3.0])
+_LOG_P_OF_NOISE, _LOG_NOISE_OF_NOISE = torch.tensor([-2.0, -0.1]).requires_grad_(), torch.tensor([-0.5, -1.4])
 
 
 def _nce(model_real: Tensor, noise_real: Tensor, model_noise: Tensor, noise_noise: Tensor) -> Tensor:
@@ -97,11 +101,9 @@ noise_contrastive = exercise(
     "noise_contrastive",
     "Return the loss of noise-contrastive estimation from log p and log pₙ at real points, then both at noise points.",
     _nce,
-    calls(
-        {
-            "loss": (_LOG_P, _LOG_NOISE, _LOG_P_OF_NOISE, _LOG_NOISE_OF_NOISE),
-            "sure": (200 * _LOG_P, 200 * _LOG_NOISE, 200 * _LOG_P_OF_NOISE, 200 * _LOG_NOISE_OF_NOISE),
-        }
+    together(
+        with_gradient("loss", (_LOG_P, _LOG_NOISE, _LOG_P_OF_NOISE, _LOG_NOISE_OF_NOISE), to=(_LOG_P, _LOG_P_OF_NOISE)),
+        calls({"sure": (200 * _LOG_P, 200 * _LOG_NOISE, 200 * _LOG_P_OF_NOISE, 200 * _LOG_NOISE_OF_NOISE)}),
     ),
     wrong={
         "noise_density_ignored": (

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from teachlib.checks import Answer, Unfit, calls, exercise, seeded, with_gradient
+from teachlib.checks import Answer, Unfit, calls, exercise, seeded, together, with_gradient
 
 # ------------------------------------------------------------------------------------------------ k_sample_error
 
@@ -39,7 +39,10 @@ k_sample_error = exercise(
     "Write k_sample_error(x, decode, mean, log_variance, noise) with noise of (k, N, d): the reconstruction term "
     "of Eq. 3.7 by k draws an image, averaged over draws and batch. decode takes (…, d).",
     _k_sample_error,
-    with_gradient("error", (_X, _decoder, _MEAN, _LOG_VARIANCE, _NOISE), to=(_MEAN, _LOG_VARIANCE)),
+    together(
+        with_gradient("error", (_X, _decoder, _MEAN, _LOG_VARIANCE, _NOISE), to=(_MEAN, _LOG_VARIANCE)),
+        calls({"two draws of two images": (_X[:2], _decoder, _MEAN[:2], _LOG_VARIANCE[:2], _NOISE[:2, :2])}),
+    ),
     wrong={
         "images_averaged": (
             lambda x, decode, mean, log_variance, noise: (

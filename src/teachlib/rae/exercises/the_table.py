@@ -51,7 +51,8 @@ rank_correlation = exercise(
 
 # --------------------------------------------------------------------------------------------------- best_f_score
 
-_PRECISION, _RECALL = torch.tensor([0.0, 0.3, 0.6, 0.9, 1.0]), torch.tensor([0.95, 0.9, 0.7, 0.35, 0.0])
+_PRECISION = torch.tensor([0.0, 0.3, 0.6, 0.9, 1.0, 0.0])
+_RECALL = torch.tensor([0.95, 0.9, 0.7, 0.35, 0.0, 0.0])
 
 
 def _f_scores(precision: Tensor, recall: Tensor, beta: float) -> Tensor:

@@ -54,7 +54,7 @@ masked_nats = exercise(
 # ---------------------------------------------------------------------------------------------------- noise_share
 
 _DRAWS = seeded(1)
-_MEANS = torch.randn(50, 3, generator=_DRAWS) * torch.tensor([0.5, 1.0, 2.0])
+_MEANS = torch.randn(50, 3, generator=_DRAWS) * torch.tensor([0.5, 1.0, 2.0]) + torch.tensor([1.0, -2.0, 0.0])
 _LOG_VARIANCES = torch.randn(50, 3, generator=_DRAWS) - 1
 
 
@@ -80,6 +80,13 @@ noise_share = exercise(
         "exp_of_mean": (
             lambda mean, log_variance, noise: _share(noise**2 * log_variance.mean(0).exp(), mean),
             "the log-variances are averaged; average the variances",
+        ),
+        "second_moment": (
+            lambda mean, log_variance, noise: (
+                (noise**2 * log_variance.exp().mean(0))
+                / (noise**2 * log_variance.exp().mean(0) + mean.square().mean(0))
+            ),
+            "the means' square is averaged; their variance is about their own mean, which need not be zero",
         ),
         "ratio": (
             lambda mean, log_variance, noise: noise**2 * log_variance.exp().mean(0) / mean.var(0, correction=0),
