@@ -54,14 +54,16 @@ def test_build_for_a_class(monkeypatch: pytest.MonkeyPatch, source: Path, tmp_pa
     assert (out / "toy" / "variants.csv").read_text() == "id,variant\n007,3\nb,4\n"
 
 
-@pytest.mark.parametrize("table", ["name\nAnn\n", "id\na/b\n", "id\n..\n", "id\na\na\n", "id\n \n"])
+@pytest.mark.parametrize(
+    "table", ["name\nAnn\n", "id\na/b\n", "id\n..\n", "id\na\na\n", "id\n \n", "id\n", 'id\n"a\nb"\n']
+)
 def test_ids_that_are_no_folders_are_refused(
     monkeypatch: pytest.MonkeyPatch, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], table: str
 ) -> None:
     students = tmp_path / "class.csv"
     students.write_text(table)
     words = ("assignment", "build", "toy", "--source", source, "--out", tmp_path / "o", "--students", students)
-    assert run(monkeypatch, *words) == 1
+    assert run(monkeypatch, *words, "--term", "spring") == 1
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "o").exists()
 
@@ -79,7 +81,8 @@ def test_a_term_keeps_its_source(
     assert run(monkeypatch, *words) == 1
     assert "differs from today's source" in capsys.readouterr().err
     assert run(monkeypatch, "assignment", "build", "toy", "--source", kept, "--out", tmp_path / "p") == 0
-    assert run(monkeypatch, *words[:-1], "../out") == 1
+    for term in ("../out", "", ".hidden", "a\nb"):
+        assert run(monkeypatch, *words[:-1], term) == 1
 
 
 @pytest.mark.parametrize("way", ["none", "strict"])

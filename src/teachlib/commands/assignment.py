@@ -50,16 +50,16 @@ def build(
         TeachlibError: no such assignment; a term that holds something else already.
     """
     assignment = open_assignment(name, source)
+    if term is not None and not _names_a_folder(term):
+        raise TeachlibError(f"--term {term!r}: expected a plain name, such as 2027-spring")
+    ids = [] if students is None else _ids(students)
     if term is not None:
-        if not term or set(term) & set("/\\") or term.startswith("."):
-            raise TeachlibError(f"--term '{term}': expected a plain name, such as 2027-spring")
         out = out / term
         _keep_source(assignment, out)
     if students is None:
         folder = out / assignment.name if variant == 0 else out / f"{assignment.name}-{variant}"
         print(write_release(assignment, folder, variant=variant, solutions=solutions))
         return
-    ids = _ids(students)
     for number, one in enumerate(ids):
         write_release(assignment, out / assignment.name / one, variant=variant + number, solutions=solutions)
     table = out / assignment.name / "variants.csv"
@@ -73,12 +73,17 @@ def _ids(path: Path) -> list[str]:
     if "id" not in header:
         raise TeachlibError(f"{path}: no column 'id'; found {', '.join(header)}")
     ids = [row["id"].strip() for row in rows]
-    bad = next(
-        (one for one in ids if not one or set(one) & set("/\\\0") or one.startswith(".") or ids.count(one) > 1), None
-    )
+    if not ids:
+        raise TeachlibError(f"{path}: nobody in it; expected a row a student")
+    bad = next((one for one in ids if not _names_a_folder(one) or ids.count(one) > 1), None)
     if bad is not None:
-        raise TeachlibError(f"{path}: the id '{bad}' is empty, repeated, or no name of a folder")
+        raise TeachlibError(f"{path}: the id {bad!r} is empty, repeated, or no name of a folder")
     return ids
+
+
+def _names_a_folder(name: str) -> bool:
+    """Whether a folder can have this name, visibly, and nothing else is meant by it."""
+    return bool(name) and name.isprintable() and not set(name) & set("/\\") and not name.startswith(".")
 
 
 def _keep_source(assignment: Assignment, folder: Path) -> None:
