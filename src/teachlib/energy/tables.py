@@ -124,7 +124,7 @@ def _modes() -> list[str]:
     printed = (
         "The thesis proposes Eqs 7.3 and 7.4 (§ 7.5.1) and prints no number. Others have, of 25 Gaussians and other "
         "networks: a plain GAN catches 3.3 of 25 modes (Srivastava et al., 2017) or 17.3 (Lin et al., 2018), VEEGAN "
-        "24.6, PacGAN of four 24.8. One baseline with two values is why all rows here have one pair of networks. *Game* "
-        "is the non-saturating one, *Eq. 7.3* the pair of Eqs 7.3 and 7.4."
+        "24.6, PacGAN of four 24.8. One baseline with two values is why all rows here have one pair of networks. "
+        "*Game* is the non-saturating one, *Eq. 7.3* the pair of Eqs 7.3 and 7.4."
     )
     return ["## Modes", printed, *parts]
