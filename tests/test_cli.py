@@ -206,6 +206,27 @@ def test_mistakes_get_one_line_and_no_traceback(run: Path, arguments: tuple[str,
     assert len([line for line in done.stderr.splitlines() if line.startswith("teachlib: ")]) == 1
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("evaluate", "LONG"),
+        ("export", "LONG"),
+        ("data", "check", "folder:LONG"),
+        ("table", "6.1", "--results", "LONG"),
+        ("train", "ae", "--dataset", "digits", *QUICK, "--out", "LONG"),
+        ("assignment", "list", "--source", "LONG"),
+    ],
+)
+def test_a_name_that_no_file_can_have_gets_one_line(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    done = teachlib(*(word.replace("LONG", 300 * "x") for word in arguments), folder=tmp_path)
+    line = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1
+    assert line.startswith("teachlib: ")
+    assert "name too long" in line
+    assert len(line) < 300
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_classifier_trains_is_measured_and_attacked(tmp_path: Path) -> None:
     done = teachlib("train", "gmm-vae", "--dataset", "turntable", *QUICK, "--out", "run", folder=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -476,6 +476,12 @@ def main() -> None:
         if not _out_of_memory(error):
             raise
         mistake = "not enough memory; choose a smaller --width, or fewer processes"
+    except OSError as error:  # a path that nobody foresaw: too long a name, a folder that must not be looked into
+        if error.filename is None:
+            raise
+        path = os.fsdecode(error.filename)
+        shown = path if len(path) <= 120 else f"{path[:60]}…{path[-30:]}"
+        mistake = f"{shown}: {error.strerror}; check the path and its permissions, or choose another"
     if int(os.environ.get("LOCAL_RANK", 0)) == 0:  # several processes make the same mistake: one says so
         print(f"teachlib: {mistake}", file=sys.stderr)
     sys.exit(1)

@@ -130,7 +130,10 @@ def _loggers(name: str | None, folder: Path) -> list[Any]:
         if name == "wandb":
             import wandb  # type: ignore[import-not-found, unused-ignore]
 
-            wandb.init(dir=folder)
+            try:
+                wandb.init(dir=folder)
+            except wandb.errors.Error as error:
+                raise TeachlibError(f"--logger wandb: {' '.join(str(error).split())}") from None
             return [_WandbLogger(wandb)]
     except ModuleNotFoundError as error:
         raise TeachlibError(

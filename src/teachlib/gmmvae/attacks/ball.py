@@ -56,6 +56,8 @@ class Ball:
         if self.norm not in NORMS:
             raise unknown("norm", self.norm, NORMS)
         require_at_least(0, epsilon=self.epsilon)
+        if self.epsilon > torch.finfo(torch.float32).max:
+            raise TeachlibError(f"epsilon is {self.epsilon:g}; expected a number that pixels can have, such as 0.1")
         if not -math.inf < self.low < self.high < math.inf:
             raise TeachlibError(f"pixels from {self.low} to {self.high}; expected two numbers, the lower one first")
 
