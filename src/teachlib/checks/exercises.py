@@ -227,7 +227,7 @@ def _gradient(value: Any, to: Sequence[Tensor]) -> Tensor:
     """d(sum of ``value``)/d(to), all in one vector."""
     if not isinstance(value, Tensor):
         raise Unfit(
-            f"expected a tensor that gradients pass through, so made by torch operations; found {type(value).__name__}"
+            f"expected a tensor; found {type(value).__name__}; gradients must pass, so stay with torch operations"
         )
     if not value.requires_grad:
         raise Unfit("no gradient reaches the inputs; stay with torch operations, without .item() or .detach()")
