@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 from rendered import address, browser, html  # noqa: F401
@@ -10,6 +11,9 @@ from rendered import address, browser, html  # noqa: F401
 import teachlib  # noqa: F401  (before torchvision, wherever a test imports it)
 
 torch.set_num_threads(1)
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

@@ -112,8 +112,8 @@ CHAPTERS: dict[str, Line] = {
     "energy.assemble": Line(
         "teachlib.energy.assemble",
         ("assemble", "assemble-direct", "assemble-joint"),
-        ("assemble", "glasses"),
-        data=("shapes", "glasses"),
+        ("assemble", "glasses", "grounds", "classes"),
+        data=("shapes", "glasses", "grounds"),
     ),
 }
 

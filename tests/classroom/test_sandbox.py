@@ -240,20 +240,17 @@ trees = st.recursive(
 
 
 @given(trees)
-@settings(deadline=None)
 def test_what_is_packed_is_unpacked(tree: object) -> None:
     assert repr(wire.unpack(wire.pack(tree))) == repr(tree)
 
 
 @given(st.binary(max_size=300))
-@settings(deadline=None)
 def test_bytes_that_are_no_message_are_refused(blob: bytes) -> None:
     with pytest.raises(wire.Bad):
         wire.unpack(blob)
 
 
 @given(st.data())
-@settings(deadline=None)
 def test_a_message_that_was_altered_is_read_or_refused(data: st.DataObject) -> None:
     blob = bytearray(wire.pack({"a": [torch.rand(2), 1.5, "x"], "b": {"c": None}}))
     for _ in range(data.draw(st.integers(1, 4))):

@@ -249,12 +249,13 @@ def test_a_hidden_height_is_not_told_to_anybody() -> None:
 
 
 def test_the_rival_has_as_many_parameters() -> None:
-    sizes = {
-        name: sum(w.numel() for w in Assembled(recipe(name, scale="laptop")).generator.parameters())
-        for name in ("assemble", "assemble-joint", "assemble-direct")
-    }
-    assert sizes["assemble-joint"] == pytest.approx(sizes["assemble"], rel=0.1)
-    assert sizes["assemble-direct"] == sizes["assemble"]
+    for dataset in ("shapes", "glasses", "grounds"):
+        sizes = {
+            name: sum(w.numel() for w in Assembled(recipe(name, dataset, scale="laptop")).generator.parameters())
+            for name in ("assemble", "assemble-joint", "assemble-direct")
+        }
+        assert sizes["assemble-joint"] == pytest.approx(sizes["assemble"], rel=0.1)
+        assert sizes["assemble-direct"] == sizes["assemble"]
 
 
 def test_the_judge_is_told_that_another_picture_s_boxes_are_wrong() -> None:
@@ -287,10 +288,15 @@ def test_painters_alone_are_measured_on_pictures_that_lack_their_object() -> Non
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"name": "assemble", "dataset": "mnist"}, "only shapes and glasses have them"),
+        ({"name": "assemble", "dataset": "mnist"}, "only those of shapes, glasses, grounds are"),
         ({"name": "assemble", "hides": "star"}, "unknown object to hide 'star'"),
         ({"name": "assembly"}, "unknown recipe 'assembly'"),
         ({"name": "assemble", "width": 0}, "width"),
+        ({"name": "assemble", "classes": "lost"}, "unknown classes 'lost'"),
+        ({"name": "assemble-joint", "classes": "found"}, "expected painters of shapes that are told all boxes"),
+        ({"name": "assemble", "classes": "untold", "hides": "triangle"}, "expected painters of shapes"),
+        ({"name": "assemble", "classes": "untold", "dataset": "grounds"}, "expected painters of shapes"),
+        ({"name": "assemble", "dataset": "grounds", "hides": "ground"}, "a ground is everywhere; hide circle"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_line(options, message) -> None:

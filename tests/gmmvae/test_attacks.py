@@ -55,7 +55,7 @@ ATTACKS = {
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 @pytest.mark.parametrize("name", ATTACKS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(epsilon=st.floats(0, 2), seed=st.integers(0, 10_000), channels=st.sampled_from([1, 3]), edge=st.booleans())
 def test_every_attack_stays_in_ball_and_box(
     name: str, norm: Norm, epsilon: float, seed: int, channels: int, edge: bool

@@ -33,7 +33,7 @@ def test_one_dimension():
     assert frechet_distance([1.0], [[9.0]], [3.0], [[25.0]]) == pytest.approx(4 + 4)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=seeds, dim=st.integers(1, 24))
 def test_diagonal_covariances(seed, dim):
     rng = np.random.default_rng(seed)
@@ -42,7 +42,7 @@ def test_diagonal_covariances(seed, dim):
     assert found == pytest.approx(commuting(mean_a, a, mean_b, b), rel=TOLERANCE)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(seed=seeds, dim=st.integers(2, 40), data=st.data())
 def test_shared_eigenvectors_of_any_rank(seed, dim, data):
     rank_a, rank_b = data.draw(st.integers(0, dim)), data.draw(st.integers(0, dim))
@@ -55,7 +55,7 @@ def test_shared_eigenvectors_of_any_rank(seed, dim, data):
     assert found == pytest.approx(commuting(mean_a, values[0], mean_b, values[1]), rel=TOLERANCE)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=seeds, dim=st.integers(2, 16), data=st.data())
 def test_low_rank_equals_the_best_coupling(seed, dim, data):
     """Unrelated subspaces: for A = XᵀX, B = YᵀY, d² = min over rotations Q of ‖QX − Y‖² (orthogonal Procrustes)."""
@@ -69,7 +69,7 @@ def test_low_rank_equals_the_best_coupling(seed, dim, data):
     assert frechet_distance(zero, x.T @ x, zero, y.T @ y) == pytest.approx(oracle, rel=TOLERANCE)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=seeds, dim=st.integers(1, 24))
 def test_against_the_matrix_square_root(seed, dim):
     rng = np.random.default_rng(seed)
@@ -93,7 +93,7 @@ def test_agrees_with_torch_fidelity():
     assert frechet_distance(one["mu"], one["sigma"], two["mu"], two["sigma"]) == pytest.approx(oracle, rel=TOLERANCE)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=seeds, dim=st.integers(2, 16), scale=st.floats(0.1, 10), rank=st.integers(1, 16))
 def test_symmetry_rotation_and_scale(seed, dim, scale, rank):
     rng = np.random.default_rng(seed)
@@ -106,7 +106,7 @@ def test_symmetry_rotation_and_scale(seed, dim, scale, rank):
     assert scaled == pytest.approx(scale**2 * distance, rel=TOLERANCE)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=seeds, dim=st.integers(1, 40), rank=st.integers(1, 60))
 def test_zero_between_equals_and_never_below(seed, dim, rank):
     rng = np.random.default_rng(seed)
@@ -114,7 +114,7 @@ def test_zero_between_equals_and_never_below(seed, dim, rank):
     assert 0 <= frechet_distance(mean, cov, mean, cov) < 1e-9 * np.trace(cov)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=seeds, rank=st.integers(1, 30), scale=st.sampled_from([1e-9, 1.0, 1e9]))
 def test_fast_factor_beside_the_plain_one(seed, rank, scale):
     """A wrong fast factor would only be slow: the distance falls back to eigenvectors."""

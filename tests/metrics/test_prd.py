@@ -40,7 +40,7 @@ def plain_f(precision, recall, beta):
     )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(histograms)
 def test_identical_histograms_are_perfect(histogram):
     curve = prd_from_histograms(histogram, histogram, 1001)
@@ -54,7 +54,7 @@ def test_disjoint_histograms_are_worthless():
     assert not curve.precision.any()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(real=histograms, generated=histograms)
 def test_curve_follows_the_paper(real, generated):
     curve = prd_from_histograms(real, generated, 51)
@@ -65,7 +65,7 @@ def test_curve_follows_the_paper(real, generated):
     assert curve.f1_8 == pytest.approx(plain_f(precision, recall, 1 / 8), rel=1e-6)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(real=histograms, generated=histograms)
 def test_swapping_swaps_precision_and_recall(real, generated):
     there, back = prd_from_histograms(real, generated), prd_from_histograms(generated, real)

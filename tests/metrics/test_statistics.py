@@ -31,7 +31,7 @@ def assert_matches_numpy(statistics, samples):
     np.testing.assert_allclose(statistics.total_variance, samples.var(0, ddof=1).sum(), rtol=1e-9)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(sizes=st.lists(st.integers(0, 30), min_size=1, max_size=8).filter(lambda sizes: sum(sizes) >= 2))
 def test_any_split_equals_numpy(sizes):
     samples = features(sum(sizes))

@@ -1,6 +1,6 @@
 """AssembleGAN (thesis § 7.5.2): a generator for each object, run in turn on the picture assembled so far."""
 
-from teachlib.energy.assemble import wearing, worn
+from teachlib.energy.assemble import finding, grounds, standing, wearing, worn
 from teachlib.energy.assemble.chapter import CHAPTER
 from teachlib.energy.assemble.evaluation import alone, evaluate, measured, minds, pairs, pictures_of
 from teachlib.energy.assemble.measures import apexes, boxes_of, classes_of, dependency, obedience, overlap, seen
@@ -30,7 +30,9 @@ __all__ = [
     "dependency",
     "depends",
     "evaluate",
+    "finding",
     "from_zoo",
+    "grounds",
     "load",
     "masks",
     "measured",
@@ -43,6 +45,7 @@ __all__ = [
     "recipe",
     "scenes",
     "seen",
+    "standing",
     "train",
     "wearing",
     "worn",

@@ -7,9 +7,10 @@ from typing import Any
 from torch import nn
 
 from teachlib.chapter import Chapter, Measured, Option, OwnData, Run, Shipped, label_with, options_in
-from teachlib.energy.assemble import shapes, wearing, worn
+from teachlib.energy.assemble import finding, grounds, shapes, standing, wearing, worn
 from teachlib.energy.assemble.demos import boxes, graphs
 from teachlib.energy.assemble.evaluation import evaluate
+from teachlib.energy.assemble.grounds import Grounded
 from teachlib.energy.assemble.networks import Assembler
 from teachlib.energy.assemble.objective import Assembled, AssembledObjective
 from teachlib.energy.assemble.recipes import KINDS, TOLD, AssembleRecipe, recipe
@@ -19,7 +20,12 @@ from teachlib.energy.assemble.worn import Worn
 from teachlib.live import Graph
 from teachlib.training import Objective, Schedule
 
-LOADERS: dict[str, Callable[[str, int | None], Shapes | Worn]] = {"shapes": shapes.load, "glasses": worn.load}
+Pictures = Shapes | Worn | Grounded
+LOADERS: dict[str, Callable[[str, int | None], Pictures]] = {
+    "shapes": shapes.load,
+    "glasses": worn.load,
+    "grounds": grounds.load,
+}
 
 
 def _own(name: str) -> OwnData:
@@ -29,7 +35,7 @@ def _own(name: str) -> OwnData:
     return OwnData(KINDS[name].title, KINDS[name].splits, "this course", check)
 
 
-class Assembling(Chapter[AssembleRecipe, Assembled, Shapes | Worn]):
+class Assembling(Chapter[AssembleRecipe, Assembled, Pictures]):
     """The study of pictures that several generators assemble."""
 
     key, title = "energy.assemble", "the study of assembled pictures"
@@ -37,6 +43,11 @@ class Assembling(Chapter[AssembleRecipe, Assembled, Shapes | Worn]):
     averages = True
     options = {
         "hides": Option("the object of which is not told where it is: circle, …, or glasses", TOLD),
+        "classes": Option(
+            "whether a box comes with the class of what is in it: told, untold, or found (untold, and painters must be "
+            "recognizable by what they draw)",
+            "told",
+        ),
         "from_black": Option("Painters always begin from black; else, with glasses, from real pictures, too.", False),
         "from_real": Option("Painters of glasses learn from real pictures alone, which they complete.", False),
     }
@@ -49,14 +60,15 @@ class Assembling(Chapter[AssembleRecipe, Assembled, Shapes | Worn]):
     def from_dict(self, values: dict[str, Any]) -> AssembleRecipe:
         return AssembleRecipe(**values)
 
-    def load(self, recipe: AssembleRecipe, split: str, limit: int | None) -> Shapes | Worn:
+    def load(self, recipe: AssembleRecipe, split: str, limit: int | None) -> Pictures:
         return LOADERS[recipe.dataset](split, limit)
 
-    def build(self, recipe: AssembleRecipe, training: Shapes | Worn | None) -> Assembled:
+    def build(self, recipe: AssembleRecipe, training: Pictures | None) -> Assembled:
         return Assembled(recipe)
 
     def parts(self, model: Assembled) -> dict[str, nn.Module]:
-        return {"generator": model.generator, "discriminator": model.discriminator}
+        parts = {"generator": model.generator, "discriminator": model.discriminator, "guesser": model.guesser}
+        return {name: part for name, part in parts.items() if part is not None}
 
     def graphs(self, model: Assembled) -> dict[str, Graph]:
         """The painters of shapes; of a joint generator, and of glasses, none."""
@@ -66,7 +78,7 @@ class Assembling(Chapter[AssembleRecipe, Assembled, Shapes | Worn]):
             else {}
         )
 
-    def objective(self, recipe: AssembleRecipe, model: Assembled, training: Shapes | Worn, seed: int) -> Objective:
+    def objective(self, recipe: AssembleRecipe, model: Assembled, training: Pictures, seed: int) -> Objective:
         return AssembledObjective(model)
 
     def schedule(self, recipe: AssembleRecipe, seed: int, log_every: int) -> Schedule:
@@ -84,6 +96,12 @@ class Assembling(Chapter[AssembleRecipe, Assembled, Shapes | Worn]):
         if isinstance(test, Worn):
             rows = [wearing.evaluate(run.model, test, seed=run.seed) for run in runs]
             return Measured(rows, "overlap of boxes, pixels, slopes; see assemble.wearing", len(test))
+        if isinstance(test, Grounded):
+            rows = [standing.evaluate(run.model, test, seed=run.seed) for run in runs]
+            return Measured(rows, "distances, overlap of boxes, shares, pixels; see assemble.standing", len(test))
+        if runs[0].model.recipe.untold:
+            rows = [finding.evaluate(run.model, test.scenes, seed=run.seed) for run in runs]
+            return Measured(rows, "shares, bits, overlap of boxes; see assemble.finding", len(test))
         rows = [evaluate(run.model, test[:][0], test.scenes, seed=run.seed) for run in runs]
         return Measured(rows, "overlap of boxes, shares, slopes; see assemble.measures", len(test))
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from scipy.ndimage import label
 from torch import Tensor
 
-from teachlib.energy.assemble.networks import masks
+from teachlib.energy.assemble.networks import CROP, masks
 from teachlib.energy.assemble.shapes import CIRCLE, OBJECTS, SIZE, SQUARE, TRIANGLE, Scenes
 from teachlib.errors import TeachlibError, require_shape
 
@@ -23,7 +23,6 @@ Draws = Callable[[Scenes], Tensor]
 """Pictures (N, 3, 32, 32) of scenes; what is not told by them, such as noise, stays the same from call to call."""
 
 _FAINT = 0.1  # a pixel that differs by less does not
-_CROP = 16  # side of the grid that shapes are compared on
 _TURNS = 24  # of the triangle
 
 
@@ -58,9 +57,9 @@ def overlap(a: Tensor, b: Tensor) -> Tensor:
 @cache
 def _solids() -> tuple[Tensor, Tensor]:
     """Circle, square and triangles as they fill their boxes, (26, 256), and their classes, (26,)."""
-    ticks = (torch.arange(_CROP) + 0.5) / _CROP * 2 - 1
+    ticks = (torch.arange(CROP) + 0.5) / CROP * 2 - 1
     down, across = torch.meshgrid(ticks, ticks, indexing="ij")
-    solids = [across.square() + down.square() < 1, torch.ones(_CROP, _CROP, dtype=torch.bool)]
+    solids = [across.square() + down.square() < 1, torch.ones(CROP, CROP, dtype=torch.bool)]
     for number in range(_TURNS):
         turn = torch.tensor([0.0, 1.0, 2.0]) * (2 * math.pi / 3) + number * 2 * math.pi / 3 / _TURNS
         corners = torch.stack([turn.cos(), turn.sin()], 1)
@@ -79,7 +78,7 @@ def _solids() -> tuple[Tensor, Tensor]:
 def classes_of(on: Tensor) -> tuple[Tensor, Tensor]:
     """The solid shape that pixels (N, 32, 32) are most like, as they fill their box: class and overlap, (N,) each."""
     boxes = boxes_of(on)
-    share = (torch.arange(_CROP) + 0.5) / _CROP
+    share = (torch.arange(CROP) + 0.5) / CROP
     x = (boxes[:, :1] + share * (boxes[:, 2:3] - boxes[:, :1])).long().clamp(0, SIZE - 1)
     y = (boxes[:, 1:2] + share * (boxes[:, 3:] - boxes[:, 1:2])).long().clamp(0, SIZE - 1)
     crops = on[torch.arange(len(on))[:, None, None], y[:, :, None], x[:, None]].flatten(1).float()
@@ -120,6 +119,12 @@ def clear(scenes: Scenes, number: int) -> Tensor:
     return scenes.present[:, number] & ((grown[:, number] * others).flatten(1).amax(1) == 0)
 
 
+def fitted(pictures: Tensor, scenes: Scenes, number: int) -> Tensor:
+    """Pixels that are bright in and two pixels around an object's box, (N, 32, 32) booleans."""
+    around = F.max_pool2d(masks(scenes.conditions())[:, number : number + 1], 5, 1, 2) > 0
+    return seen(pictures * around)
+
+
 def obedience(draw: Draws, scenes: Scenes) -> dict[str, Obedience]:
     """Of each object that is asked for with no other one near it; there may be objects that never are.
 
@@ -132,8 +137,7 @@ def obedience(draw: Draws, scenes: Scenes) -> dict[str, Obedience]:
         chosen = clear(scenes, number)
         if not chosen.any():
             continue
-        around = F.max_pool2d(masks(scenes[chosen].conditions())[:, number : number + 1], 5, 1, 2) > 0
-        on = seen(pictures[chosen] * around)
+        on = fitted(pictures[chosen], scenes[chosen], number)
         asked = boxes_of(scenes[chosen].alphas()[:, number] >= 0.5)
         right = (classes_of(on)[0] == number) & on.flatten(1).any(1)
         found[name] = Obedience(

@@ -10,7 +10,9 @@ from teachlib.energy.assemble.shapes import SIZE
 from teachlib.errors import require_as_many, require_input
 from teachlib.nets import mlp
 
+CROP = 16  # pixels that what is in a box is scaled to
 _STYLE = 64  # numbers that z and box become
+_DARK = 0.1  # what is darker is not made brighter
 
 
 def masks(conditions: Tensor) -> Tensor:
@@ -188,6 +190,47 @@ class Joint(nn.Module):
         _require_told(self, conditions, z, self.noise)
         colour, alpha = self.painter(None, conditions, z)
         return alpha * colour
+
+
+class Guesser(nn.Module):
+    """Logits of which painter has drawn what is in a box, by its form alone: neither place, size nor colour are seen.
+
+    Args:
+        painters: how many, K.
+        width: channels.
+    """
+
+    def __init__(self, painters: int, width: int = 16) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *(nn.Conv2d(1, width, 3, 2, 1), nn.LeakyReLU(0.2)),
+            *(nn.Conv2d(width, 2 * width, 3, 2, 1), nn.LeakyReLU(0.2)),
+            *(nn.Flatten(), nn.Linear(2 * width * (CROP // 4) ** 2, painters)),
+        )
+
+    def forward(self, picture: Tensor, conditions: Tensor) -> Tensor:
+        """(N, 3, 32, 32) in [0, 1] and (N, K, 5) → (N, K, painters)."""
+        return self.layers(crops(picture, conditions)).unflatten(0, conditions.shape[:2])
+
+
+def crops(picture: Tensor, conditions: Tensor) -> Tensor:
+    """What is in each box, scaled to 16×16 pixels and as bright as its brightest channel, the most of it 1.
+
+    Args:
+        picture: (N, 3, 32, 32) in [0, 1].
+        conditions: boxes, (N, K, 5).
+
+    Returns:
+        (N·K, 1, 16, 16), differentiable with respect to the picture.
+    """
+    _, left, top, right, bottom = conditions.flatten(0, 1).unbind(1)
+    zero = torch.zeros_like(left)
+    across = torch.stack([(right - left) / SIZE, zero, (left + right) / SIZE - 1], 1)
+    down = torch.stack([zero, (bottom - top) / SIZE, (top + bottom) / SIZE - 1], 1)
+    places = F.affine_grid(torch.stack([across, down], 1), [len(left), 1, CROP, CROP], align_corners=False)
+    grey = picture.amax(1, keepdim=True).repeat_interleave(conditions.shape[1], 0)
+    found = F.grid_sample(grey, places, align_corners=False)
+    return found / found.amax((1, 2, 3), keepdim=True).clamp_min(_DARK)
 
 
 class Judge(nn.Module):

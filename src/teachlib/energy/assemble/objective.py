@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from teachlib.energy.assemble.networks import Assembler, Joint, Judge
+from teachlib.energy.assemble.networks import Assembler, Guesser, Joint, Judge
 from teachlib.energy.assemble.recipes import AssembleRecipe
 from teachlib.energy.assemble.shapes import SIZE
 from teachlib.gif.losses import r1_penalty
@@ -32,6 +33,7 @@ class Assembled(nn.Module):
         else:
             self.generator = Assembler(recipe.width, **how, blends=recipe.name == "assemble")
         self.discriminator = Judge(3 * recipe.width, objects=self.objects)
+        self.guesser = Guesser(self.objects) if recipe.classes == "found" else None
 
     def noise(self, count: int, generator: torch.Generator) -> Tensor:
         """z of so many pictures of K objects, (count, K, z_dim)."""
@@ -50,15 +52,28 @@ class Assembled(nn.Module):
         return told
 
     def order(self, generator: torch.Generator) -> list[int]:
-        """A random order of the objects; one whose box is hidden comes last, when what decides its place is there."""
+        """A random order of the objects: a ground first; one whose box is hidden last, when what decides its place is
+        there."""
         order = torch.randperm(self.objects, generator=generator, device=generator.device).tolist()
-        return sorted(order, key=lambda number: number == self.recipe.hidden)
+        return sorted(order, key=self._turn)
+
+    def _turn(self, number: int) -> int:
+        """-1, 0 or 1: whether an object comes before all others, among them, or after them."""
+        if self.recipe.kind.grounded and number == 0:
+            return -1
+        return int(number == self.recipe.hidden)
 
     def forward(self, conditions: Tensor, z: Tensor, order: tuple[int, ...] | None = None) -> Tensor:
         """Pictures (N, 3, 32, 32) in [0, 1] of full conditions (N, 3, 5), of which it is told what the recipe says."""
         if order is None:
-            order = tuple(sorted(range(self.objects), key=lambda number: number == self.recipe.hidden))
+            order = tuple(sorted(range(self.objects), key=self._turn))
         return self.generator(self.told(conditions), z, order)
+
+
+def shuffled(conditions: Tensor, generator: torch.Generator) -> Tensor:
+    """Conditions (N, K, 5) whose boxes are in a random order, another in each row: none says of which class it is."""
+    order = torch.rand(conditions.shape[:2], generator=generator, device=generator.device).argsort(1)
+    return conditions.gather(1, order[..., None].expand_as(conditions))
 
 
 class AssembledObjective:
@@ -74,6 +89,8 @@ class AssembledObjective:
         self.model, self.recipe = model, model.recipe
         self.planned = self.recipe.steps  # over which the weight of R1 falls
         self.nets: dict[str, nn.Module] = {"generator": model.generator, "discriminator": model.discriminator}
+        if model.guesser is not None:
+            self.nets["guesser"] = model.guesser
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Adam for both."""
@@ -83,6 +100,8 @@ class AssembledObjective:
     def updates(self, batch: Batch, generator: torch.Generator, step: int) -> Iterator[tuple[str, Tensor]]:
         """The discriminator's step, with R1 now and then, then the generator's, of the same pictures."""
         pictures, conditions = batch[0], self.model.told(batch[1])
+        if self.recipe.untold:
+            conditions = shuffled(conditions, generator)
         judge = self.nets["discriminator"]
         z = self.model.noise(len(pictures), generator)
         made, asked = self._completed(batch, z, generator) if self.recipe.completes else (pictures[:0], conditions[:0])
@@ -97,7 +116,19 @@ class AssembledObjective:
         if step % _R1_EVERY == 0:
             loss = loss + _R1_EVERY * r1_penalty(lambda x: judge(x, conditions), pictures, self.recipe.gamma_at(step))
         yield "discriminator", loss
-        yield "generator", generator_loss(judge(made, asked))
+        loss = generator_loss(judge(made, asked))
+        if self.model.guesser is not None:
+            yield "guesser", self._guessed(made.detach(), asked)
+            loss = loss + self.recipe.information * self._guessed(made, asked)
+        yield "generator", loss
+
+    def _guessed(self, made: Tensor, asked: Tensor) -> Tensor:
+        """-E log q(painter | what it has drawn): up to a constant, a bound on their mutual information (Chen et al.,
+        2016, Eq. 5)."""
+        logits = self.nets["guesser"](made, asked)
+        painters = torch.arange(self.model.objects, device=made.device).expand(asked.shape[:2])
+        there = asked[..., 0] > 0
+        return F.cross_entropy(logits[there], painters[there]) if there.any() else 0 * logits.sum()
 
     def _completed(self, batch: Batch, z: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Real pictures that one painter has completed, half as many as the batch has, and their conditions.

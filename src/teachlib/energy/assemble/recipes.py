@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from teachlib.energy.assemble import shapes, worn
+from teachlib.energy.assemble import grounds, shapes, worn
 from teachlib.errors import TeachlibError, require_at_least, require_positive, unknown
 from teachlib.scale import Scale
 
@@ -24,6 +24,7 @@ class Kind:
             1 to 4.
         title: one line on what the pictures show.
         splits: split → number of pictures.
+        grounded: whether the first object is the ground that all others stand on.
     """
 
     objects: tuple[str, ...]
@@ -32,15 +33,18 @@ class Kind:
     hidden: tuple[int, ...]
     title: str
     splits: Mapping[str, int]
+    grounded: bool = False
 
 
 KINDS = {
     "shapes": Kind(shapes.OBJECTS, 8, False, (2, 4), "a circle, a triangle and a square, each or none", shapes.SPLITS),
     "glasses": Kind(worn.OBJECTS, 32, True, (1, 2, 3, 4), "a head, glasses, or a head that wears them", worn.SPLITS),
+    "grounds": Kind(grounds.OBJECTS, 8, False, (2, 4), "shapes on a ground of stripes", grounds.SPLITS, grounded=True),
 }
 _STEPS = {Scale.CI: 20, Scale.LAPTOP: 6_000, Scale.PAPER: 100_000}
 _WIDTH = {Scale.CI: 8, Scale.LAPTOP: 16, Scale.PAPER: 48}
-_JOINT_WIDER = {2: 1.875, 3: 2.375}  # so that one painter has as many parameters as two, or three
+CLASSES = ("told", "untold", "found")
+_JOINT_WIDER = {2: 1.875, 3: 2.375, 4: 2.8125}  # so that one painter has as many parameters as two, three or four
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,15 @@ class AssembleRecipe:
 
     Attributes:
         name: of :data:`RECIPES`.
-        dataset: ``shapes`` or ``glasses``.
+        dataset: of :data:`KINDS`.
         scale: the sizes were chosen for.
         hides: the object of which is not told where it is: of ``shapes`` how high it stands, only from where to where
             it is wide, of ``glasses`` nothing; or ``everything`` is told.
         width: channels of each painter.
         steps: updates in all.
         z_dim: numbers of noise for each object.
+        classes: ``told`` if each box is of a known class; ``untold`` if it is not, boxes coming in any order;
+            ``found`` if it is not and painters must be recognizable by what they draw.
         from_black: painters always begin from black, and never complete a real picture.
         from_real: they do nothing else; each learns from what is real around its object, and none from another one.
         batch_size: pictures a step, over all devices.
@@ -63,6 +69,7 @@ class AssembleRecipe:
         gamma: weight of R1 in the first step; it falls, by the same factor each, for two fifths of all steps.
         last_gamma: and stays at this: strong at first, where painters go astray; weak later, for sharp edges.
         mismatch: weight of real pictures that come with another's boxes, among the generated ones.
+        information: weight of how badly painters are recognized, where they must be.
         ema_half_life: of the average of the weights, in thousands of pictures.
         plateau_patience: none, rates stay.
     """
@@ -74,6 +81,7 @@ class AssembleRecipe:
     width: int
     steps: int
     z_dim: int = 8
+    classes: str = "told"
     from_black: bool = False
     from_real: bool = False
     batch_size: int = 32
@@ -81,6 +89,7 @@ class AssembleRecipe:
     gamma: float = 3.0
     last_gamma: float = 0.3
     mismatch: float = 0.5
+    information: float = 1.0
     ema_half_life: float = 10.0
     plateau_patience: int | None = None
 
@@ -89,13 +98,22 @@ class AssembleRecipe:
             raise unknown("recipe", self.name, RECIPES)
         if self.dataset not in KINDS:
             raise TeachlibError(
-                f"{self.name} on {self.dataset}: the boxes of its objects are not known; only {' and '.join(KINDS)} "
-                "have them"
+                f"{self.name} on {self.dataset}: the boxes of its objects are not known; only those of "
+                f"{', '.join(KINDS)} are"
             )
         if self.hides not in (TOLD, *self.kind.objects):
             raise unknown("object to hide", self.hides, (TOLD, *self.kind.objects))
+        if self.kind.grounded and self.hides == self.kind.objects[0]:
+            raise TeachlibError(f"hides={self.hides}: a ground is everywhere; hide {', '.join(self.kind.objects[1:])}")
+        if self.classes not in CLASSES:
+            raise unknown("classes", self.classes, CLASSES)
+        if self.untold and (self.dataset != "shapes" or self.hides != TOLD or self.name == "assemble-joint"):
+            raise TeachlibError(
+                f"classes={self.classes}: expected painters of shapes that are told all boxes; leave classes, hides or "
+                "dataset out, and take assemble or assemble-direct"
+            )
         require_at_least(1, width=self.width, steps=self.steps, batch_size=self.batch_size)
-        require_at_least(0, mismatch=self.mismatch)
+        require_at_least(0, mismatch=self.mismatch, information=self.information)
         require_positive(
             learning_rate=self.learning_rate,
             gamma=self.gamma,
@@ -112,6 +130,11 @@ class AssembleRecipe:
     def completes(self) -> bool:
         """Whether painters learn to complete real pictures that lack an object; a joint generator has none."""
         return self.kind.places and not self.from_black and self.name != "assemble-joint"
+
+    @property
+    def untold(self) -> bool:
+        """Whether boxes come without classes."""
+        return self.classes != "told"
 
     @property
     def hidden(self) -> int | None:
@@ -140,6 +163,7 @@ def recipe(
     width: int | None = None,
     steps: int | None = None,
     hides: str = TOLD,
+    classes: str = "told",
     from_black: bool = False,
     from_real: bool = False,
 ) -> AssembleRecipe:
@@ -152,6 +176,7 @@ def recipe(
         width: other than the scale's.
         steps: other than the scale's.
         hides: the object of which is not told where it is: that must then follow from the others.
+        classes: whether boxes come with the class of what is in them, see :class:`AssembleRecipe`.
         from_black: painters always begin from black; else, where it is known where an object could be, they learn to
             complete real pictures that lack one, too.
         from_real: they learn nothing else.
@@ -165,7 +190,7 @@ def recipe(
     chosen = Scale.of(scale)
     sizes = (width or _WIDTH[chosen], steps or _STEPS[chosen])
     made = AssembleRecipe(name, dataset, chosen.value, hides, *sizes)
-    made = replace(made, z_dim=made.kind.z_dim)
+    made = replace(made, z_dim=made.kind.z_dim, classes=classes)
     if from_black and from_real:
         raise TeachlibError("from-black and from-real: expected one of them, or none for both beginnings")
     if not made.completes and (from_black or from_real):

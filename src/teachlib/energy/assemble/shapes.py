@@ -90,11 +90,11 @@ class Scenes:
         triangle = along.amax(1) - half[:, TRIANGLE] / 2
         return (0.5 - torch.stack([circle, triangle, square], 1)).clamp(0, 1)
 
-    def draw(self) -> Tensor:
-        """The pictures, on black, each object over those before it: (N, 3, 32, 32) in [0, 1]."""
+    def draw(self, grounds: Tensor | None = None) -> Tensor:
+        """The pictures, each object over those before it, on black or on grounds: (N, 3, 32, 32) in [0, 1]."""
         rows = torch.arange(len(self))
         alphas = self.alphas() * self.present[..., None, None]
-        pictures = torch.zeros(len(self), 3, SIZE, SIZE)
+        pictures = torch.zeros(len(self), 3, SIZE, SIZE) if grounds is None else grounds
         for chosen in self.order.unbind(1):
             alpha = alphas[rows, chosen][:, None]
             pictures = alpha * self.colours[rows, chosen][..., None, None] + (1 - alpha) * pictures

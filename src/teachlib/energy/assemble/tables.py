@@ -14,6 +14,8 @@ _TITLES = {
     "assemble-direct": "a painter an object, anew",
     "assemble-joint": "one painter for all",
 }
+STANDING = ("distance", "ground", "peopled", *(f"{name}{own}" for own in ("", " named") for name in OBJECTS), "beside")
+FINDING = ("matched", "bits", "overlap", "one of each")
 COLUMNS = (*OBJECTS, "triangle named", "miscounted", "above", "slope", "gap")
 WORN = ("face", "glasses", "put on", "beside", "behind", "rims", "off", "off by chance", "follows", "distance")
 TABLES = {
@@ -42,6 +44,23 @@ TABLES = {
         columns=WORN,
         dataset="glasses",
     ),
+    "grounds": Table(
+        title="Shapes on grounds, assembled",
+        folder="assemble",
+        rows={name: _TITLES[name] for name in RECIPES},
+        columns=STANDING,
+        dataset="grounds",
+    ),
+    "classes": Table(
+        title="Boxes without classes",
+        folder="assemble",
+        rows={
+            "assemble+classes=untold": "a painter an object, boxes without classes",
+            "assemble+classes=found": "the same, recognizable by what they draw",
+        },
+        columns=FINDING,
+        dataset="shapes",
+    ),
 }
 
 
@@ -56,6 +75,14 @@ _SAID = {
     "distance of glasses from the real ones' place, and from another picture's, in pixels; the slope of their place on "
     "the face's when the face alone is moved; and the Fréchet distance of whole pictures, in features of a network "
     "that was never trained.",
+    "grounds": "Shapes on grounds of stripes, the ground an object like the others (§ 7.4). Fréchet distances, in "
+    "features of a network that was never trained, of whole pictures to real ones and of grounds by themselves to real "
+    "grounds; the share of such grounds that show more than one; of each shape, put alone on real pictures, overlap of "
+    "boxes and the share of the right class; and how much the rest of the picture changes.",
+    "classes": 'Painters that are told boxes and not what is in them (§ 7.5.2, "unlabelled"). The share of what a '
+    "painter draws that is of its own class, when each has another one (a third by chance); mutual information of "
+    "painter and class in bits (log₂ 3 = 1.58 at most); overlap of boxes; the share of pictures that show one thing of "
+    "each class, where three were asked for.",
 }
 
 

@@ -1,0 +1,130 @@
+"""Boxes without classes: nothing tells painters what is in them, and what they find is measured by planted painters."""
+
+import math
+
+import pytest
+import torch
+
+from teachlib.energy.assemble import Assembled, AssembledObjective, finding, load, recipe
+from teachlib.energy.assemble.networks import CROP, Guesser, crops
+from teachlib.energy.assemble.objective import shuffled
+from teachlib.energy.assemble.shapes import SIZE
+from teachlib.errors import TeachlibError
+
+HELD = load("test", 400)
+
+
+def _painting(*classes: int):
+    """Painters on black, each of solid shapes of one class; -1: of another class in every box."""
+
+    def paint(number: int, boxes: torch.Tensor) -> torch.Tensor:
+        x = (torch.arange(SIZE) + 0.5 - (boxes[:, 1:2] + boxes[:, 3:4]) / 2) / ((boxes[:, 3:4] - boxes[:, 1:2]) / 2)
+        y = (torch.arange(SIZE) + 0.5 - (boxes[:, 2:3] + boxes[:, 4:5]) / 2) / ((boxes[:, 4:5] - boxes[:, 2:3]) / 2)
+        across, down = x[:, None, :], y[:, :, None]
+        square = (across.abs() < 1) & (down.abs() < 1)
+        solids = torch.stack([across.square() + down.square() < 1, square & (2 * across.abs() < 1 + down), square], 1)
+        kind = torch.arange(len(boxes)) % 3 if classes[number] < 0 else torch.full((len(boxes),), classes[number])
+        return solids[torch.arange(len(boxes)), kind][:, None].float().expand(-1, 3, -1, -1)
+
+    return paint
+
+
+def test_painters_of_one_class_each_are_told_from_painters_of_everything() -> None:
+    own = finding.found(_painting(2, 0, 1), HELD.scenes)
+    assert own.matched > 0.99
+    assert own.bits == pytest.approx(math.log2(3), abs=0.05)
+    assert own.overlap > 0.9
+    alike = finding.found(_painting(-1, -1, -1), HELD.scenes)
+    assert alike.matched == pytest.approx(1 / 3, abs=0.02)
+    assert alike.bits == pytest.approx(0, abs=0.01)
+    one = finding.found(_painting(2, 2, 2), HELD.scenes)
+    assert one.matched == pytest.approx(1 / 3, abs=0.02)
+    two = finding.found(_painting(2, 2, 0), HELD.scenes)  # by hand: log 3 - 2/3 log 2
+    assert two.bits == pytest.approx(math.log2(3) - 2 / 3, abs=0.05)
+    with pytest.raises(TeachlibError, match="show nothing"):
+        finding.found(_painting(2, 0, 1), HELD.scenes.showing(torch.zeros(400, 3, dtype=torch.bool)))
+
+
+def test_real_pictures_show_one_of_each_and_three_alike_do_not() -> None:
+    assert finding.one_of_each(HELD.scenes.draw(), HELD.scenes) == 1
+    boxes = HELD.scenes.conditions()
+    squares = (boxes[..., :1, None] * _filled(boxes)).amax(1, keepdim=True).expand(-1, 3, -1, -1)
+    assert finding.one_of_each(squares, HELD.scenes) == 0
+    with pytest.raises(TeachlibError, match="three things with room"):
+        finding.one_of_each(HELD.scenes.draw()[:1], HELD.scenes[:1].showing(torch.zeros(1, 3, dtype=torch.bool)))
+
+
+def _filled(boxes: torch.Tensor) -> torch.Tensor:
+    from teachlib.energy.assemble import masks
+
+    return (masks(boxes) > 0.5).float()
+
+
+def test_boxes_come_in_any_order_and_stay_with_their_picture() -> None:
+    generator = torch.Generator().manual_seed(0)
+    conditions = HELD[:][1]
+    mixed = shuffled(conditions, generator)
+    assert torch.allclose(mixed.sum(1), conditions.sum(1), atol=1e-4)
+    kept = (mixed == conditions).all(2).float().mean().item()
+    distinct = conditions[..., 0].bool().all(1)
+    assert (mixed == conditions)[distinct].all(2).float().mean().item() == pytest.approx(1 / 3, abs=0.08)
+    assert kept < 0.7
+    shown = conditions[:300].clone()
+    shown[:] = torch.arange(3.0)[:, None]
+    firsts = shuffled(shown, generator)[:, 0, 0]
+    assert torch.bincount(firsts.long(), minlength=3).min() > 70  # each painter gets each class's box
+
+
+def test_a_guesser_sees_form_and_neither_place_size_nor_colour() -> None:
+    picture = torch.zeros(2, 3, SIZE, SIZE)
+    picture[0, 0, 4:12, 6:10] = 0.5
+    picture[1, 2, 16:32, 20:28] = 0.9
+    boxes = torch.tensor([[[1.0, 6, 4, 14, 12]], [[1.0, 20, 16, 36, 32]]])
+    seen = crops(picture, boxes)
+    assert seen.shape == (2, 1, CROP, CROP)
+    assert torch.allclose(seen[0, 0, 1:-1, 1:6], torch.ones(14, 5), atol=1e-5)
+    assert torch.allclose(seen[0, 0, 1:-1, 10:], torch.zeros(14, 6), atol=1e-5)
+    assert torch.allclose(seen[0, 0, 2:-2, 2:6], seen[1, 0, 2:-2, 2:6], atol=1e-5)
+    exact = crops(HELD[:1][0], torch.tensor([[[1.0, 8, 8, 24, 24]]]))[0, 0]
+    square = HELD[:1][0].amax(1)[0, 8:24, 8:24]
+    assert torch.allclose(exact, square / square.max().clamp_min(0.1), atol=1e-5)
+    assert Guesser(3)(HELD[:4][0], HELD[:4][1]).shape == (4, 3, 3)
+
+
+def test_painters_descend_what_the_guesser_does() -> None:
+    torch.manual_seed(0)
+    model = Assembled(recipe("assemble", scale="ci", classes="found"))
+    plain = Assembled(recipe("assemble", scale="ci", classes="untold"))
+    plain.load_state_dict({k: v for k, v in model.state_dict().items() if not k.startswith("guesser")})
+    batch = HELD[:16]
+    ours, theirs = (
+        dict(AssembledObjective(some).updates(batch, torch.Generator().manual_seed(0), 1)) for some in (model, plain)
+    )
+    assert theirs.keys() == {"discriminator", "generator"}
+    assert torch.allclose(ours["generator"] - theirs["generator"], ours["guesser"], atol=1e-5)
+    assert ours["guesser"].item() == pytest.approx(math.log(3), abs=0.2)
+    empty = (batch[0], torch.zeros_like(batch[1]))
+    losses = dict(AssembledObjective(model).updates(empty, torch.Generator().manual_seed(0), 1))
+    assert losses["guesser"].item() == 0
+
+
+def test_a_discriminator_is_not_told_either() -> None:
+    """Of two painters' boxes exchanged, the losses' distribution is the same: boxes are mixed before anybody looks."""
+    torch.manual_seed(0)
+    game = AssembledObjective(Assembled(recipe("assemble", scale="ci", classes="untold")))
+    seen = []
+    game.nets["discriminator"].register_forward_pre_hook(lambda _, given: seen.append(given[1]))
+    batch = HELD[:64]
+    list(game.updates(batch, torch.Generator().manual_seed(0), 1))
+    assert not torch.equal(seen[0], batch[1])
+    assert torch.allclose(seen[0].sum(1), batch[1].sum(1), atol=1e-4)
+    assert torch.equal(seen[0], seen[1])
+
+
+def test_every_measure_of_a_model() -> None:
+    torch.manual_seed(0)
+    found = finding.evaluate(Assembled(recipe("assemble", scale="ci", classes="found")).eval(), HELD.scenes)
+    assert found.keys() == {"matched", "bits", "overlap", "one of each"}
+    joint = Assembled(recipe("assemble-joint", scale="ci")).eval()
+    with pytest.raises(TeachlibError, match="has no painter of its own"):
+        finding.painters_of(joint, 0)

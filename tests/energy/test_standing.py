@@ -1,0 +1,72 @@
+"""Shapes on grounds: the set is what it says, real pictures pass every measure, planted errors fail theirs."""
+
+import pytest
+import torch
+
+from teachlib.energy.assemble import Assembled, grounds, recipe, standing
+from teachlib.energy.assemble.grounds import BRIGHTEST, Grounded
+from teachlib.energy.assemble.shapes import OBJECTS, SIZE
+from teachlib.errors import TeachlibError
+
+HELD = grounds.load("test", 400)
+
+
+def test_of_every_pixel_it_is_known_whether_it_shows_a_ground() -> None:
+    assert HELD.grounds.max() <= BRIGHTEST
+    assert HELD.grounds.flatten(1).std(1).min() > 1e-3  # stripes, not one colour
+    covered = (HELD.scenes.alphas() * HELD.scenes.present[..., None, None]).amax(1)
+    pictures = HELD.draw()
+    assert torch.equal(
+        pictures[(covered == 0)[:, None].expand_as(pictures)], HELD.grounds[(covered == 0)[:, None].expand_as(pictures)]
+    )
+    assert pictures[(covered == 1)[:, None].expand_as(pictures)].min() > BRIGHTEST
+    images, conditions = HELD[:10]
+    assert torch.allclose(images, pictures[:10], atol=0.5 / 255 + 1e-6)
+    assert conditions[:, 0].unique(dim=0).tolist() == [[1, 0, 0, SIZE, SIZE]]
+    assert torch.equal(conditions[:, 1:], HELD.scenes.conditions()[:10])
+    assert grounds.load("test", 10).sha256 == HELD.those(slice(10)).sha256
+    with pytest.raises(TeachlibError, match="unknown split of grounds"):
+        grounds.load("tests")
+
+
+def test_real_pictures_pass_every_measure() -> None:
+    found = standing.put(standing.real, HELD)
+    assert min(found[name] for name in OBJECTS) > 0.98
+    assert min(found[f"{name} named"] for name in OBJECTS) > 0.99
+    assert found["beside"] == 0
+    assert standing.peopled(HELD.grounds) == 0
+    assert standing.peopled(HELD.those(HELD.scenes.present.any(1)).draw()) > 0.99
+    assert standing.peopled(standing.none(HELD).draw()) == 0
+    half = standing.distance(HELD.grounds[:200], HELD.grounds[200:])
+    assert standing.distance(HELD.draw(), HELD.grounds) > 5 * half
+    assert standing.distance(torch.zeros(400, 3, SIZE, SIZE), HELD.grounds) > 5 * half
+
+
+def test_planted_errors_fail_the_measure_that_is_theirs() -> None:
+    def moved(number: int, before: torch.Tensor, asked: Grounded) -> torch.Tensor:
+        return before + (asked.draw() - before).roll(3, 2)
+
+    def brightening(number: int, before: torch.Tensor, asked: Grounded) -> torch.Tensor:
+        return (asked.draw() + 0.05).clamp(max=1)
+
+    def nothing(number: int, before: torch.Tensor, asked: Grounded) -> torch.Tensor:
+        return before
+
+    assert max(standing.put(moved, HELD)[name] for name in OBJECTS) < 0.8
+    assert standing.put(brightening, HELD)["beside"] == pytest.approx(0.05, abs=0.005)
+    assert max(standing.put(nothing, HELD)[f"{name}{own}"] for name in OBJECTS for own in ("", " named")) == 0
+
+
+def test_the_ground_comes_first_and_its_painter_is_measured_by_itself() -> None:
+    torch.manual_seed(0)
+    model = Assembled(recipe("assemble", "grounds", scale="ci")).eval()
+    generator = torch.Generator().manual_seed(0)
+    orders = {tuple(model.order(generator)) for _ in range(80)}
+    assert len(orders) == 6
+    assert {order[0] for order in orders} == {0}
+    hidden = Assembled(recipe("assemble", "grounds", scale="ci", hides="triangle"))
+    assert {(order[0], order[-1]) for order in (hidden.order(generator) for _ in range(20))} == {(0, 2)}
+    found = standing.evaluate(model, HELD.those(slice(60)))
+    assert {"distance", "ground", "peopled", "beside", "square named"} <= found.keys()
+    joint = Assembled(recipe("assemble-joint", "grounds", scale="ci")).eval()
+    assert standing.evaluate(joint, HELD.those(slice(60))).keys() == {"distance", "ground", "peopled"}
