@@ -6,7 +6,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import attacks, frechet, invgan, likelihood, loading, plane, renderer, stylegan2, training
+from benchmarks import attacks, frechet, invgan, langevin, likelihood, loading, plane, renderer, stylegan2, training
 from benchmarks.table import Row, print_table
 from teachlib.scale import machine
 
@@ -31,6 +31,7 @@ BENCHES: dict[str, Callable[[], Row]] = {
     "plane-splines": plane.splines,
     "plane-affine": plane.affine,
     "plane-mixtures": plane.mixtures,
+    "langevin": langevin.run,
     "attacks-pgd": attacks.beside_foolbox,
     "attacks": attacks.alone,
     "autoattack-encoder": partial(attacks.undefended, "gmm-vae"),

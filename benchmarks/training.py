@@ -4,8 +4,6 @@ import contextlib
 import io
 import logging
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,6 +16,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from benchmarks.peers import install
 from benchmarks.table import Row
 from teachlib import data
 from teachlib.rae.models import Autoencoder, AutoencoderObjective
@@ -25,20 +24,7 @@ from teachlib.rae.penalties import penalty_of_output
 from teachlib.rae.recipes import recipe
 from teachlib.training import Schedule, fit, make_fabric
 
-REQUIREMENTS = Path(__file__).parent / "requirements.txt"
-PACKAGES = REQUIREMENTS.parents[1] / "_build" / "bench-packages"
 IMAGES, EPOCHS, BATCH, WIDTH, REPEATS = 2000, 2, 100, 16, 5
-
-
-def install_peer() -> str | None:
-    """Make pythae importable without touching the environment; what stands in the way, if anything does."""
-    if not (PACKAGES / "pythae").is_dir():
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        done = subprocess.run([*command, "--target", PACKAGES, "-r", REQUIREMENTS], capture_output=True, text=True)
-        if done.returncode:
-            return f"no pythae: pip install --no-deps --target {PACKAGES} -r {REQUIREMENTS} failed; is there a network?"
-    sys.path.append(str(PACKAGES))  # last, so that it replaces nothing of the environment
-    return None
 
 
 def ours(model: Autoencoder, images: data.ImageData) -> float:
@@ -124,7 +110,7 @@ def memory_from_here() -> float:
 
 def timed(train: Callable[[Autoencoder, data.ImageData], float], name: str, threads: int) -> tuple[float, float]:
     """Seconds and MiB that one training from the same start took, without its progress bar and its log."""
-    install_peer()
+    install("pythae")
     torch.set_num_threads(threads)
     logging.disable(logging.INFO)
     model, images = _built(name, for_peer=train is peer), data.load("glyphs", "train", limit=IMAGES)
@@ -138,7 +124,7 @@ def timed(train: Callable[[Autoencoder, data.ImageData], float], name: str, thre
 def run(name: str = "ae") -> Row:
     """Throughput and memory of one recipe's training beside pythae's."""
     what = f"training, {name} of width {WIDTH}, batch {BATCH}, float32"
-    obstacle = install_peer()
+    obstacle = install("pythae")
     if obstacle:
         return Row(what, "", obstacle)
     found: dict[str, list[tuple[float, float]]] = {"ours": [], "peer": []}

@@ -32,8 +32,8 @@ if str(TOOLS) not in sys.path:
 
 from notebooks import Job, refused  # noqa: E402
 
-MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 PLACE = Path(tempfile.mkdtemp())
 
 
