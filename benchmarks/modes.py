@@ -144,18 +144,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*", help="of the table; all that can be mapped over seeds")
     parser.add_argument("--steps", type=int, default=6000, help="of every row")
+    parser.add_argument("--table", default="modes", help="folder of the rows, for runs of another length")
     parser.add_argument("--record", type=Path, default=measured_folder())
     options = parser.parse_args()
     torch.set_num_threads(1)
     for label in options.rows or ROWS:
         name, own = CHAPTER.named(label)
         recipe = CHAPTER.recipe(name, scale="laptop", steps=options.steps, **own)
-        refuse_another_row(row_file(options.record, "modes", label, "gaussians"), recipe.as_dict())
+        refuse_another_row(row_file(options.record, options.table, label, "gaussians"), recipe.as_dict())
         result = measure(recipe)
         print(
             label, recipe.steps, {key: round(value["mean"], 3) for key, value in result["values"].items()}, flush=True
         )
-        write_result(options.record, "modes", label, "gaussians", result)
+        write_result(options.record, options.table, label, "gaussians", result)
 
 
 if __name__ == "__main__":
