@@ -193,7 +193,7 @@ class Joint(nn.Module):
 
 
 class Guesser(nn.Module):
-    """Logits of which painter has drawn what is in a box, by its form alone: neither place, size nor colour are seen.
+    """Logits of which painter has drawn what is in a box, by its rough form: 8×8 pixels of :func:`crops`.
 
     Args:
         painters: how many, K.
@@ -203,14 +203,15 @@ class Guesser(nn.Module):
     def __init__(self, painters: int, width: int = 16) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            *(nn.Conv2d(1, width, 3, 2, 1), nn.LeakyReLU(0.2)),
+            nn.AvgPool2d(2),
+            *(nn.Conv2d(1, width, 3, 1, 1), nn.LeakyReLU(0.2)),
             *(nn.Conv2d(width, 2 * width, 3, 2, 1), nn.LeakyReLU(0.2)),
             *(nn.Flatten(), nn.Linear(2 * width * (CROP // 4) ** 2, painters)),
         )
 
-    def forward(self, picture: Tensor, conditions: Tensor) -> Tensor:
-        """(N, 3, 32, 32) in [0, 1] and (N, K, 5) → (N, K, painters)."""
-        return self.layers(crops(picture, conditions)).unflatten(0, conditions.shape[:2])
+    def forward(self, seen: Tensor) -> Tensor:
+        """(M, 1, 16, 16) → (M, painters)."""
+        return self.layers(seen)
 
 
 def crops(picture: Tensor, conditions: Tensor) -> Tensor:

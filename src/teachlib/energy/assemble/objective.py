@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from teachlib.energy.assemble.networks import Assembler, Guesser, Joint, Judge
+from teachlib.energy.assemble.networks import Assembler, Guesser, Joint, Judge, crops
 from teachlib.energy.assemble.recipes import AssembleRecipe
 from teachlib.energy.assemble.shapes import SIZE
 from teachlib.gif.losses import r1_penalty
@@ -14,6 +14,7 @@ from teachlib.primer.gan import discriminator_loss, generator_loss
 from teachlib.training import Batch
 
 _R1_EVERY = 8
+_GRAIN = 0.5  # deviation, of pixels up to 1
 
 
 class Assembled(nn.Module):
@@ -118,16 +119,21 @@ class AssembledObjective:
         yield "discriminator", loss
         loss = generator_loss(judge(made, asked))
         if self.model.guesser is not None:
-            yield "guesser", self._guessed(made.detach(), asked)
-            loss = loss + self.recipe.information * self._guessed(made, asked)
+            yield "guesser", self._guessed(made.detach(), asked, generator)
+            loss = loss + self.recipe.information * self._guessed(made, asked, generator)
         yield "generator", loss
 
-    def _guessed(self, made: Tensor, asked: Tensor) -> Tensor:
+    def _guessed(self, made: Tensor, asked: Tensor, generator: torch.Generator) -> Tensor:
         """-E log q(painter | what it has drawn): up to a constant, a bound on their mutual information (Chen et al.,
-        2016, Eq. 5)."""
-        logits = self.nets["guesser"](made, asked)
-        painters = torch.arange(self.model.objects, device=made.device).expand(asked.shape[:2])
-        there = asked[..., 0] > 0
+        2016, Eq. 5).
+
+        It is seen through grain. Else painters would put a faint mark of their own on whatever they draw.
+        """
+        seen = crops(made, asked)
+        grain = torch.randn(seen.shape, generator=generator, device=seen.device)
+        logits = self.nets["guesser"](seen + _GRAIN * grain)
+        painters = torch.arange(self.model.objects, device=made.device).expand(asked.shape[:2]).flatten()
+        there = asked[..., 0].flatten() > 0
         return F.cross_entropy(logits[there], painters[there]) if there.any() else 0 * logits.sum()
 
     def _completed(self, batch: Batch, z: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
