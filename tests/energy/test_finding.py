@@ -89,6 +89,11 @@ def test_crops_show_form_and_neither_place_size_nor_colour() -> None:
     square = HELD[:1][0].amax(1)[0, 8:24, 8:24]
     assert torch.allclose(exact, square / square.max().clamp_min(0.1), atol=1e-5)
     assert Guesser(3)(seen).shape == (2, 3)
+    wide = torch.zeros(1, 3, SIZE, SIZE)
+    wide[0, :, 10:14, 4:12] = 1.0  # the left half of a box that is wider than it is high
+    seen = crops(wide, torch.tensor([[[1.0, 4, 10, 20, 14]]]))[0, 0]
+    assert seen[4:12, 1:7].min() > 0.99
+    assert seen[:, 9:].max() < 0.01
 
 
 def test_painters_descend_what_the_guesser_does() -> None:
@@ -126,6 +131,11 @@ def test_every_measure_of_a_model() -> None:
     torch.manual_seed(0)
     found = finding.evaluate(Assembled(recipe("assemble", scale="ci", classes="found")).eval(), HELD.scenes)
     assert found.keys() == {"matched", "bits", "overlap", "one of each"}
+    for classes, same in (("told", True), ("untold", False)):
+        model, given = Assembled(recipe("assemble", scale="ci", classes=classes)).eval(), []
+        model.register_forward_pre_hook(lambda _, args, given=given: given.append(args[0]))
+        finding.evaluate(model, HELD.scenes)
+        assert torch.equal(given[0], HELD.scenes.conditions()) == same
     joint = Assembled(recipe("assemble-joint", scale="ci")).eval()
     with pytest.raises(TeachlibError, match="has no painter of its own"):
         finding.painters_of(joint, 0)

@@ -51,7 +51,11 @@ class Assembling(Chapter[AssembleRecipe, Assembled, Pictures]):
         "from_black": Option("Painters always begin from black; else, with glasses, from real pictures, too.", False),
         "from_real": Option("Painters of glasses learn from real pictures alone, which they complete.", False),
     }
-    zoo = (Shipped("assemble", "shapes"), Shipped("assemble", "glasses", {"from_real": True}))
+    zoo = (
+        Shipped("assemble", "shapes"),
+        Shipped("assemble", "glasses", {"from_real": True}),
+        Shipped("assemble", "grounds"),
+    )
     tables, page = TABLES, staticmethod(page)
     demos = {"boxes": boxes}
     data = {name: _own(name) for name in KINDS}
