@@ -7,6 +7,7 @@ which of them it shows.
 import hashlib
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -97,5 +98,10 @@ def load(split: str = "train", limit: int | None = None) -> Grounded:
     if split not in SPLITS:
         raise unknown("split of grounds", split, SPLITS)
     require_at_least(1, limit=limit)
+    return _whole(split).those(slice(limit))
+
+
+@lru_cache(maxsize=3)
+def _whole(split: str) -> Grounded:
     generator = torch.Generator().manual_seed(_SEEDS[split])
-    return Grounded(grounds(SPLITS[split], generator), scenes(SPLITS[split], generator)).those(slice(limit))
+    return Grounded(grounds(SPLITS[split], generator), scenes(SPLITS[split], generator))

@@ -7,6 +7,7 @@ Everything is drawn from a seed, so that what a picture should show is known exa
 import hashlib
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -194,5 +195,11 @@ def load(split: str = "train", limit: int | None = None) -> Shapes:
     if split not in SPLITS:
         raise unknown("split of shapes", split, SPLITS)
     require_at_least(1, limit=limit)
-    all_of_it = scenes(SPLITS[split], torch.Generator().manual_seed(_SEEDS[split]))[slice(limit)]
-    return Shapes((all_of_it.draw() * 255).round().to(torch.uint8), all_of_it, all_of_it.conditions())
+    some = _whole(split)[slice(limit)]
+    return Shapes((some.draw() * 255).round().to(torch.uint8), some, some.conditions())
+
+
+@lru_cache(maxsize=3)
+def _whole(split: str) -> Scenes:
+    """All scenes of a split: a few are drawn thousands of times before they break no rule."""
+    return scenes(SPLITS[split], torch.Generator().manual_seed(_SEEDS[split]))

@@ -6,6 +6,7 @@ it was asked is measured, not estimated by something that was trained.
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -100,9 +101,15 @@ def load(split: str = "train", correlation: float = 0.0, limit: int | None = Non
     if split not in SPLITS:
         raise unknown("split of zeros", split, SPLITS)
     require_at_least(1, limit=limit)
+    images, factors = _whole(split, correlation)
+    return Zeros(images[slice(limit)], factors[slice(limit)])
+
+
+@lru_cache(maxsize=3)
+def _whole(split: str, correlation: float) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(_SEEDS[split])
     factors = draw(SPLITS[split], correlation, generator)
-    return Zeros(pictures(factors, generator)[slice(limit)], factors[slice(limit)])
+    return pictures(factors, generator), factors
 
 
 def moments(images: Tensor) -> Tensor:
