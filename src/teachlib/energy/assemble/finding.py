@@ -1,13 +1,13 @@
 """Whether painters that were told boxes, and not what is in them, have found the classes by themselves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import permutations
 
 import torch
 from torch import Tensor
 
-from teachlib.energy.assemble.measures import boxes_of, classes_of, clear, fitted, overlap, seen
+from teachlib.energy.assemble.measures import boxes_of, classes_of, overlap, seen
 from teachlib.energy.assemble.networks import Assembler
 from teachlib.energy.assemble.objective import Assembled, shuffled
 from teachlib.energy.assemble.shapes import OBJECTS, SIZE, Scenes
@@ -67,23 +67,19 @@ def found(paint: Paints, asked: Scenes) -> Found:
     return Found(torch.stack(shares), sum(overlaps) / len(overlaps))
 
 
-def one_of_each(pictures: Tensor, asked: Scenes) -> float:
-    """Share of pictures with one thing of each class, of scenes that ask for three with room between.
+def one_of_each(steps: Iterable[tuple[int, Tensor]]) -> float:
+    """Share of pictures whose things, one a painter, are one of each class.
 
     Args:
-        pictures: of the scenes, (N, 3, 32, 32) in [0, 1].
-        asked: whose boxes were told, in whatever order.
-
-    Raises:
-        TeachlibError: no scene asks for three things with room between.
+        steps: each painter's number and the pictures after it, (N, 3, 32, 32), which all of them paint into, at first
+            black.
     """
-    apart = torch.stack([clear(asked, number) for number in range(len(OBJECTS))]).all(0)
-    if not apart.any():
-        raise TeachlibError("no scene asks for three things with room between; expected more scenes")
-    classes = torch.stack(
-        [classes_of(fitted(pictures[apart], asked[apart], number))[0] for number in range(len(OBJECTS))], 1
-    )
-    return (classes.sort(1).values == torch.arange(len(OBJECTS))).all(1).double().mean().item()
+    before, classes = None, []
+    for _, after in steps:
+        classes.append(classes_of(seen(after if before is None else after - before))[0])
+        before = after
+    drawn = torch.stack(classes, 1).sort(1).values
+    return (drawn == torch.arange(len(OBJECTS))).all(1).double().mean().item()
 
 
 def painters_of(model: Assembled, seed: int) -> Paints:
@@ -110,18 +106,21 @@ def evaluate(model: Assembled, asked: Scenes, *, seed: int = 0) -> dict[str, flo
 
     Args:
         model: to draw by.
-        asked: what to ask for. Boxes are given to the painters in a random order, unless painters were told classes.
+        asked: whose boxes each painter gets by itself. Where there are three, they are given to the painters as well to
+            paint in turn, in a random order, unless painters were told classes.
         seed: of the noise and of that order.
+
+    Raises:
+        TeachlibError: a model without painters, or scenes of which none has three things.
     """
-    generator = torch.Generator().manual_seed(seed)
+    three = asked[asked.present.all(1)]
+    if not len(three):
+        raise TeachlibError("no scene has three things; expected more scenes")
+    generator, paint = torch.Generator().manual_seed(seed), painters_of(model, seed)
     with evaluating(model), torch.no_grad():
-        what = found(painters_of(model, seed), asked)
-        told = asked.conditions()
+        what = found(paint, asked)
+        told = three.conditions()
         told = shuffled(told, generator) if model.recipe.untold else told
-        pictures = model(told, model.noise(len(asked), generator))
-    return {
-        "matched": what.matched,
-        "bits": what.bits,
-        "overlap": what.overlap,
-        "one of each": one_of_each(pictures, asked),
-    }
+        steps = model.generator.steps(told, model.noise(len(three), generator), range(len(OBJECTS)))  # type: ignore[operator]
+        together = one_of_each(steps)
+    return {"matched": what.matched, "bits": what.bits, "overlap": what.overlap, "one of each": together}

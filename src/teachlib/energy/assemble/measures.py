@@ -119,12 +119,6 @@ def clear(scenes: Scenes, number: int) -> Tensor:
     return scenes.present[:, number] & ((grown[:, number] * others).flatten(1).amax(1) == 0)
 
 
-def fitted(pictures: Tensor, scenes: Scenes, number: int) -> Tensor:
-    """Pixels that are bright in and two pixels around an object's box, (N, 32, 32) booleans."""
-    around = F.max_pool2d(masks(scenes.conditions())[:, number : number + 1], 5, 1, 2) > 0
-    return seen(pictures * around)
-
-
 def obedience(draw: Draws, scenes: Scenes) -> dict[str, Obedience]:
     """Of each object that is asked for with no other one near it; there may be objects that never are.
 
@@ -137,7 +131,8 @@ def obedience(draw: Draws, scenes: Scenes) -> dict[str, Obedience]:
         chosen = clear(scenes, number)
         if not chosen.any():
             continue
-        on = fitted(pictures[chosen], scenes[chosen], number)
+        around = F.max_pool2d(masks(scenes[chosen].conditions())[:, number : number + 1], 5, 1, 2) > 0
+        on = seen(pictures[chosen] * around)
         asked = boxes_of(scenes[chosen].alphas()[:, number] >= 0.5)
         right = (classes_of(on)[0] == number) & on.flatten(1).any(1)
         found[name] = Obedience(
