@@ -12,6 +12,7 @@ one thread, by the course's own loop.
 import argparse
 import copy
 import math
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -136,7 +137,7 @@ def measure(recipe: Recipe) -> dict[str, Any]:
         "values": values | {"cost of a step": spread([cost(recipe)])},
         "metric": "modes with a tenth of their share, share of good samples, KL to equal shares",
         "samples": 10_000,
-        "provenance": origin | {"command": "python benchmarks/modes.py"},
+        "provenance": origin | {"command": " ".join(["python benchmarks/modes.py", *sys.argv[1:]])},
     }
 
 
