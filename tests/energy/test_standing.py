@@ -5,6 +5,7 @@ import torch
 
 from teachlib.energy.assemble import Assembled, grounds, recipe, standing
 from teachlib.energy.assemble.grounds import BRIGHTEST, Grounded
+from teachlib.energy.assemble.measures import distance
 from teachlib.energy.assemble.shapes import OBJECTS, SIZE
 from teachlib.errors import TeachlibError
 
@@ -37,9 +38,9 @@ def test_real_pictures_pass_every_measure() -> None:
     assert standing.peopled(HELD.grounds) == 0
     assert standing.peopled(HELD.those(HELD.scenes.present.any(1)).draw()) > 0.99
     assert standing.peopled(standing.none(HELD).draw()) == 0
-    half = standing.distance(HELD.grounds[:200], HELD.grounds[200:])
-    assert standing.distance(HELD.draw(), HELD.grounds) > 5 * half
-    assert standing.distance(torch.zeros(400, 3, SIZE, SIZE), HELD.grounds) > 5 * half
+    half = distance(HELD.grounds[:200], HELD.grounds[200:])
+    assert distance(HELD.draw(), HELD.grounds) > 5 * half
+    assert distance(torch.zeros(400, 3, SIZE, SIZE), HELD.grounds) > 5 * half
 
 
 def test_planted_errors_fail_the_measure_that_is_theirs() -> None:
@@ -67,6 +68,13 @@ def test_the_ground_comes_first_and_its_painter_is_measured_by_itself() -> None:
     hidden = Assembled(recipe("assemble", "grounds", scale="ci", hides="triangle"))
     assert {(order[0], order[-1]) for order in (hidden.order(generator) for _ in range(20))} == {(0, 2)}
     found = standing.evaluate(model, HELD.those(slice(60)))
+    some = HELD.those(slice(20))
+    lower = some.conditions()
+    lower[:, 2, 2] += 1  # the hidden triangle's top
+    usual, seen = hidden.eval().generator.add, []
+    hidden.generator.add = lambda number, before, told, z: seen.append(told) or usual(number, before, told, z)
+    standing.painters_of(hidden, 0)(1, some.draw(), some)
+    assert torch.equal(seen[0], hidden.told(lower))
     assert {"distance", "ground", "peopled", "beside", "square named"} <= found.keys()
     joint = Assembled(recipe("assemble-joint", "grounds", scale="ci")).eval()
     assert standing.evaluate(joint, HELD.those(slice(60))).keys() == {"distance", "ground", "peopled"}

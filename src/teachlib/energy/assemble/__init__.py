@@ -3,7 +3,16 @@
 from teachlib.energy.assemble import finding, grounds, standing, wearing, worn
 from teachlib.energy.assemble.chapter import CHAPTER
 from teachlib.energy.assemble.evaluation import alone, evaluate, measured, minds, pairs, pictures_of
-from teachlib.energy.assemble.measures import apexes, boxes_of, classes_of, dependency, obedience, overlap, seen
+from teachlib.energy.assemble.measures import (
+    apexes,
+    boxes_of,
+    classes_of,
+    dependency,
+    distance,
+    obedience,
+    overlap,
+    seen,
+)
 from teachlib.energy.assemble.networks import Assembler, Joint, Painter, masks
 from teachlib.energy.assemble.objective import Assembled, AssembledObjective
 from teachlib.energy.assemble.recipes import RECIPES, AssembleRecipe, recipe
@@ -29,6 +38,7 @@ __all__ = [
     "classes_of",
     "dependency",
     "depends",
+    "distance",
     "evaluate",
     "finding",
     "from_zoo",

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from teachlib.energy.assemble.measures import boxes_of, classes_of, overlap, seen
-from teachlib.energy.assemble.networks import Assembler
 from teachlib.energy.assemble.objective import Assembled, shuffled
 from teachlib.energy.assemble.shapes import OBJECTS, SIZE, Scenes
 from teachlib.errors import TeachlibError
@@ -88,9 +87,7 @@ def painters_of(model: Assembled, seed: int) -> Paints:
     Raises:
         TeachlibError: a model that has none.
     """
-    generator = model.generator
-    if not isinstance(generator, Assembler):
-        raise TeachlibError(f"{model.recipe.name} has no painter of its own for each object; take assemble")
+    generator = model.painters()
 
     @torch.no_grad()
     def paint(number: int, boxes: Tensor) -> Tensor:
@@ -121,6 +118,6 @@ def evaluate(model: Assembled, asked: Scenes, *, seed: int = 0) -> dict[str, flo
         what = found(paint, asked)
         told = three.conditions()
         told = shuffled(told, generator) if model.recipe.untold else told
-        steps = model.generator.steps(told, model.noise(len(three), generator), range(len(OBJECTS)))  # type: ignore[operator]
+        steps = model.painters().steps(told, model.noise(len(three), generator), range(len(OBJECTS)))
         together = one_of_each(steps)
     return {"matched": what.matched, "bits": what.bits, "overlap": what.overlap, "one of each": together}

@@ -18,6 +18,7 @@ from torch import Tensor
 from teachlib.energy.assemble.networks import CROP, masks
 from teachlib.energy.assemble.shapes import CIRCLE, OBJECTS, SIZE, SQUARE, TRIANGLE, Scenes
 from teachlib.errors import TeachlibError, require_shape
+from teachlib.metrics import frechet_between, statistics_of, untrained
 
 Draws = Callable[[Scenes], Tensor]
 """Pictures (N, 3, 32, 32) of scenes; what is not told by them, such as noise, stays the same from call to call."""
@@ -236,3 +237,10 @@ def largest_difference(a: Tensor, b: Tensor) -> float:
     at = torch.cat([a, b]).sort().values
     below = [torch.searchsorted(x.sort().values, at, right=True) / len(x) for x in (a, b)]
     return (below[0] - below[1]).abs().max().item()
+
+
+def distance(pictures: Tensor, others: Tensor) -> float:
+    """Fréchet distance of two sets of pictures, in features of a network that was never trained."""
+    features = untrained((3, SIZE, SIZE)).features
+    ours, theirs = (statistics_of(features(some)) for some in (pictures, others))
+    return frechet_between(ours, theirs, relative=True)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from teachlib.energy.assemble.networks import Assembler, Guesser, Joint, Judge, crops
 from teachlib.energy.assemble.recipes import AssembleRecipe
 from teachlib.energy.assemble.shapes import SIZE
+from teachlib.errors import TeachlibError
 from teachlib.gif.losses import r1_penalty
 from teachlib.primer.gan import discriminator_loss, generator_loss
 from teachlib.training import Batch
@@ -35,6 +36,16 @@ class Assembled(nn.Module):
             self.generator = Assembler(recipe.width, **how, blends=recipe.name == "assemble")
         self.discriminator = Judge(3 * recipe.width, objects=self.objects)
         self.guesser = Guesser(self.objects) if recipe.classes == "found" else None
+
+    def painters(self) -> Assembler:
+        """The generator, whose painters can be asked one by one.
+
+        Raises:
+            TeachlibError: a joint one.
+        """
+        if not isinstance(self.generator, Assembler):
+            raise TeachlibError(f"{self.recipe.name} has no painter of its own for each object; take assemble")
+        return self.generator
 
     def noise(self, count: int, generator: torch.Generator) -> Tensor:
         """z of so many pictures of K objects, (count, K, z_dim)."""

@@ -11,11 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from teachlib.energy.assemble.grounds import BRIGHTEST, Grounded
-from teachlib.energy.assemble.measures import boxes_of, classes_of, clear, overlap, seen
+from teachlib.energy.assemble.measures import boxes_of, classes_of, clear, distance, overlap, seen
 from teachlib.energy.assemble.networks import Assembler, masks
 from teachlib.energy.assemble.objective import Assembled
-from teachlib.energy.assemble.shapes import OBJECTS, SIZE
-from teachlib.metrics import frechet_between, statistics_of, untrained
+from teachlib.energy.assemble.shapes import OBJECTS
 from teachlib.modes import evaluating
 
 Adds = Callable[[int, Tensor, Grounded], Tensor]
@@ -39,13 +38,6 @@ def peopled(pictures: Tensor) -> float:
     """Share of pictures (N, 3, 32, 32) that show more than a ground: some pixels brighter than any real one."""
     beyond = pictures.amin(1) > BRIGHTEST + _BEYOND
     return (beyond.flatten(1).sum(1) >= _SOME).double().mean().item()
-
-
-def distance(pictures: Tensor, others: Tensor) -> float:
-    """Fréchet distance of two sets of pictures, in features of a network that was never trained."""
-    features = untrained((3, SIZE, SIZE)).features
-    ours, theirs = (statistics_of(features(some)) for some in (pictures, others))
-    return frechet_between(ours, theirs, relative=True)
 
 
 def put(add: Adds, asked: Grounded) -> dict[str, float]:
@@ -76,12 +68,17 @@ def put(add: Adds, asked: Grounded) -> dict[str, float]:
 
 
 def painters_of(model: Assembled, seed: int) -> Adds:
-    """A model's painters of shapes, the noise of whose n-th picture is always the same."""
+    """A model's painters of shapes, the noise of whose n-th picture is always the same.
+
+    Raises:
+        TeachlibError: a model that has none.
+    """
+    generator = model.painters()
 
     @torch.no_grad()
     def add(number: int, before: Tensor, asked: Grounded) -> Tensor:
         z = model.noise(len(asked), torch.Generator().manual_seed(seed))
-        return model.generator.add(1 + number, before, asked.conditions(), z)  # type: ignore[operator]
+        return generator.add(1 + number, before, model.told(asked.conditions()), z)
 
     return add
 

@@ -10,13 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from teachlib.energy.assemble.measures import boxes_of, overlap, seen
+from teachlib.energy.assemble.measures import boxes_of, distance, overlap, seen
 from teachlib.energy.assemble.networks import Assembler, masks
 from teachlib.energy.assemble.objective import Assembled
 from teachlib.energy.assemble.shapes import SIZE
 from teachlib.energy.assemble.worn import FACE, GLASSES, Worn
 from teachlib.errors import TeachlibError
-from teachlib.metrics import frechet_between, statistics_of, untrained
 from teachlib.modes import evaluating
 
 Adds = Callable[[int, Tensor, Worn], Tensor]
@@ -114,13 +113,6 @@ def follows(add: Adds, asked: Worn, *, seed: int) -> float:
     return ((moved * apart).sum() / apart.square().sum()).item()
 
 
-def distance(pictures: Tensor, asked: Worn) -> float:
-    """Fréchet distance of pictures to the real ones, in features of a network that was never trained."""
-    features = untrained((3, SIZE, SIZE)).features
-    ours, theirs = (statistics_of(features(some)) for some in (pictures, asked.draw()))
-    return frechet_between(ours, theirs, relative=True)
-
-
 def measured(add: Adds, asked: Worn, *, seed: int) -> dict[str, float]:
     """All measures of something that adds objects: a model's painters, or the real pictures themselves."""
     row = {name: alone(add, asked, number) for number, name in ((FACE, "face"), (GLASSES, "glasses"))}
@@ -133,9 +125,7 @@ def painters_of(model: Assembled, seed: int) -> Adds:
     Raises:
         TeachlibError: a model that has none.
     """
-    generator = model.generator
-    if not isinstance(generator, Assembler):
-        raise TeachlibError(f"{model.recipe.name} has no painter of its own for each object; take assemble")
+    generator = model.painters()
 
     @torch.no_grad()
     def add(number: int, before: Tensor, asked: Worn) -> Tensor:
@@ -156,8 +146,8 @@ def evaluate(model: Assembled, asked: Worn, *, seed: int = 0) -> dict[str, float
     with evaluating(model), torch.no_grad():
         z = model.noise(len(asked), torch.Generator().manual_seed(seed))
         told = asked.conditions()
-        row = {"distance": distance(model(told, z), asked)}
+        row = {"distance": distance(model(told, z), asked.draw())}
         if isinstance(model.generator, Assembler):
-            row["distance, glasses first"] = distance(model(told, z, (GLASSES, FACE)), asked)
+            row["distance, glasses first"] = distance(model(told, z, (GLASSES, FACE)), asked.draw())
             row |= measured(painters_of(model, seed), asked, seed=seed)
     return row
