@@ -6,6 +6,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 import torch
+from installed import places, python, reader, reader_environment, sandbox  # noqa: F401
 from rendered import address, browser, html  # noqa: F401
 
 import teachlib  # noqa: F401  (before torchvision, wherever a test imports it)
@@ -29,3 +30,20 @@ def real_data() -> Path:
 def seeded() -> None:
     """Nets start from the same weights whichever tests ran before."""
     torch.manual_seed(0)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each worker begins with its share of the notebooks, whose run the book waits for, and ends with the book's pages.
+
+    Workers get neighbours, in equal numbers.
+    """
+    runs = [item for item in items if item.name.startswith("test_notebook_runs_at_scale_ci")]
+    pages = [item for item in items if "html" in getattr(item, "fixturenames", ())]
+    chosen = {*runs, *pages}
+    others = [item for item in items if item not in chosen]
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    items[:] = [item for k in range(workers) for kind in (runs, others, pages) for item in _share(kind, k, workers)]
+
+
+def _share(items: list[pytest.Item], k: int, workers: int) -> list[pytest.Item]:
+    return items[k * len(items) // workers : (k + 1) * len(items) // workers]

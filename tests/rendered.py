@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
+from installed import Reader
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / "tools"
 if str(TOOLS) not in sys.path:
     sys.path.insert(0, str(TOOLS))
 
+import notebooks  # noqa: E402
 import serve  # noqa: E402
+import staging  # noqa: E402
 
 import book as book_tool  # noqa: E402
 
@@ -25,7 +28,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 
 @pytest.fixture(scope="session")
-def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def html(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The rendered pages: the reader's own when they are up to date, else a build at ci scale beside them."""
     book = book_tool.Book()
     if book_tool.is_fresh(book):
@@ -34,10 +37,22 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Tests run in several processes: the first one here builds, the others wait and find the book up to date.
     with FileLock(tmp_path_factory.getbasetemp().parent / "book.lock"):
         if not book_tool.is_fresh(book):
+            lay_in(book, request.getfixturevalue("reader"), tmp_path_factory)
             command = [sys.executable, str(TOOLS / "book.py"), "--scale", "ci", "--output", str(book.folder)]
             process = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
             assert process.returncode == 0, process.stdout + process.stderr
     return book.html
+
+
+def lay_in(book: book_tool.Book, reader: Reader, folders: pytest.TempPathFactory) -> None:
+    """Put into the book's cache what notebooks gave the reader who has installed the library: they run once."""
+    environment = notebooks.environment_digest(ROOT, "ci")
+    for notebook in staging.notebooks(ROOT):
+        cached = book.build / "cache" / f"{notebooks.notebook_digest(notebook, environment)}.ipynb"
+        if notebooks.read_cache(cached) is None:
+            code, said, outputs = reader.run(notebook, folders.mktemp("notebook"))
+            assert code == 0, said
+            notebooks.write_cache(cached, outputs.read_bytes())
 
 
 @pytest.fixture(scope="session")

@@ -125,13 +125,12 @@ def cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 def leave_out_foreign_widgets(notebook: nbformat.NotebookNode) -> None:
     """Remove widgets whose program the book does not hold, such as a brush: a page would ask another host for it."""
-    kept = notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
-    foreign = {name for name, model in kept.items() if not model["model_module"].startswith("@jupyter-widgets/")}
-    for name in foreign:
-        del kept[name]
+    states = notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
+    for name in [name for name, model in states.items() if not model["model_module"].startswith("@jupyter-widgets/")]:
+        del states[name]
     for cell in notebook.cells:
         if "outputs" in cell:
-            cell.outputs = [output for output in cell.outputs if shown_widget(output) not in foreign]
+            cell.outputs = [output for output in cell.outputs if shown_widget(output) in {"", *states}]
 
 
 def shown_widget(output: nbformat.NotebookNode) -> str:

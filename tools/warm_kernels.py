@@ -32,6 +32,8 @@ PRELOADED = (
     "matplotlib_inline.backend_inline",
     "pandas",
     "torch._dynamo",  # every optimizer imports it at its first step
+    "lightning_fabric",
+    "sklearn.mixture",
 )
 MESSAGE_BYTES = 2**20
 WAITING = 64  # kernels asked for while the server imports; more than any machine runs at once

@@ -9,10 +9,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from teachlib import zoo
@@ -21,6 +20,9 @@ from teachlib.errors import TeachlibError
 from teachlib.live import Demo, Graph
 from teachlib.tables import Table
 from teachlib.training import History, Objective, Samples, Schedule, Validates, Watch, fit
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 class Recipe(Protocol):
@@ -237,7 +239,7 @@ class Chapter(ABC, Generic[R, M, D]):
         folder: str | Path | None = None,
         resume: bool = False,
         longer: bool = False,
-        fabric: Fabric | None = None,
+        fabric: "Fabric | None" = None,
         limit: int | None = None,
         log_every: int = 50,
         watch: Watch | None = None,

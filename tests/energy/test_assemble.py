@@ -1,5 +1,7 @@
 """Assembled pictures: real ones pass every measure, planted errors fail theirs, and painters do as they are told."""
 
+from functools import cache
+
 import pytest
 import torch
 from hypothesis import given
@@ -24,10 +26,13 @@ from teachlib.energy.assemble import (
 )
 from teachlib.energy.assemble.measures import disturbed, largest_difference, miscounted, seen, spilled
 from teachlib.energy.assemble.networks import told
-from teachlib.energy.assemble.shapes import CIRCLE, SIZE, SQUARE, TRIANGLE, depends
+from teachlib.energy.assemble.shapes import CIRCLE, SIZE, SQUARE, TRIANGLE, Shapes, depends
 from teachlib.errors import TeachlibError
 
-HELD = load("test", 400)
+
+@cache
+def held() -> Shapes:
+    return load("test", 400)
 
 
 def _model(name="assemble", **options):
@@ -39,7 +44,7 @@ def _model(name="assemble", **options):
 
 
 def test_the_set_has_what_the_thesis_asks_of_it() -> None:
-    drawn = HELD.scenes
+    drawn = held().scenes
     both = drawn.present[:, TRIANGLE] & drawn.present[:, SQUARE]
     assert depends(drawn)[both].all()
     free = scenes(2000, torch.Generator().manual_seed(0), dependent=False)
@@ -47,25 +52,25 @@ def test_the_set_has_what_the_thesis_asks_of_it() -> None:
     assert 0.3 < depends(free)[both].float().mean() < 0.6
     assert drawn.present.float().mean().item() == pytest.approx(0.7, abs=0.06)
     assert (drawn.present.sum(1) == 0).any()
-    images, conditions = HELD[:10]
+    images, conditions = held()[:10]
     assert images.shape == (10, 3, SIZE, SIZE)
     assert conditions.shape == (10, 3, 5)
-    assert torch.equal(load("test", 10).images, HELD.images[:10])
+    assert torch.equal(load("test", 10).images, held().images[:10])
     with pytest.raises(TeachlibError, match="unknown split of shapes"):
         load("tests")
 
 
 def test_objects_fill_their_boxes_and_nothing_else() -> None:
-    alphas, boxes = HELD.scenes.alphas(), HELD.scenes.boxes()
+    alphas, boxes = held().scenes.alphas(), held().scenes.boxes()
     covered = alphas.sum((2, 3))
     area = (boxes[..., 2:] - boxes[..., :2]).prod(-1)
     share = (covered / area).mean(0)
     assert share[CIRCLE].item() == pytest.approx(torch.pi / 4, abs=0.01)
     assert share[SQUARE].item() == pytest.approx(1, abs=0.01)
-    whole = HELD.scenes.showing(torch.ones_like(HELD.scenes.present))
+    whole = held().scenes.showing(torch.ones_like(held().scenes.present))
     assert ((alphas > 0.5) & (masks(whole.conditions()) == 0)).sum() == 0
-    edges = (HELD.scenes.corners() - HELD.scenes.corners().roll(1, 1)).norm(dim=2)
-    heights = HELD.scenes.sizes[:, TRIANGLE] * 0.75
+    edges = (held().scenes.corners() - held().scenes.corners().roll(1, 1)).norm(dim=2)
+    heights = held().scenes.sizes[:, TRIANGLE] * 0.75
     assert torch.allclose(edges.mean(1) * heights / 2, covered[:, TRIANGLE], rtol=0.06)
 
 
@@ -83,13 +88,13 @@ def test_masks_and_places_of_a_box() -> None:
 
 
 def test_real_pictures_pass_every_measure() -> None:
-    for found in obedience(Scenes.draw, HELD.scenes).values():
+    for found in obedience(Scenes.draw, held().scenes).values():
         assert found.overlap > 0.99
         assert found.named > 0.99
         assert found.count > 30
-    assert miscounted(Scenes.draw, HELD.scenes) < 0.01
-    assert spilled(Scenes.draw, HELD.scenes) == 0
-    assert disturbed(Scenes.draw, HELD.scenes, SQUARE) == 0
+    assert miscounted(Scenes.draw, held().scenes) < 0.01
+    assert spilled(Scenes.draw, held().scenes) == 0
+    assert disturbed(Scenes.draw, held().scenes, SQUARE) == 0
     drawn, moved = pairs(400, 0)
     minded = dependency(Scenes.draw, drawn, moved)
     assert minded.above > 0.99
@@ -99,7 +104,7 @@ def test_real_pictures_pass_every_measure() -> None:
 
 
 def _of(draw, number):
-    return list(obedience(draw, HELD.scenes).values())[number]
+    return list(obedience(draw, held().scenes).values())[number]
 
 
 def _shifted(asked):
@@ -132,12 +137,12 @@ def test_planted_errors_fail_the_measure_that_is_theirs() -> None:
     assert _of(_discs, SQUARE).named < 0.05
     assert _of(_discs, TRIANGLE).named < 0.05
     assert _of(_discs, CIRCLE).named > 0.95
-    assert spilled(_spilling, HELD.scenes) > 0.03
-    assert disturbed(_spilling, HELD.scenes, CIRCLE) > 0.02
+    assert spilled(_spilling, held().scenes) > 0.03
+    assert disturbed(_spilling, held().scenes, CIRCLE) > 0.02
     nothing = _of(lambda asked: torch.zeros(len(asked), 3, SIZE, SIZE), SQUARE)
     assert nothing.overlap == 0
     assert nothing.named == 0
-    assert miscounted(lambda asked: torch.zeros(len(asked), 3, SIZE, SIZE), HELD.scenes) > 0.8
+    assert miscounted(lambda asked: torch.zeros(len(asked), 3, SIZE, SIZE), held().scenes) > 0.8
 
 
 def test_objects_that_nobody_asks_for_are_left_out() -> None:
@@ -207,7 +212,7 @@ def test_the_largest_difference_is_kolmogorov_s() -> None:
 
 def test_a_painter_that_blends_leaves_what_its_alpha_leaves_and_absent_objects_change_nothing() -> None:
     model = _model()
-    images, conditions = HELD[:20]
+    images, conditions = held()[:20]
     z = model.noise(20, torch.Generator().manual_seed(0))
     for number in range(3):
         colour, alpha = model.generator.painters[number](
@@ -224,7 +229,7 @@ def test_a_painter_that_blends_leaves_what_its_alpha_leaves_and_absent_objects_c
 
 def test_the_order_is_that_in_which_painters_see_each_other() -> None:
     model = _model()
-    conditions = HELD.scenes.showing(torch.ones(len(HELD), 3, dtype=torch.bool)).conditions()[:8]
+    conditions = held().scenes.showing(torch.ones(len(held()), 3, dtype=torch.bool)).conditions()[:8]
     z = model.noise(8, torch.Generator().manual_seed(0))
     first = [number for number, _ in model.generator.steps(conditions, z, (2, 0, 1))]
     assert first == [2, 0, 1]
@@ -233,7 +238,7 @@ def test_the_order_is_that_in_which_painters_see_each_other() -> None:
 
 def test_a_hidden_height_is_not_told_to_anybody() -> None:
     model = _model(hides="triangle")
-    conditions = HELD[:50][1]
+    conditions = held()[:50][1]
     seen = model.told(conditions)
     moved = conditions.clone()
     moved[:, TRIANGLE, 2] += 1
@@ -261,7 +266,7 @@ def test_the_rival_has_as_many_parameters() -> None:
 def test_the_judge_is_told_that_another_picture_s_boxes_are_wrong() -> None:
     model = _model()
     game = AssembledObjective(model)
-    batch = HELD[:16]
+    batch = held()[:16]
     losses = [loss for _, loss in game.updates(batch, torch.Generator().manual_seed(0), 1)]
     without = AssembledObjective(_model())
     object.__setattr__(without.recipe, "mismatch", 0.0)
@@ -280,9 +285,9 @@ def test_r1_fades() -> None:
 
 def test_painters_alone_are_measured_on_pictures_that_lack_their_object() -> None:
     model = _model()
-    found = assemble.alone(model, HELD[:][0], HELD.scenes, seed=0)
+    found = assemble.alone(model, held()[:][0], held().scenes, seed=0)
     assert set(found) == {f"{name} alone{own}" for name in OBJECTS for own in ("", ", named")}
-    assert assemble.alone(_model("assemble-joint"), HELD[:][0], HELD.scenes, seed=0) == {}
+    assert assemble.alone(_model("assemble-joint"), held()[:][0], held().scenes, seed=0) == {}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Boxes without classes: nothing tells painters what is in them, and what they find is measured by planted painters."""
 
 import math
+from functools import cache
 
 import pytest
 import torch
@@ -8,10 +9,13 @@ import torch
 from teachlib.energy.assemble import Assembled, AssembledObjective, finding, load, masks, recipe
 from teachlib.energy.assemble.networks import CROP, Guesser, crops
 from teachlib.energy.assemble.objective import shuffled
-from teachlib.energy.assemble.shapes import SIZE
+from teachlib.energy.assemble.shapes import SIZE, Shapes
 from teachlib.errors import TeachlibError
 
-HELD = load("test", 400)
+
+@cache
+def held() -> Shapes:
+    return load("test", 400)
 
 
 def _painting(*classes: int):
@@ -30,19 +34,19 @@ def _painting(*classes: int):
 
 
 def test_painters_of_one_class_each_are_told_from_painters_of_everything() -> None:
-    own = finding.found(_painting(2, 0, 1), HELD.scenes)
+    own = finding.found(_painting(2, 0, 1), held().scenes)
     assert own.matched > 0.99
     assert own.bits == pytest.approx(math.log2(3), abs=0.05)
     assert own.overlap > 0.9
-    alike = finding.found(_painting(-1, -1, -1), HELD.scenes)
+    alike = finding.found(_painting(-1, -1, -1), held().scenes)
     assert alike.matched == pytest.approx(1 / 3, abs=0.02)
     assert alike.bits == pytest.approx(0, abs=0.01)
-    one = finding.found(_painting(2, 2, 2), HELD.scenes)
+    one = finding.found(_painting(2, 2, 2), held().scenes)
     assert one.matched == pytest.approx(1 / 3, abs=0.02)
-    two = finding.found(_painting(2, 2, 0), HELD.scenes)  # by hand: log 3 - 2/3 log 2
+    two = finding.found(_painting(2, 2, 0), held().scenes)  # by hand: log 3 - 2/3 log 2
     assert two.bits == pytest.approx(math.log2(3) - 2 / 3, abs=0.05)
     with pytest.raises(TeachlibError, match="show nothing"):
-        finding.found(_painting(2, 0, 1), HELD.scenes.showing(torch.zeros(400, 3, dtype=torch.bool)))
+        finding.found(_painting(2, 0, 1), held().scenes.showing(torch.zeros(400, 3, dtype=torch.bool)))
 
 
 def _in_turn(asked, alphas):
@@ -55,7 +59,7 @@ def _in_turn(asked, alphas):
 
 
 def test_real_pictures_show_one_of_each_and_three_alike_do_not() -> None:
-    three = HELD.scenes[HELD.scenes.present.all(1)]
+    three = held().scenes[held().scenes.present.all(1)]
     # What lies over another thing changes it less than it changes black, so that a part of it may not be seen.
     assert finding.one_of_each(_in_turn(three, three.alphas())) > 0.95
     assert finding.one_of_each(_in_turn(three, three.alphas().roll(1, 1))) > 0.95  # whoever draws which
@@ -63,12 +67,12 @@ def test_real_pictures_show_one_of_each_and_three_alike_do_not() -> None:
     assert finding.one_of_each(_in_turn(three, three.alphas()[:, [0, 1, 1]])) == 0
     model = Assembled(recipe("assemble", scale="ci")).eval()
     with pytest.raises(TeachlibError, match="no scene has three things"):
-        finding.evaluate(model, HELD.scenes[~HELD.scenes.present.all(1)])
+        finding.evaluate(model, held().scenes[~held().scenes.present.all(1)])
 
 
 def test_boxes_come_in_any_order_and_stay_with_their_picture() -> None:
     generator = torch.Generator().manual_seed(0)
-    conditions = HELD[:][1]
+    conditions = held()[:][1]
     mixed = shuffled(conditions, generator)
     assert torch.allclose(mixed.sum(1), conditions.sum(1), atol=1e-4)
     kept = (mixed == conditions).all(2).float().mean().item()
@@ -91,8 +95,8 @@ def test_crops_show_form_and_neither_place_size_nor_colour() -> None:
     assert torch.allclose(seen[0, 0, 1:-1, 1:6], torch.ones(14, 5), atol=1e-5)
     assert torch.allclose(seen[0, 0, 1:-1, 10:], torch.zeros(14, 6), atol=1e-5)
     assert torch.allclose(seen[0, 0, 2:-2, 2:6], seen[1, 0, 2:-2, 2:6], atol=1e-5)
-    exact = crops(HELD[:1][0], torch.tensor([[[1.0, 8, 8, 24, 24]]]))[0, 0]
-    square = HELD[:1][0].amax(1)[0, 8:24, 8:24]
+    exact = crops(held()[:1][0], torch.tensor([[[1.0, 8, 8, 24, 24]]]))[0, 0]
+    square = held()[:1][0].amax(1)[0, 8:24, 8:24]
     assert torch.allclose(exact, square / square.max().clamp_min(0.1), atol=1e-5)
     assert Guesser(3)(seen).shape == (2, 3)
     wide = torch.zeros(1, 3, SIZE, SIZE)
@@ -107,7 +111,7 @@ def test_painters_descend_what_the_guesser_does() -> None:
     model = Assembled(recipe("assemble", scale="ci", classes="found"))
     plain = Assembled(recipe("assemble", scale="ci", classes="untold"))
     plain.load_state_dict({k: v for k, v in model.state_dict().items() if not k.startswith("guesser")})
-    batch = HELD[:16]
+    batch = held()[:16]
     ours, theirs = (
         dict(AssembledObjective(some).updates(batch, torch.Generator().manual_seed(0), 1)) for some in (model, plain)
     )
@@ -126,7 +130,7 @@ def test_a_discriminator_is_not_told_either() -> None:
     game = AssembledObjective(Assembled(recipe("assemble", scale="ci", classes="untold")))
     seen = []
     game.nets["discriminator"].register_forward_pre_hook(lambda _, given: seen.append(given[1]))
-    batch = HELD[:64]
+    batch = held()[:64]
     list(game.updates(batch, torch.Generator().manual_seed(0), 1))
     assert not torch.equal(seen[0], batch[1])
     assert torch.allclose(seen[0].sum(1), batch[1].sum(1), atol=1e-4)
@@ -135,14 +139,14 @@ def test_a_discriminator_is_not_told_either() -> None:
 
 def test_every_measure_of_a_model() -> None:
     torch.manual_seed(0)
-    found = finding.evaluate(Assembled(recipe("assemble", scale="ci", classes="found")).eval(), HELD.scenes)
+    found = finding.evaluate(Assembled(recipe("assemble", scale="ci", classes="found")).eval(), held().scenes)
     assert found.keys() == {"matched", "bits", "overlap", "one of each"}
     for classes, same in (("told", True), ("untold", False)):
         model, given = Assembled(recipe("assemble", scale="ci", classes=classes)).eval(), []
         usual = model.generator.steps
         model.generator.steps = lambda told, *how, given=given, usual=usual: given.append(told) or usual(told, *how)
-        finding.evaluate(model, HELD.scenes)
-        assert torch.equal(given[0], HELD.scenes[HELD.scenes.present.all(1)].conditions()) == same
+        finding.evaluate(model, held().scenes)
+        assert torch.equal(given[0], held().scenes[held().scenes.present.all(1)].conditions()) == same
     joint = Assembled(recipe("assemble-joint", scale="ci")).eval()
     with pytest.raises(TeachlibError, match="has no painter of its own"):
         finding.painters_of(joint, 0)

@@ -1,5 +1,7 @@
 """Shapes on grounds: the set is what it says, real pictures pass every measure, planted errors fail theirs."""
 
+from functools import cache
+
 import pytest
 import torch
 
@@ -9,38 +11,40 @@ from teachlib.energy.assemble.measures import distance
 from teachlib.energy.assemble.shapes import OBJECTS, SIZE
 from teachlib.errors import TeachlibError
 
-HELD = grounds.load("test", 400)
+
+@cache
+def held() -> Grounded:
+    return grounds.load("test", 400)
 
 
 def test_of_every_pixel_it_is_known_whether_it_shows_a_ground() -> None:
-    assert HELD.grounds.max() <= BRIGHTEST
-    assert HELD.grounds.flatten(1).std(1).min() > 1e-3  # stripes, not one colour
-    covered = (HELD.scenes.alphas() * HELD.scenes.present[..., None, None]).amax(1)
-    pictures = HELD.draw()
-    assert torch.equal(
-        pictures[(covered == 0)[:, None].expand_as(pictures)], HELD.grounds[(covered == 0)[:, None].expand_as(pictures)]
-    )
-    assert pictures[(covered == 1)[:, None].expand_as(pictures)].min() > BRIGHTEST
-    images, conditions = HELD[:10]
+    assert held().grounds.max() <= BRIGHTEST
+    assert held().grounds.flatten(1).std(1).min() > 1e-3  # stripes, not one colour
+    covered = (held().scenes.alphas() * held().scenes.present[..., None, None]).amax(1)
+    pictures = held().draw()
+    none, full = ((covered == share)[:, None].expand_as(pictures) for share in (0, 1))
+    assert torch.equal(pictures[none], held().grounds[none])
+    assert pictures[full].min() > BRIGHTEST
+    images, conditions = held()[:10]
     assert torch.allclose(images, pictures[:10], atol=0.5 / 255 + 1e-6)
     assert conditions[:, 0].unique(dim=0).tolist() == [[1, 0, 0, SIZE, SIZE]]
-    assert torch.equal(conditions[:, 1:], HELD.scenes.conditions()[:10])
-    assert grounds.load("test", 10).sha256 == HELD.those(slice(10)).sha256
+    assert torch.equal(conditions[:, 1:], held().scenes.conditions()[:10])
+    assert grounds.load("test", 10).sha256 == held().those(slice(10)).sha256
     with pytest.raises(TeachlibError, match="unknown split of grounds"):
         grounds.load("tests")
 
 
 def test_real_pictures_pass_every_measure() -> None:
-    found = standing.put(standing.real, HELD)
+    found = standing.put(standing.real, held())
     assert min(found[name] for name in OBJECTS) > 0.98
     assert min(found[f"{name} named"] for name in OBJECTS) > 0.99
     assert found["beside"] == 0
-    assert standing.peopled(HELD.grounds) == 0
-    assert standing.peopled(HELD.those(HELD.scenes.present.any(1)).draw()) > 0.99
-    assert standing.peopled(standing.none(HELD).draw()) == 0
-    half = distance(HELD.grounds[:200], HELD.grounds[200:])
-    assert distance(HELD.draw(), HELD.grounds) > 5 * half
-    assert distance(torch.zeros(400, 3, SIZE, SIZE), HELD.grounds) > 5 * half
+    assert standing.peopled(held().grounds) == 0
+    assert standing.peopled(held().those(held().scenes.present.any(1)).draw()) > 0.99
+    assert standing.peopled(standing.none(held()).draw()) == 0
+    half = distance(held().grounds[:200], held().grounds[200:])
+    assert distance(held().draw(), held().grounds) > 5 * half
+    assert distance(torch.zeros(400, 3, SIZE, SIZE), held().grounds) > 5 * half
 
 
 def test_planted_errors_fail_the_measure_that_is_theirs() -> None:
@@ -53,9 +57,9 @@ def test_planted_errors_fail_the_measure_that_is_theirs() -> None:
     def nothing(number: int, before: torch.Tensor, asked: Grounded) -> torch.Tensor:
         return before
 
-    assert max(standing.put(moved, HELD)[name] for name in OBJECTS) < 0.8
-    assert standing.put(brightening, HELD)["beside"] == pytest.approx(0.05, abs=0.005)
-    assert max(standing.put(nothing, HELD)[f"{name}{own}"] for name in OBJECTS for own in ("", " named")) == 0
+    assert max(standing.put(moved, held())[name] for name in OBJECTS) < 0.8
+    assert standing.put(brightening, held())["beside"] == pytest.approx(0.05, abs=0.005)
+    assert max(standing.put(nothing, held())[f"{name}{own}"] for name in OBJECTS for own in ("", " named")) == 0
 
 
 def test_the_ground_comes_first_and_its_painter_is_measured_by_itself() -> None:
@@ -67,8 +71,8 @@ def test_the_ground_comes_first_and_its_painter_is_measured_by_itself() -> None:
     assert {order[0] for order in orders} == {0}
     hidden = Assembled(recipe("assemble", "grounds", scale="ci", hides="triangle"))
     assert {(order[0], order[-1]) for order in (hidden.order(generator) for _ in range(20))} == {(0, 2)}
-    found = standing.evaluate(model, HELD.those(slice(60)))
-    some = HELD.those(slice(20))
+    found = standing.evaluate(model, held().those(slice(60)))
+    some = held().those(slice(20))
     lower = some.conditions()
     lower[:, 2, 2] += 1  # the hidden triangle's top
     usual, seen = hidden.eval().generator.add, []
@@ -77,4 +81,4 @@ def test_the_ground_comes_first_and_its_painter_is_measured_by_itself() -> None:
     assert torch.equal(seen[0], hidden.told(lower))
     assert {"distance", "ground", "peopled", "beside", "square named"} <= found.keys()
     joint = Assembled(recipe("assemble-joint", "grounds", scale="ci")).eval()
-    assert standing.evaluate(joint, HELD.those(slice(60))).keys() == {"distance", "ground", "peopled"}
+    assert standing.evaluate(joint, held().those(slice(60))).keys() == {"distance", "ground", "peopled"}

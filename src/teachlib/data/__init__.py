@@ -16,8 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -263,6 +261,9 @@ def _resized(data: ImageData, size: int | None) -> ImageData:
 
 @lru_cache(maxsize=3)
 def _digits(split: str) -> ImageData:
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
     bunch = load_digits()
     rest, test = train_test_split(np.arange(1797), test_size=300, random_state=0, stratify=bunch.target)
     train, validation = train_test_split(rest, test_size=300, random_state=0, stratify=bunch.target[rest])

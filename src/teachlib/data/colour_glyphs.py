@@ -4,7 +4,6 @@ from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
-from sklearn.datasets import load_sample_images
 from torch import Tensor
 
 from teachlib.data.glyphs import SIZE, Factors, glyphs
@@ -17,6 +16,8 @@ _CONTRAST = 0.3  # least difference in brightness between digit and the mean of 
 @lru_cache(maxsize=1)
 def _photographs() -> Tensor:
     """scikit-learn's two, halved: (2, 3, 213, 320) in [0, 1]."""
+    from sklearn.datasets import load_sample_images
+
     pictures = torch.stack([torch.from_numpy(image.copy()) for image in load_sample_images().images])
     return F.avg_pool2d(pictures.permute(0, 3, 1, 2).float() / 255, 2)
 

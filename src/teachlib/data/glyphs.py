@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import matplotlib
 import numpy as np
+import scipy
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 FONTS = (
@@ -78,6 +77,8 @@ def draw_factors(count: int, generator: torch.Generator) -> Factors:
 @lru_cache(maxsize=1)
 def _distance_fields() -> Tensor:
     """Signed distances, (fonts·10, 1, _TEMPLATE, _TEMPLATE), negative inside, in units of the digit's height."""
+    import matplotlib
+
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     fields = [_distance_field(folder / f"{font}.ttf", str(digit)) for font in FONTS for digit in range(10)]
     return torch.from_numpy(np.stack(fields))[:, None]
@@ -92,7 +93,7 @@ def _distance_field(font_file: Path, text: str) -> np.ndarray:
     corner = ((_TEMPLATE - right - left) / 2, (_TEMPLATE - bottom - top) / 2)
     ImageDraw.Draw(image).text(corner, text, fill=255, font=font)
     inside = np.asarray(image) > 127
-    signed = distance_transform_edt(~inside) - distance_transform_edt(inside)
+    signed = scipy.ndimage.distance_transform_edt(~inside) - scipy.ndimage.distance_transform_edt(inside)
     return (signed / _DIGIT).astype(np.float32)
 
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import scipy
 import torch
-from scipy.io import loadmat
 from torch import Tensor
 
 from teachlib.data.files import check_hash, read_bytes
@@ -31,7 +31,7 @@ def read_part(file: Path, hashes: Mapping[str, str]) -> tuple[Tensor, Tensor]:
     contents = read_bytes(file)
     check_hash(contents, file, hashes)
     try:
-        arrays = loadmat(io.BytesIO(contents), variable_names=("X", "y"))
+        arrays = scipy.io.loadmat(io.BytesIO(contents), variable_names=("X", "y"))
     except Exception as error:  # scipy raises whatever the damage makes it meet
         raise TeachlibError(f"{file}: truncated, or no MATLAB file ({_line(error)}); get it again") from None
     if not {"X", "y"} <= arrays.keys():

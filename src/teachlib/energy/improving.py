@@ -10,8 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy.special import logit
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from teachlib.energy.likelihood import log_mean
@@ -46,6 +44,8 @@ def platt(real: Tensor, made: Tensor) -> tuple[float, float]:
     Raises:
         TeachlibError: none of either kind, or values that are not finite.
     """
+    from sklearn.linear_model import LogisticRegression
+
     logits, labels = _told_apart(real, made)
     scale = logits.std().clamp_min(1e-12)  # the solver stops too early on logits of thousands
     fitted = LogisticRegression(C=math.inf, max_iter=1000).fit((logits / scale)[:, None].numpy(), labels.numpy())
@@ -65,6 +65,8 @@ def isotonic(real: Tensor, made: Tensor) -> LogRatio:
     Raises:
         TeachlibError: none of either kind, or values that are not finite.
     """
+    from sklearn.isotonic import IsotonicRegression
+
     logits, labels = _told_apart(real, made)
     more = math.log(len(real) / len(made))
     fitted = IsotonicRegression(out_of_bounds="clip").fit(logits.numpy(), labels.numpy())

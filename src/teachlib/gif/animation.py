@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy
 import torch
 from PIL import Image
-from scipy.io import wavfile
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -158,7 +158,7 @@ def from_audio(file: Path, fps: float = 25.0) -> Curves:
 def _sound(file: Path) -> tuple[int, np.ndarray[Any, np.dtype[np.float64]]]:
     """Rate and samples of one channel, the mean of all."""
     try:
-        rate, samples = wavfile.read(file)
+        rate, samples = scipy.io.wavfile.read(file)
     except Exception as error:  # a damaged file ends scipy's reader in whatever its bytes lead to
         reason = "no such file" if isinstance(error, FileNotFoundError) else "not a WAV file that can be read"
         raise TeachlibError(f"{file}: {reason}; expected uncompressed WAV (ffmpeg -i FILE out.wav makes one)") from None

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import scipy
 import torch
 from IPython.display import HTML
 from PIL import Image
-from scipy.stats import binom, binomtest, chi2_contingency
 from torch import Tensor
 
 from teachlib.checkpoints import write_atomically
@@ -53,12 +53,12 @@ class Share:
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Exact, after Clopper and Pearson (1934): it holds the true share in at least ``level`` of all studies."""
-        found = binomtest(self.chosen, self.of).proportion_ci(level, method="exact")
+        found = scipy.stats.binomtest(self.chosen, self.of).proportion_ci(level, method="exact")
         return float(found.low), float(found.high)
 
     def p_value(self) -> float:
         """How likely at least such a preference is, to either side, where people toss a coin; exact."""
-        return float(binomtest(self.chosen, self.of, 0.5).pvalue)
+        return float(scipy.stats.binomtest(self.chosen, self.of, 0.5).pvalue)
 
     def __str__(self) -> str:
         low, high = self.interval()
@@ -79,11 +79,11 @@ def power(share: float, answers: int, level: float = 0.05) -> float:
         )
     counts = np.arange(answers + 1)
     # The smallest k of the lower tail that is still no surprise; the test is symmetric.
-    most = int(binom.ppf(level / 2, answers, 0.5))
-    if binom.cdf(most, answers, 0.5) > level / 2:
+    most = int(scipy.stats.binom.ppf(level / 2, answers, 0.5))
+    if scipy.stats.binom.cdf(most, answers, 0.5) > level / 2:
         most -= 1
     seen = (counts <= most) | (counts >= answers - most)
-    return float(binom.pmf(counts, answers, share)[seen].sum())
+    return float(scipy.stats.binom.pmf(counts, answers, share)[seen].sum())
 
 
 def needed(share: float, wanted: float = 0.8, level: float = 0.05) -> int:
@@ -307,4 +307,4 @@ def independent(table: Tensor) -> float:
     counts = table[:, table.sum(0) != 0] if table.ndim == 2 else table  # a rating that nobody gave tells nothing
     if table.ndim != 2 or len(table) < 2 or not (table >= 0).all() or (table.sum(1) == 0).any() or counts.shape[1] < 2:
         raise TeachlibError(f"ratings {tuple(table.shape)}; expected two or more rated styles, and two or more ratings")
-    return float(chi2_contingency(counts.numpy()).pvalue)
+    return float(scipy.stats.chi2_contingency(counts.numpy()).pvalue)

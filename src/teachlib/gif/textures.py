@@ -8,9 +8,8 @@ screen, and what a photograph shows there is the texel's colour, provided that n
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 import torch
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 from torch.nn.functional import grid_sample, normalize
 
@@ -65,8 +64,8 @@ def atlas(uv: Tensor, uv_faces: Tensor, faces: Tensor, size: int) -> Atlas:
 
 def _parts(uv_faces: Tensor, count: int) -> Tensor:
     edges = torch.cat([uv_faces[:, :2], uv_faces[:, 1:]]).cpu().numpy()
-    graph = coo_matrix((np.ones(len(edges)), edges.T), shape=(count, count))
-    parts = torch.from_numpy(connected_components(graph, directed=False)[1]).to(uv_faces)
+    graph = scipy.sparse.coo_matrix((np.ones(len(edges)), edges.T), shape=(count, count))
+    parts = torch.from_numpy(scipy.sparse.csgraph.connected_components(graph, directed=False)[1]).to(uv_faces)
     return parts[uv_faces[:, 0]]
 
 

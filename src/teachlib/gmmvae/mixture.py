@@ -3,8 +3,8 @@
 import math
 from typing import Literal
 
+import scipy
 import torch
-from scipy.stats import chi2
 from torch import Tensor, nn
 
 from teachlib.errors import TeachlibError, require_at_least, require_labels, require_positive, require_shape, unknown
@@ -12,7 +12,7 @@ from teachlib.errors import TeachlibError, require_at_least, require_labels, req
 Placement = Literal["one-hot", "axis", "simplex"]
 PLACEMENTS: tuple[Placement, ...] = ("one-hot", "axis", "simplex")
 
-THREE_SIGMA = chi2.cdf(9, 1)  # 0.9973: the share of a Gaussian within three standard deviations
+THREE_SIGMA = math.erf(3 / math.sqrt(2))  # 0.9973: the share of a Gaussian within three standard deviations
 _REFERENCE_VARIANCE, _REFERENCE_DIMENSION = 1 / 3000, 10  # thesis §4.8.1, MNIST
 
 
@@ -58,7 +58,11 @@ def component_variance(latent: int) -> float:
     component, 0.095, so that classes are as far apart in any dimension: σ²(d) = σ²(10)·χ²₁₀/χ²_d.
     """
     require_at_least(1, latent=latent)
-    return _REFERENCE_VARIANCE * chi2.ppf(THREE_SIGMA, _REFERENCE_DIMENSION) / chi2.ppf(THREE_SIGMA, latent)
+    return (
+        _REFERENCE_VARIANCE
+        * scipy.stats.chi2.ppf(THREE_SIGMA, _REFERENCE_DIMENSION)
+        / scipy.stats.chi2.ppf(THREE_SIGMA, latent)
+    )
 
 
 def _fitting(codes: Tensor, labels: Tensor, classes: int | None = None) -> Tensor:

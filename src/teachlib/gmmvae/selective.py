@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import scipy
 import torch
-from scipy.stats import chi2
 from torch import Tensor
 
 from teachlib.errors import TeachlibError, require_at_least, require_images, unknown
@@ -237,7 +237,7 @@ def fit_thresholds(
             dimension = z.shape[1]
     by_quantile = float(torch.cat(distances).double().quantile(1 - rate))
     return Thresholds(
-        latent=float(chi2.ppf(1 - rate, dimension)) if latent == "chi-square" else by_quantile,
+        latent=float(scipy.stats.chi2.ppf(1 - rate, dimension)) if latent == "chi-square" else by_quantile,
         pixels=float(torch.cat(errors).double().quantile(1 - rate)),
     )
 

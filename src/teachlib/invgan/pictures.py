@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from sklearn.datasets import load_sample_images
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
@@ -130,6 +129,8 @@ def patches(split: str = "train", limit: int | None = None) -> ImageData:
 
 def held_out() -> list[Tensor]:
     """The two photographs that no patch for training is from, bytes (3, H, W): a temple and a flower."""
+    from sklearn.datasets import load_sample_images
+
     return [torch.from_numpy(photograph.copy()).permute(2, 0, 1) for photograph in load_sample_images().images]
 
 

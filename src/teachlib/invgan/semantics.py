@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
-from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import TensorDataset
@@ -76,6 +75,8 @@ def precisions_of(scores: Tensor, targets: Tensor) -> Tensor:
     Raises:
         TeachlibError: an attribute that no picture, or every picture has; other shapes, scores that are not finite.
     """
+    from sklearn.metrics import average_precision_score
+
     if scores.ndim != 2 or scores.shape != targets.shape or not scores.isfinite().all():
         raise TeachlibError(
             f"scores of shape {tuple(scores.shape)}, targets of {tuple(targets.shape)}; expected finite (N, A) of both"

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import MiniBatchKMeans
 
 from teachlib.errors import TeachlibError
 from teachlib.metrics.arrays import real_array
@@ -66,6 +65,8 @@ def prd(
     Raises:
         TeachlibError: unequal numbers or shapes; fewer features than clusters; values that are not finite.
     """
+    from sklearn.cluster import MiniBatchKMeans
+
     if runs < 1 or clusters < 1:
         raise TeachlibError(f"clusters={clusters}, runs={runs}; expected 1 or more of each")
     real, generated = _features("features_real", features_real), _features("features_generated", features_generated)

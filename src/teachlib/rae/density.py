@@ -7,11 +7,9 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from torch import Tensor, nn
 
 from teachlib.data import PointData
@@ -21,6 +19,9 @@ from teachlib.rae.codes import checked_codes, varying_codes
 from teachlib.rae.second_stage import fit_second_stage
 from teachlib.scale import Scale
 from teachlib.training import Schedule, Watch, fit
+
+if TYPE_CHECKING:
+    from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 
 CHUNK = 5_000  # codes at a time
 
@@ -104,6 +105,8 @@ def fit_mixture(codes: Tensor, *, components: int = 10, seed: int = 0, iteration
     Raises:
         TeachlibError: fewer codes than components or dimensions, codes that are not finite, or all equal.
     """
+    from sklearn.mixture import GaussianMixture
+
     require_at_least(1, components=components, iterations=iterations)
     codes = varying_codes(codes, least=components)
     return _fitted(GaussianMixture(components, max_iter=iterations, random_state=seed), codes)
@@ -126,6 +129,8 @@ def fit_dirichlet_mixture(
     Raises:
         TeachlibError: as :func:`fit_mixture`.
     """
+    from sklearn.mixture import BayesianGaussianMixture
+
     require_at_least(1, components=components, iterations=iterations)
     codes = varying_codes(codes, least=components)
     estimator = BayesianGaussianMixture(
@@ -295,8 +300,10 @@ def fit_density(name: str, codes: Tensor, *, seed: int = 0) -> Density:
     return ESTIMATORS[name](codes, seed)
 
 
-def _fitted(estimator: GaussianMixture | BayesianGaussianMixture, codes: Tensor) -> MixtureDensity:
+def _fitted(estimator: "GaussianMixture | BayesianGaussianMixture", codes: Tensor) -> MixtureDensity:
     """The same density at every size of the codes: they are brought to mean zero and variance one, and it back."""
+    from sklearn.exceptions import ConvergenceWarning
+
     codes = codes.double()
     mean = codes.mean(0)
     variance = (codes - mean).square().mean(0)

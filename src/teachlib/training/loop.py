@@ -8,10 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
@@ -27,6 +26,9 @@ from teachlib.training.protocols import Batch, Objective, Planned, Samples, Stat
 from teachlib.training.schedule import History, Schedule, batches, mix, refuse_uneven
 from teachlib.training.watch import Watch, undisturbed
 
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
 BEST = "best.safetensors"
 
 
@@ -37,7 +39,7 @@ class _Trainer:
         self,
         objective: Objective,
         schedule: Schedule,
-        fabric: Fabric,
+        fabric: "Fabric",
         settings: Mapping[str, Any],
         compiler: str | None,
         watch: Watch | None,
@@ -279,7 +281,7 @@ def fit(
     resume: bool = False,
     longer: bool = False,
     validation: Samples | None = None,
-    fabric: Fabric | None = None,
+    fabric: "Fabric | None" = None,
     settings: Mapping[str, Any] | None = None,
     watch: Watch | None = None,
     compiler: str | None = None,
@@ -350,7 +352,7 @@ def _run(
 
 
 @contextmanager
-def _alone_in(path: Path | None, fabric: Fabric) -> Iterator[None]:
+def _alone_in(path: Path | None, fabric: "Fabric") -> Iterator[None]:
     """No other training in the folder of a checkpoint. The first process asks for all; refused, all of them stop."""
     with ExitStack() as held:
         refusal = ""

@@ -3,13 +3,14 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 # DDP's remarks on channels-last kernels of one channel, whose strides are ambiguous, and on an option's new name, which
 # the oldest torch allowed does not know.
@@ -24,7 +25,7 @@ def make_fabric(
     accelerator: str = "auto",
     loggers: list[Any] | None = None,
     tf32: bool = False,
-) -> Fabric:
+) -> "Fabric":
     """Fabric as this loop needs it: plain on one device, DDP on several.
 
     Batch-norm statistics stay each process's own: broadcasting them would alter tensors that a GAN's second
@@ -38,6 +39,9 @@ def make_fabric(
         loggers: of Fabric, besides the log file.
         tf32: let GPUs round the factors of matrix products and convolutions to ten bits: faster, and coarser.
     """
+    from lightning_fabric import Fabric  # with torch's compiler, half of what all imports take: for training alone
+    from lightning_fabric.strategies import DDPStrategy
+
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
     torch.backends.cudnn.allow_tf32 = tf32
     strategy = DDPStrategy(broadcast_buffers=False) if devices * nodes > 1 else "auto"
@@ -51,7 +55,7 @@ def make_fabric(
     )
 
 
-def described(fabric: Fabric, compiler: str | None) -> dict[str, Any]:
+def described(fabric: "Fabric", compiler: str | None) -> dict[str, Any]:
     """What of the machine must be the same when a run is resumed."""
     return {
         "precision": str(fabric._precision.precision),
@@ -61,7 +65,7 @@ def described(fabric: Fabric, compiler: str | None) -> dict[str, Any]:
     }
 
 
-def wrapped(net: nn.Module, fabric: Fabric, compiler: str | None) -> nn.Module:
+def wrapped(net: nn.Module, fabric: "Fabric", compiler: str | None) -> nn.Module:
     """A network on its device, in its precision, compiled where that is asked for."""
     # Images run a quarter faster on CPUs in this layout than in the default one, and tensor cores want it.
     net.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -79,7 +83,7 @@ def wrapped(net: nn.Module, fabric: Fabric, compiler: str | None) -> nn.Module:
     return module
 
 
-def average_gradients(parameters: list[nn.Parameter], fabric: Fabric) -> None:
+def average_gradients(parameters: list[nn.Parameter], fabric: "Fabric") -> None:
     """The mean of each gradient over the processes; one that a process does not have counts as zero there."""
     if fabric.world_size == 1:
         return
@@ -105,7 +109,7 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def mean_over_processes(value: float, fabric: Fabric) -> float:
+def mean_over_processes(value: float, fabric: "Fabric") -> float:
     """Of a number that each process has its own of."""
     # Where float64 numbers live: MPS knows none.
     device = fabric.device if fabric.device.type == "cuda" else torch.device("cpu")

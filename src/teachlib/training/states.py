@@ -5,16 +5,18 @@ import json
 import random
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from teachlib.checkpoints import load_weights, part
 from teachlib.errors import TeachlibError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def random_states() -> dict[str, Any]:
@@ -42,7 +44,7 @@ def own_state(nets: Mapping[str, nn.Module], device: torch.device) -> tuple[dict
     return tensors, random_states()
 
 
-def others_state(nets: Mapping[str, nn.Module], fabric: Fabric) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+def others_state(nets: Mapping[str, nn.Module], fabric: "Fabric") -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
     """The same of every process but the first, whose own is in the checkpoint's usual places."""
     if fabric.world_size == 1:
         return {}, []
@@ -53,7 +55,7 @@ def others_state(nets: Mapping[str, nn.Module], fabric: Fabric) -> tuple[dict[st
 
 
 def restore_own(
-    tensors: Mapping[str, Tensor], header: Mapping[str, Any], nets: Mapping[str, nn.Module], fabric: Fabric
+    tensors: Mapping[str, Tensor], header: Mapping[str, Any], nets: Mapping[str, nn.Module], fabric: "Fabric"
 ) -> None:
     """Each process takes up its own buffers and random states again."""
     rank, states = fabric.global_rank, header

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+import scipy
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import label
 from torch import Tensor
 
 from teachlib.energy.assemble.networks import CROP, masks
@@ -167,7 +167,7 @@ def miscounted(draw: Draws, scenes: Scenes) -> float:
     if not len(chosen):
         return 0.0
     visible = (draw(chosen).amax(1) > 2 * _FAINT).numpy()
-    things = torch.tensor([label(one, np.ones((3, 3)))[1] for one in visible])
+    things = torch.tensor([scipy.ndimage.label(one, np.ones((3, 3)))[1] for one in visible])
     return (things != chosen.present.sum(1)).double().mean().item()
 
 

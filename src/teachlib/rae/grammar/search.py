@@ -3,16 +3,16 @@
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+import scipy
 from scipy.linalg import solve_triangular
-from scipy.stats import norm
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
 from teachlib.errors import TeachlibError, require_at_least
+
+if TYPE_CHECKING:
+    from sklearn.gaussian_process import GaussianProcessRegressor
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,13 @@ class ExactProcess:
 
     z: np.ndarray
     y: np.ndarray
-    _process: GaussianProcessRegressor = field(init=False)
+    _process: "GaussianProcessRegressor" = field(init=False)
 
     def __post_init__(self) -> None:
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.gaussian_process import GaussianProcessRegressor
+        from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+
         distance = float(np.median(np.linalg.norm(self.z - self.z.mean(0), axis=1))) + 1e-9
         kernel = ConstantKernel(1.0, (1e-3, 1e3)) * RBF(distance, (distance / 30, distance * 30))
         self._process = GaussianProcessRegressor(kernel + WhiteKernel(0.1, (1e-6, 10.0)), normalize_y=True)
@@ -77,7 +81,7 @@ class ExactProcess:
 def expected_improvement(mean: np.ndarray, deviation: np.ndarray, best: float) -> np.ndarray:
     """E max(best − f, 0) for f ~ N(mean, deviation²): how much lower than the best a value is expected to be."""
     gain = (best - mean) / deviation
-    return deviation * (gain * norm.cdf(gain) + norm.pdf(gain))
+    return deviation * (gain * scipy.stats.norm.cdf(gain) + scipy.stats.norm.pdf(gain))
 
 
 def propose(surrogate: Surrogate, candidates: np.ndarray, best: float, count: int) -> np.ndarray:
