@@ -1,4 +1,4 @@
-"""What a regularizer's weight changes: `python benchmarks/penalties.py RUN … [--record src/teachlib/measured]`.
+"""What a penalty's weight, or more steps, change: `python benchmarks/penalties.py RUN … [--record PLACE --table NAME]`.
 
 Distances of reconstructions, of samples (from N(0, I), a fitted Gaussian, ten fitted Gaussians) and of mid-points of
 paths (round the origin, round the mean of the codes), by two extractors whose failings differ: a classifier of the data
@@ -52,6 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path, help="folders of runs of one recipe")
     parser.add_argument("--record", type=Path, help="folder that the row is written to")
+    parser.add_argument("--table", default="penalties", help="of that folder, which gets the row")
     parser.add_argument("--count", type=int, default=10_000, help="images at most")
     options = parser.parse_args()
     seeds = seeds_of_one_recipe(options.runs)
@@ -70,7 +71,7 @@ def main() -> None:
     print(seeds.label, printed(summary(rows)), sep="\n")
     if options.record:
         metric, names = ("; ".join(getattr(look, what) for look in looks.values()) for what in ("metric", "name"))
-        seeds.record(options.record, "penalties", Measured(rows, metric, len(test), {"extractor": names}))
+        seeds.record(options.record, options.table, Measured(rows, metric, len(test), {"extractor": names}))
 
 
 if __name__ == "__main__":

@@ -290,6 +290,34 @@ def test_slider_is_labelled_deterministic_and_without_script() -> None:
     assert len(names[0]) == len(names[1]) == 1
 
 
+NAMED = {"label": "x", "captions": ["a", "b"], "alt": "a field", "height": 300}
+MIDDLES = """() => [...document.querySelectorAll('.rows span, .columns span, img')].map(element => {
+    const words = document.createRange(), box = element.getBoundingClientRect();
+    words.selectNodeContents(element);
+    const { left, right, top, bottom } = element.tagName === 'IMG' ? box : words.getBoundingClientRect();
+    return [(left + right) / 2, (top + bottom) / 2];
+})"""
+
+
+@pytest.mark.parametrize("width", [800, 320])
+def test_names_stand_beside_and_above_the_parts_of_a_frame(width: int) -> None:
+    names = {"rows": ["first", "a & b", "third"], "columns": ["one", "another"]}
+    frames = [torch.zeros(30, 40), torch.ones(30, 40)]
+    content = figures.slider(frames, **NAMED, **names).data
+    assert content != figures.slider(frames, **NAMED, rows=names["columns"], columns=names["rows"]).data
+    assert "<span>a &amp; b</span>" in content
+
+    def visit(page: Any) -> None:
+        *words, (middle, height) = page.evaluate(MIDDLES)
+        wide, high = page.locator("img").bounding_box()["width"], page.locator("img").bounding_box()["height"]
+        assert wide == pytest.approx(400 if width == 800 else wide, abs=1)
+        assert [x for x, _ in words[:2]] == pytest.approx([middle - wide / 4, middle + wide / 4], abs=2)
+        assert [y for _, y in words[2:]] == pytest.approx([height - high / 3, height, height + high / 3], abs=2)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+    in_chromium(content, visit, viewport={"width": width, "height": 700})
+
+
 @pytest.mark.parametrize(
     "changed",
     [

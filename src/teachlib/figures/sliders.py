@@ -38,6 +38,10 @@ _SLIDER_STYLE = (
     ".teachlib-slider button{font:inherit;color:inherit;background:none;border:1px solid;border-radius:.3rem;"
     "padding:.3rem .9rem;cursor:pointer}"
     ".teachlib-slider button:focus-visible{outline:3px solid #D55E00;outline-offset:2px}"
+    ".teachlib-slider .named{display:grid;grid-template-columns:auto minmax(0,1fr);column-gap:.5rem;font-size:.85em}"
+    ".teachlib-slider .named>*{grid-column:2}.teachlib-slider :is(.rows,.columns){display:grid;line-height:1.2}"
+    ".teachlib-slider .named>.rows{grid-column:1;grid-row:2;grid-auto-rows:1fr;align-items:center;max-width:6rem}"
+    ".teachlib-slider .columns{grid-auto-columns:1fr;grid-auto-flow:column;text-align:center;align-items:end}"
     f"{DARK} .teachlib-slider input{{accent-color:#2B93CC;color-scheme:dark}}" + THEME_STYLE + BARE
 )
 # In attributes: they work in a static page and in Jupyter alike, and find their parts without an id.
@@ -66,6 +70,8 @@ def slider(
     height: int = 160,
     start: int = 0,
     play: bool = False,
+    rows: Sequence[str] = (),
+    columns: Sequence[str] = (),
 ) -> HTML:
     """A picture that a slider changes, computed beforehand: it works in the static page, by mouse, touch and keys.
 
@@ -81,6 +87,8 @@ def slider(
         height: on the page, in CSS pixels; figures keep their own.
         start: number of the frame that is seen first, from 0: a telling one.
         play: with a button that shows one frame after the other until it is pressed again: for what happens in time.
+        rows: names of equally high parts of every frame, from above, beside it.
+        columns: of equally wide parts, from the left, above it.
 
     Raises:
         TeachlibError: no description or label, too few or unequal frames, another number of captions, or a start that
@@ -98,7 +106,7 @@ def slider(
     width = round(height * frame_width / frame_height) if pixelated else round(frame_width / DENSITY)
     addresses, said = [data_address(sheet) for sheet in sheets], json.dumps(list(captions), ensure_ascii=False)
     identity = "\0".join(
-        [*addresses, label, said, alt, str(height), *([str(start)] if start else []), *["play"] * play]
+        [*addresses, label, said, alt, str(height), *([str(start)] if start else []), *["play"] * play, *rows, *columns]
     )
     name = "slider-" + hashlib.sha256(identity.encode()).hexdigest()[:12]
     place = 100 * start / (len(frames) - 1)
@@ -120,8 +128,19 @@ def slider(
     button = f'<button type="button" onclick="{html.escape(_ON_PLAY)}">Play</button>' if play else ""
     return HTML(
         f'<div class="teachlib-slider" id="{name}" data-captions="{html.escape(said)}"><style>{_SLIDER_STYLE}</style>'
-        f'<div class="teachlib-figure">{pictures}</div>'
+        f"{_with_names(pictures, rows, columns, width)}"
         f'{control}{button}<output aria-live="off">{html.escape(captions[start])}</output></div>'
+    )
+
+
+def _with_names(pictures: str, rows: Sequence[str], columns: Sequence[str], width: int) -> str:
+    """Pictures with words beside and above their parts."""
+    if not rows and not columns:
+        return f'<div class="teachlib-figure">{pictures}</div>'
+    beside, above = ("".join(f"<span>{html.escape(name)}</span>" for name in names) for names in (rows, columns))
+    return (
+        f'<div class="teachlib-figure named"><div class="columns" style="width:{width}px;max-width:100%">{above}</div>'
+        f'<div class="rows">{beside}</div><div>{pictures}</div></div>'
     )
 
 
