@@ -9,7 +9,7 @@ import torch
 from teachlib.energy.assemble import Assembled, AssembledObjective, finding, load, masks, recipe
 from teachlib.energy.assemble.networks import CROP, Guesser, crops
 from teachlib.energy.assemble.objective import shuffled
-from teachlib.energy.assemble.shapes import SIZE, Shapes
+from teachlib.energy.assemble.shapes import OBJECTS, SIZE, Shapes
 from teachlib.errors import TeachlibError
 
 
@@ -36,17 +36,42 @@ def _painting(*classes: int):
 def test_painters_of_one_class_each_are_told_from_painters_of_everything() -> None:
     own = finding.found(_painting(2, 0, 1), held().scenes)
     assert own.matched > 0.99
-    assert own.bits == pytest.approx(math.log2(3), abs=0.05)
+    assert own.by_painter == pytest.approx(math.log2(3), abs=0.05)
     assert own.overlap > 0.9
     alike = finding.found(_painting(-1, -1, -1), held().scenes)
     assert alike.matched == pytest.approx(1 / 3, abs=0.02)
-    assert alike.bits == pytest.approx(0, abs=0.01)
+    assert alike.by_painter == pytest.approx(0, abs=0.01)
     one = finding.found(_painting(2, 2, 2), held().scenes)
     assert one.matched == pytest.approx(1 / 3, abs=0.02)
     two = finding.found(_painting(2, 2, 0), held().scenes)  # by hand: log 3 - 2/3 log 2
-    assert two.bits == pytest.approx(math.log2(3) - 2 / 3, abs=0.05)
+    assert two.by_painter == pytest.approx(math.log2(3) - 2 / 3, abs=0.05)
     with pytest.raises(TeachlibError, match="show nothing"):
         finding.found(_painting(2, 0, 1), held().scenes.showing(torch.zeros(400, 3, dtype=torch.bool)))
+
+
+def _by_the_box(number: int, boxes: torch.Tensor) -> torch.Tensor:
+    """Painters who all draw squares into square boxes and triangles into others."""
+    uneven = (boxes[:, 3] - boxes[:, 1] - (boxes[:, 4] - boxes[:, 2])).abs() > 0.5
+    kinds = (_painting(kind, kind, kind)(0, boxes) for kind in (2, 1))
+    squares, triangles = kinds
+    return torch.where(uneven[:, None, None, None], triangles, squares)
+
+
+def test_boxes_that_give_their_class_away_are_told_from_painters_that_divide_the_work() -> None:
+    scenes = held().scenes
+    read = finding.found(_by_the_box, scenes)
+    assert read.by_painter == pytest.approx(0, abs=1e-9)
+    # Squares go into all boxes but those of most triangles: by hand, from how many of each there are.
+    sides = scenes.boxes()[..., 2:] - scenes.boxes()[..., :2]
+    uneven = ((sides[..., 0] - sides[..., 1]).abs() > 0.5)[scenes.present]
+    kinds = scenes.present.nonzero()[:, 1]
+    assert not uneven[kinds != 1].any()
+    table = torch.stack([torch.bincount(kinds[uneven == way], minlength=3) for way in (False, True)]).double()
+    assert read.by_box == pytest.approx(finding.bits(table), abs=0.02)
+    assert read.by_box > 0.4
+    assert finding.found(_painting(2, 0, 1), scenes).by_box == pytest.approx(0, abs=0.02)
+    joint = torch.tensor([[0.5, 0.0], [0.25, 0.25]])  # by hand: H(3/4, 1/4) - 1/2
+    assert finding.bits(joint) == pytest.approx(0.8113 - 0.5, abs=1e-4)
 
 
 def _in_turn(asked, alphas):
@@ -61,10 +86,12 @@ def _in_turn(asked, alphas):
 def test_real_pictures_show_one_of_each_and_three_alike_do_not() -> None:
     three = held().scenes[held().scenes.present.all(1)]
     # What lies over another thing changes it less than it changes black, so that a part of it may not be seen.
-    assert finding.one_of_each(_in_turn(three, three.alphas())) > 0.95
-    assert finding.one_of_each(_in_turn(three, three.alphas().roll(1, 1))) > 0.95  # whoever draws which
-    assert finding.one_of_each(_in_turn(three, (masks(three.conditions()) > 0.5).float())) == 0  # squares
-    assert finding.one_of_each(_in_turn(three, three.alphas()[:, [0, 1, 1]])) == 0
+    assert finding.one_of_each(finding.added(_in_turn(three, three.alphas()))) > 0.95
+    assert finding.one_of_each(finding.added(_in_turn(three, three.alphas().roll(1, 1)))) > 0.95  # whoever draws which
+    assert (
+        finding.one_of_each(finding.added(_in_turn(three, (masks(three.conditions()) > 0.5).float()))) == 0
+    )  # squares
+    assert finding.one_of_each(finding.added(_in_turn(three, three.alphas()[:, [0, 1, 1]]))) == 0
     model = Assembled(recipe("assemble", scale="ci")).eval()
     with pytest.raises(TeachlibError, match="no scene has three things"):
         finding.evaluate(model, held().scenes[~held().scenes.present.all(1)])
@@ -140,7 +167,15 @@ def test_a_discriminator_is_not_told_either() -> None:
 def test_every_measure_of_a_model() -> None:
     torch.manual_seed(0)
     found = finding.evaluate(Assembled(recipe("assemble", scale="ci", classes="found")).eval(), held().scenes)
-    assert found.keys() == {"matched", "bits", "overlap", "one of each"}
+    names = {f"{painter}: {kind}" for painter in ("first", "second", "third") for kind in OBJECTS}
+    measures = {"matched", "by painter", "by box", "overlap", "one of each", "unseen", "recognized"}
+    assert found.keys() == measures | names
+    assert abs(found["recognized"]) < 0.3  # bits: nobody has learned anything
+    assert sum(found[name] for name in names) == pytest.approx(3)
+    blind = Assembled(recipe("assemble", scale="ci", classes="untold")).eval()
+    assert finding.evaluate(blind, held().scenes).keys() == (measures | names) - {"recognized"}
+    with pytest.raises(TeachlibError, match="nobody guesses"):
+        finding.recognized(blind, held()[:4][0], held()[:4][1])
     for classes, same in (("told", True), ("untold", False)):
         model, given = Assembled(recipe("assemble", scale="ci", classes=classes)).eval(), []
         usual = model.generator.steps

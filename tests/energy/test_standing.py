@@ -4,6 +4,7 @@ from functools import cache
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from teachlib.energy.assemble import Assembled, grounds, recipe, standing
 from teachlib.energy.assemble.grounds import BRIGHTEST, Grounded
@@ -79,6 +80,28 @@ def test_the_ground_comes_first_and_its_painter_is_measured_by_itself() -> None:
     hidden.generator.add = lambda number, before, told, z: seen.append(told) or usual(number, before, told, z)
     standing.painters_of(hidden, 0)(1, some.draw(), some)
     assert torch.equal(seen[0], hidden.told(lower))
-    assert {"distance", "ground", "peopled", "beside", "square named"} <= found.keys()
+    whole = {"distance", "ground", "peopled", "striped", "contrast", "moved"}
+    assert whole | {"beside", "square named"} <= found.keys()
     joint = Assembled(recipe("assemble-joint", "grounds", scale="ci")).eval()
-    assert standing.evaluate(joint, held().those(slice(60))).keys() == {"distance", "ground", "peopled"}
+    assert standing.evaluate(joint, held().those(slice(60))).keys() == whole
+
+
+def test_stripes_are_told_from_blobs() -> None:
+    real = held().grounds
+    assert standing.striped(real) > 0.99
+    coarse = torch.rand(400, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    assert standing.striped(F.interpolate(coarse, size=SIZE, mode="bicubic")) < 0.4
+    assert standing.striped(real.flatten(2)[..., torch.randperm(SIZE**2)].view_as(real)) < 0.2
+    assert standing.striped(torch.zeros(2, 3, SIZE, SIZE)) == 0
+    ramp = torch.arange(SIZE).float().expand(1, 1, SIZE, SIZE)
+    assert standing.striped(ramp) == pytest.approx(1)
+    assert standing.striped(ramp + 2 * ramp.mT) == pytest.approx(1)  # another direction
+    # By hand: two pictures in two channels, of which one changes twice as much: (4 - 1) / (4 + 1).
+    assert standing.striped(torch.cat([2 * ramp, ramp.mT], 1)) == pytest.approx(0.6)
+
+
+def test_what_moves_of_a_ground_is_measured_where_no_box_is() -> None:
+    asked = held().those(slice(100))
+    whole, alone = asked.draw(), asked.grounds
+    assert standing.moved_ground(whole, alone, asked) == 0
+    assert standing.moved_ground(whole + 0.03, alone, asked) == pytest.approx(0.03, abs=1e-6)

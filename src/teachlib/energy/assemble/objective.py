@@ -130,13 +130,13 @@ class AssembledObjective:
         yield "discriminator", loss
         loss = generator_loss(judge(made, asked))
         if self.model.guesser is not None:
-            yield "guesser", self._guessed(made.detach(), asked, generator)
-            loss = loss + self.recipe.information * self._guessed(made, asked, generator)
+            yield "guesser", self.guessed(made.detach(), asked, generator)
+            loss = loss + self.recipe.information * self.guessed(made, asked, generator)
         yield "generator", loss
 
-    def _guessed(self, made: Tensor, asked: Tensor, generator: torch.Generator) -> Tensor:
-        """-E log q(painter | what it has drawn): up to a constant, a bound on their mutual information (Chen et al.,
-        2016, Eq. 5).
+    def guessed(self, made: Tensor, asked: Tensor, generator: torch.Generator) -> Tensor:
+        """-E log q(painter | what it has drawn) in nats: up to a constant, a bound on their mutual information (Chen et
+        al., 2016, Eq. 5).
 
         It is seen through grain. Else painters would put a faint mark of their own on whatever they draw.
         """

@@ -40,6 +40,35 @@ def peopled(pictures: Tensor) -> float:
     return (beyond.flatten(1).sum(1) >= _SOME).double().mean().item()
 
 
+def striped(pictures: Tensor) -> float:
+    """How far each picture changes along one direction alone, in the mean: 1 for stripes, about .2 for soft blobs.
+
+    It is the coherence of the structure tensor of the whole picture, (λ₁ - λ₂) / (λ₁ + λ₂) (Bigün & Granlund, 1987).
+
+    Args:
+        pictures: (N, C, H, W); one without any change counts as 0.
+    """
+    x = pictures.double()
+    first, second, third, fourth = x[..., :-1, :-1], x[..., :-1, 1:], x[..., 1:, :-1], x[..., 1:, 1:]
+    # Of four pixels, at one place, so that grain changes as much along each direction.
+    across, down = second - first + fourth - third, third - first + fourth - second
+    along, between, below = (each.sum((1, 2, 3)) for each in (across.square(), across * down, down.square()))
+    apart = ((along - below).square() + 4 * between.square()).sqrt()
+    return (apart / (along + below).clamp_min(1e-12)).mean().item()
+
+
+def moved_ground(whole: Tensor, alone: Tensor, asked: Grounded) -> float:
+    """Mean absolute change of what no box covers, when shapes are added to grounds.
+
+    Args:
+        whole: pictures with their shapes, (N, 3, 32, 32).
+        alone: the same without any.
+        asked: says where boxes are.
+    """
+    out = F.max_pool2d(masks(asked.scenes.conditions()), 3, 1, 1).amax(1, keepdim=True) == 0
+    return (((whole - alone).abs().mean(1, keepdim=True) * out).sum() / out.sum()).item()
+
+
 def put(add: Adds, asked: Grounded) -> dict[str, float]:
     """Shapes, each put alone on real pictures that lack it and have room for it.
 
@@ -93,15 +122,20 @@ def evaluate(model: Assembled, asked: Grounded, *, seed: int = 0) -> dict[str, f
 
     Returns:
         ``distance`` of whole pictures to the real ones, ``ground`` of grounds, asked for without any shape, to the real
-        grounds; ``peopled``, see there, of these; and what :func:`put` returns.
+        grounds; ``peopled`` and ``striped``, see there, of these, and their mean ``contrast``, a deviation over pixels;
+        ``moved``, how much of them changes where shapes come and no box is; and what :func:`put` returns.
     """
     with evaluating(model), torch.no_grad():
         z = model.noise(len(asked), torch.Generator().manual_seed(seed))
         alone = model(none(asked).conditions(), z)
+        whole = model(asked.conditions(), z)
         row = {
-            "distance": distance(model(asked.conditions(), z), asked.draw()),
+            "distance": distance(whole, asked.draw()),
             "ground": distance(alone, asked.grounds),
             "peopled": peopled(alone),
+            "striped": striped(alone),
+            "contrast": alone.std((2, 3)).mean().item(),
+            "moved": moved_ground(whole, alone, asked),
         }
         if isinstance(model.generator, Assembler):
             row |= put(painters_of(model, seed), asked)

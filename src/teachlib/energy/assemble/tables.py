@@ -14,8 +14,16 @@ _TITLES = {
     "assemble-direct": "a painter an object, anew",
     "assemble-joint": "one painter for all",
 }
-STANDING = ("distance", "ground", "peopled", *(f"{name}{own}" for own in ("", " named") for name in OBJECTS), "beside")
-FINDING = ("matched", "bits", "overlap", "one of each")
+STANDING = (
+    "distance",
+    "ground",
+    "peopled",
+    "striped",
+    "moved",
+    *(f"{name}{own}" for own in ("", " named") for name in OBJECTS),
+    "beside",
+)
+FINDING = ("matched", "by painter", "by box", "overlap", "one of each", "unseen")
 COLUMNS = (*OBJECTS, "triangle named", "miscounted", "above", "slope", "gap")
 WORN = ("face", "glasses", "put on", "beside", "behind", "rims", "off", "off by chance", "follows", "distance")
 TABLES = {
@@ -77,12 +85,14 @@ _SAID = {
     "that was never trained.",
     "grounds": "Shapes on grounds of stripes, the ground an object like the others (§ 7.4). Fréchet distances, in "
     "features of a network that was never trained, of whole pictures to real ones and of grounds by themselves to real "
-    "grounds; the share of such grounds that show more than one; of each shape, put alone on real pictures, overlap of "
-    "boxes and the share of the right class; and how much the rest of the picture changes.",
+    "grounds; the share of such grounds that show more than one; how far they change along one direction alone (1: "
+    "stripes); how much of them changes beside the boxes when shapes come; of each shape, put alone on real pictures, "
+    "overlap of boxes and the share of the right class; and how much the rest of the picture changes.",
     "classes": 'Painters that are told boxes and not what is in them (§ 7.5.2, "unlabelled"). The share of what a '
-    "painter draws that is of its own class, when each has another one (a third by chance); mutual information of "
-    "painter and class in bits (log₂ 3 = 1.58 at most); overlap of boxes; the share of pictures that show one thing of "
-    "each class, where three were asked for.",
+    "painter draws that is of its own class, when each has another one (a third by chance); bits of what is "
+    "drawn that the painter tells, and that the box tells (log₂ 3 = 1.58 at most); overlap of boxes with those of real "
+    "things; the share of pictures that show one thing of each class, where three were asked for, and where no painter "
+    "sees what the others have drawn.",
 }
 
 
