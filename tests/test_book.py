@@ -96,10 +96,32 @@ TOO_WIDE = "() => document.documentElement.scrollWidth - document.documentElemen
 
 
 VIOLATIONS = """async ([left, rules]) => {
-    const found = await axe.run({ exclude: left.map(s => [s]) }, { resultTypes: ["violations"], ...rules });
+    const chosen = rules.runOnly ? { include: teachlibTexts(left) } : {};
+    const context = { ...chosen, exclude: left.map(s => [s]) };
+    const found = await axe.run(context, { resultTypes: ["violations"], ...rules });
     return found.violations.filter(fault => ["serious", "critical"].includes(fault.impact))
         .map(fault => `${fault.id}: ${fault.nodes.slice(0, 3).map(node => node.html.slice(0, 200)).join(" | ")}`);
 }"""
+# Of texts that look alike, in letters and in all that lies behind them, axe needs to see a few: a page has thousands.
+TEXTS = """() => { window.teachlibTexts = left => {
+    const ground = element => {
+        const behind = [];
+        for (let e = element; e; e = e.parentElement) {
+            const style = getComputedStyle(e);
+            behind.push(style.backgroundColor, style.backgroundImage, style.opacity);
+        }
+        return behind.filter(one => !["rgba(0, 0, 0, 0)", "none", "1"].includes(one)).join();
+    };
+    const alike = new Map();
+    for (const element of document.querySelectorAll("body *")) {
+        if (![...element.childNodes].some(node => node.nodeType === 3 && node.data.trim())) continue;
+        if (element.closest(left.join()) || !element.checkVisibility()) continue;
+        const { color, fontSize, fontWeight, textShadow } = getComputedStyle(element);
+        const look = [color, fontSize, fontWeight, textShadow, ground(element)].join();
+        alike.set(look, [...(alike.get(look) || []), element].slice(0, 3));
+    }
+    return [...alike.values()].flat();
+}; }"""
 ONLY_CONTRAST = {"runOnly": ["color-contrast"]}
 # Formulas are left to MathJax, which describes them to whoever asks.
 FORMULAS = ("mjx-container",)
@@ -112,9 +134,11 @@ LISTS = ("genindex", "book/library-reference", "book/claims", "book/gallery", "b
 def violations(page: Any, left: tuple[str, ...] = ALIKE, contrasts: bool = True) -> list[str]:
     """What axe-core calls serious or worse, in the light theme, and the contrasts in the dark one."""
     page.add_script_tag(path=AXE)
+    page.evaluate(TEXTS)
     found: list[str] = []
-    everything = {"rules": {"color-contrast": {"enabled": contrasts}}}
-    for theme, rules in (("light", everything), ("dark", ONLY_CONTRAST))[: 1 + contrasts]:
+    others = {"rules": {"color-contrast": {"enabled": False}}}
+    looks = [("light", others), *([("light", ONLY_CONTRAST), ("dark", ONLY_CONTRAST)] if contrasts else [])]
+    for theme, rules in looks:
         page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
         page.wait_for_timeout(300)  # the colours fade
         found += [f"{theme}: {fault}" for fault in page.evaluate(VIOLATIONS, [left, rules])]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy
 import torch
 from scipy.io import savemat
 
@@ -79,7 +80,7 @@ def test_a_truncated_file(tmp_path: Path, keep: float) -> None:
 def test_another_file_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An altered byte can end scipy's reader by a segmentation fault."""
     file = written(tmp_path, arrays())
-    monkeypatch.setattr(svhn, "loadmat", lambda *_, **__: pytest.fail("it was opened"))
+    monkeypatch.setattr(scipy.io, "loadmat", lambda *_, **__: pytest.fail("it was opened"))
     with pytest.raises(TeachlibError, match="wrong hash"):
         svhn.read_part(file, {NAME: "0" * 32})
 
