@@ -7,6 +7,7 @@ stepping at once, 100 packs a step, 400,000 steps, and centres two apart with de
 """
 
 import argparse
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -91,11 +92,28 @@ def measure(make: nn.Module, seed: int) -> dict[str, float]:
     }
 
 
-def row(packed: int, found: list[dict[str, float]], steps: int) -> dict[str, Any]:
-    """A row over the seeds 0, 1, … that are through; one thread's processor time."""
-    origin = provenance(tuple(range(len(found))), time.process_time())
+def done(file: Path, packed: int, steps: int) -> tuple[list[dict[str, float]], float]:
+    """What is measured of the first seeds, and the seconds that took; nothing, if there is no such row."""
+    if not file.exists():
+        return [], 0.0
+    kept = json.loads(file.read_text())
+    if kept["recipe"] != recipe(packed, steps):
+        return [], 0.0
+    columns = {name: value["values"] for name, value in kept["values"].items()}
+    return [dict(zip(columns, each, strict=True)) for each in zip(*columns.values(), strict=True)], kept["provenance"][
+        "seconds"
+    ]
+
+
+def recipe(packed: int, steps: int) -> dict[str, Any]:
+    return {"name": "pacgan", "packed": packed, "steps": steps}
+
+
+def row(packed: int, found: list[dict[str, float]], steps: int, seconds: float) -> dict[str, Any]:
+    """A row over the seeds 0, 1, … that are through; seconds are one thread's processor time."""
+    origin = provenance(tuple(range(len(found))), seconds)
     return {
-        "recipe": {"name": "pacgan", "packed": packed, "steps": steps},
+        "recipe": recipe(packed, steps),
         "values": {name: spread([each[name] for each in found]) for name in found[0]},
         "metric": "modes, share of good samples, KL to equal shares",
         "samples": 2500,
@@ -112,17 +130,13 @@ def main() -> None:
     parser.add_argument("--record", type=Path, default=measured_folder())
     options = parser.parse_args()
     torch.set_num_threads(1)
-    found: list[dict[str, float]] = []
-    for seed in range(options.seeds):
+    label = f"pacgan+packed={options.packed}"
+    found, before = done(options.record / "packing" / f"{label}-gaussians.json", options.packed, options.steps)
+    for seed in range(len(found), options.seeds):
         found.append(measure(train(options.packed, seed, options.steps), seed))
         # After each seed: a run that is stopped has lost one training, not all.
-        write_result(
-            options.record,
-            "packing",
-            f"pacgan+packed={options.packed}",
-            "gaussians",
-            row(options.packed, found, options.steps),
-        )
+        through = row(options.packed, found, options.steps, before + time.process_time())
+        write_result(options.record, "packing", label, "gaussians", through)
         print(f"{options.packed} at once, seed {seed}:", found[-1], flush=True)
 
 
