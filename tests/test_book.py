@@ -145,6 +145,26 @@ def violations(page: Any, left: tuple[str, ...] = ALIKE, contrasts: bool = True)
     return found
 
 
+@pytest.mark.parametrize(
+    "faint",
+    [
+        "<p style='color:#bbb'>faint</p>",
+        "<p style='opacity:.3'>faint</p>",
+        "<div style='background:#333'><p>black on nearly black</p></div>",
+        "<p>dark <em style='color:#ccc'>and faint</em></p>",
+        "<table><tr><td style='color:#aaa'>3.1</td></tr></table>",
+    ],
+)
+def test_one_faint_text_among_many_others_is_found(browser: Any, faint: str) -> None:
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE)
+    text = "<p>as it should be</p><ul><li>one</li></ul><table><tr><td>2.7</td></tr></table>" * 20
+    for content, faults in ((text, 0), (text + faint + text, 1)):
+        page.set_content(f"<!doctype html><html lang=en><title>t</title><main><h1>t</h1>{content}</main></html>")
+        assert sum("light: color-contrast" in fault for fault in violations(page)) == faults
+    page.close()
+
+
 @pytest.mark.parametrize("name", [TOC_PAGES[0], TOC_PAGES[5], "book/reference-rae", "search"])
 def test_page_on_a_desk_is_accessible(browser: Any, address: str, name: str) -> None:
     """What a phone hides, the contents at both sides, is the same on all pages."""
