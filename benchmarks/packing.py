@@ -92,21 +92,19 @@ def measure(make: nn.Module, seed: int) -> dict[str, float]:
     }
 
 
+def recipe(packed: int, steps: int) -> dict[str, Any]:
+    """What a row says of its training."""
+    return {"name": "pacgan", "packed": packed, "steps": steps}
+
+
 def done(file: Path, packed: int, steps: int) -> tuple[list[dict[str, float]], float]:
     """What is measured of the first seeds, and the seconds that took; nothing, if there is no such row."""
-    if not file.exists():
-        return [], 0.0
-    kept = json.loads(file.read_text())
-    if kept["recipe"] != recipe(packed, steps):
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    if kept.get("recipe") != recipe(packed, steps):
         return [], 0.0
     columns = {name: value["values"] for name, value in kept["values"].items()}
-    return [dict(zip(columns, each, strict=True)) for each in zip(*columns.values(), strict=True)], kept["provenance"][
-        "seconds"
-    ]
-
-
-def recipe(packed: int, steps: int) -> dict[str, Any]:
-    return {"name": "pacgan", "packed": packed, "steps": steps}
+    found = [dict(zip(columns, each, strict=True)) for each in zip(*columns.values(), strict=True)]
+    return found, kept["provenance"]["seconds"]
 
 
 def row(packed: int, found: list[dict[str, float]], steps: int, seconds: float) -> dict[str, Any]:
