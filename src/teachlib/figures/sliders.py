@@ -105,8 +105,9 @@ def slider(
     pixelated = len(sheets) == 1  # numbers, each to be seen; a figure has DENSITY pixels to a CSS pixel
     width = round(height * frame_width / frame_height) if pixelated else round(frame_width / DENSITY)
     addresses, said = [data_address(sheet) for sheet in sheets], json.dumps(list(captions), ensure_ascii=False)
+    named = [json.dumps([[*rows], [*columns]])] if rows or columns else []
     identity = "\0".join(
-        [*addresses, label, said, alt, str(height), *([str(start)] if start else []), *["play"] * play, *rows, *columns]
+        [*addresses, label, said, alt, str(height), *([str(start)] if start else []), *["play"] * play, *named]
     )
     name = "slider-" + hashlib.sha256(identity.encode()).hexdigest()[:12]
     place = 100 * start / (len(frames) - 1)
@@ -128,8 +129,8 @@ def slider(
     button = f'<button type="button" onclick="{html.escape(_ON_PLAY)}">Play</button>' if play else ""
     return HTML(
         f'<div class="teachlib-slider" id="{name}" data-captions="{html.escape(said)}"><style>{_SLIDER_STYLE}</style>'
-        f"{_with_names(pictures, rows, columns, width)}"
-        f'{control}{button}<output aria-live="off">{html.escape(captions[start])}</output></div>'
+        + _with_names(pictures, rows, columns, width)
+        + f'{control}{button}<output aria-live="off">{html.escape(captions[start])}</output></div>'
     )
 
 
