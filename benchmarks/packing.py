@@ -94,7 +94,7 @@ def measure(make: nn.Module, seed: int) -> dict[str, float]:
 
 def recipe(packed: int, steps: int) -> dict[str, Any]:
     """What a row says of its training."""
-    return {"name": "pacgan", "packed": packed, "steps": steps}
+    return {"name": "pacgan", "dataset": "gaussians", "packed": packed, "steps": steps}
 
 
 def done(file: Path, packed: int, steps: int) -> tuple[list[dict[str, float]], float]:
