@@ -19,8 +19,6 @@ from pathlib import Path
 import nbformat
 import pytest
 from filelock import FileLock
-from papermill.iorw import load_notebook_node
-from papermill.parameterize import parameterize_notebook
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
@@ -141,6 +139,9 @@ class Reader:
         return *json.loads(ended.read_text()), outputs
 
     def _nbval(self, notebook: Path, folder: Path, outputs: Path) -> tuple[int, str]:
+        from papermill.iorw import load_notebook_node  # here: the light tests run without it
+        from papermill.parameterize import parameterize_notebook
+
         alone = folder / "alone"
         alone.mkdir()
         shutil.copy(ROOT / "tests" / "keep_outputs.py", folder / "conftest.py")
