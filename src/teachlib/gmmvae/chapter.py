@@ -1,18 +1,19 @@
 """The chapter of Gaussian-mixture VAEs, to everything that chapters share."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
 from tqdm import tqdm
 
-from teachlib.chapter import Chapter, Measured, Run, Shipped
+from teachlib.chapter import Chapter, Measured, Option, Run, Shipped, label_with, options_in
 from teachlib.data import ImageData
 from teachlib.gmmvae.commands import attack
 from teachlib.gmmvae.demos import graphs, refusing
 from teachlib.gmmvae.evaluation import evaluate
 from teachlib.gmmvae.models import CNN, GMMVAE, MagNet, Model, build
 from teachlib.gmmvae.objectives import LabelObjective, MagNetObjective, MixtureObjective, few_labels
-from teachlib.gmmvae.recipes import RECIPES, Recipe, from_dict, load, recipe
+from teachlib.gmmvae.recipes import ALPHA, RECIPES, Recipe, from_dict, load, recipe
 from teachlib.gmmvae.tables import TABLES, page
 from teachlib.live import Graph
 from teachlib.training import Objective
@@ -23,6 +24,10 @@ class MixtureAutoencoders(Chapter[Recipe, Model, ImageData]):
 
     key, title = "gmmvae", "the GMM-VAE chapter"
     table, dataset = "4.1", "glyphs"
+    options = {
+        "alpha": Option("α of Eq 4.6, the weight of the code's distance to its mean", ALPHA),
+        "epsilon": Option("radius of the L∞ ball of adversarial training; -1: the usual one, 0.1", -1.0),
+    }
     zoo = (
         *(Shipped(name, "glyphs") for name in RECIPES),
         *(Shipped("gmm-vae", dataset) for dataset in ("mnist", "fashion-mnist", "turntable")),
@@ -31,6 +36,12 @@ class MixtureAutoencoders(Chapter[Recipe, Model, ImageData]):
     demos = {"refusing": refusing}
     commands = {"attack": attack}
     recipe, from_dict = staticmethod(recipe), staticmethod(from_dict)
+
+    def label(self, recipe: Recipe) -> str:
+        return label_with(recipe, self.recipe(recipe.name, recipe.dataset, scale=recipe.scale), self.options, {})
+
+    def named(self, label: str) -> tuple[str, dict[str, Any]]:
+        return options_in(label, self.options)
 
     def load(self, recipe: Recipe, split: str, limit: int | None) -> ImageData:
         return load(recipe.dataset, split, scale=recipe.scale, limit=limit)

@@ -22,6 +22,7 @@ _EPOCHS = 60  # at paper scale
 _STEPS = {Scale.CI: 40, Scale.LAPTOP: 4_000}
 _LATENT = {"svhn": 32, "colour-glyphs": 32}  # thesis §4.8.1: 32 for SVHN, else as many as classes
 LABELS_PER_CLASS = 100  # thesis §4.8.3
+ALPHA = 300.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Recipe:
     steps: int
     variance: float
     placement: Placement = "one-hot"
-    alpha: float = 300.0
+    alpha: float = ALPHA
     labels_per_class: int | None = None
     shift: int = 2
     epsilon: float = 0.0
@@ -108,6 +109,8 @@ def recipe(
     scale: str | Scale | None = None,
     width: int | None = None,
     steps: int | None = None,
+    alpha: float = ALPHA,
+    epsilon: float = -1.0,
 ) -> Recipe:
     """The recipe called ``name`` for one data set and scale.
 
@@ -117,13 +120,22 @@ def recipe(
         scale: ``ci``, ``laptop`` or ``paper``; see :func:`teachlib.scale.Scale.of`.
         width: other than the scale's (4, 16, 64).
         steps: other than the scale's.
+        alpha: α of Eq 4.6.
+        epsilon: radius of the L∞ ball of adversarial training; −1: the usual one.
 
     Raises:
-        TeachlibError: unknown recipe, data set or scale; a width or number of steps below one.
+        TeachlibError: unknown recipe, data set or scale; a width or number of steps below one; a weight or radius below
+            zero, or for a recipe that has none.
     """
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
     require_at_least(1, width=width, steps=steps)
+    if epsilon != -1:
+        require_at_least(0, epsilon=epsilon)
+    if alpha != ALPHA and name not in MIXTURES:
+        raise TeachlibError(f"{name} has no Eq 4.6 with an alpha; leave it out, or train one of {', '.join(MIXTURES)}")
+    if epsilon != -1 and name != "cnn-adversarial":
+        raise TeachlibError(f"{name} is not trained on attacked images; leave epsilon out, or train cnn-adversarial")
     described, chosen = data.entry(dataset), Scale.of(scale)
     if described.classes < 2:
         raise TeachlibError(f"{dataset}: {described.classes} classes; a classifier needs two: a folder each")
@@ -143,8 +155,9 @@ def recipe(
         batch_size=batch_size,
         steps=steps or _STEPS.get(chosen, _EPOCHS * (described.splits["train"] // batch_size)),
         variance=component_variance(latent),
+        alpha=alpha,
         labels_per_class=LABELS_PER_CLASS if name == "gmm-vae-semi" else None,
-        epsilon=0.1 if name == "cnn-adversarial" else 0.0,
+        epsilon=epsilon if epsilon != -1 else 0.1 if name == "cnn-adversarial" else 0.0,
     )
 
 
