@@ -239,7 +239,7 @@ def test_a_classifier_trains_is_measured_and_attacked(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "results" / "4.3" / "gmm-vae-turntable.json").read_text())
     assert found["samples"] == 10
-    for name in ("fgsm", "mim", "pgd", "apgd", "square", "transfer", "adaptive"):
+    for name in ("fgsm", "mim", "pgd", "apgd", "orthogonal", "square", "fab", "transfer", "adaptive"):
         shares = [found["values"][f"{name}_{share}_0.1"]["mean"] for share in ("accuracy", "error", "rejection")]
         assert math.isclose(sum(shares), 1)
     done = teachlib("train", "cnn", "--dataset", "glyphs", *QUICK, "--out", "other", folder=tmp_path)

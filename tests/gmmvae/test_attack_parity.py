@@ -11,10 +11,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from pyautoattack.autopgd_base import APGDAttack
+from pyautoattack.fab_projections import projection_l2, projection_linf
+from pyautoattack.fab_pt import FABAttack_PT
 from pyautoattack.square import SquareAttack
 from torch import Tensor, nn
 
-from teachlib.gmmvae.attacks import Ball, apgd, fgsm, hop_skip_jump, mim, pgd
+from teachlib.gmmvae.attacks import Ball, apgd, fab, fgsm, hop_skip_jump, mim, misclassified, pgd
+from teachlib.gmmvae.attacks.boundary import change_to_plane
 
 STEPS = 20
 square_module = import_module("teachlib.gmmvae.attacks.square")  # the package has a function of this name
@@ -96,6 +99,29 @@ def test_auto_pgd(problem: tuple[nn.Module, Tensor, Tensor], norm: str) -> None:
     with torch.no_grad():
         own = cross_entropy(net, labels)(ours)
     torch.testing.assert_close(own, best, rtol=0.01, atol=1e-4)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_changes_to_planes_are_the_authors(norm: str) -> None:
+    draw = torch.Generator().manual_seed(5)
+    x, slope = torch.rand(200, 30, generator=draw), torch.randn(200, 30, generator=draw)
+    rises = torch.randn(200, generator=draw)
+    theirs = {"linf": projection_linf, "l2": projection_l2}[norm](x, slope, (slope * x).sum(1) + rises)
+    ours = change_to_plane(x, slope, rises, Ball(1.0, norm))  # type: ignore[arg-type]
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_fab_comes_as_near_as_the_authors(problem: tuple[nn.Module, Tensor, Tensor], norm: str) -> None:
+    net, x, labels = problem
+    official = {"linf": "Linf", "l2": "L2"}[norm]
+    reference = FABAttack_PT(net, norm=official, n_iter=60, eps=None, seed=0, device="cpu")
+    theirs = Ball(1.0, norm).size(reference.attack_single_run(x, labels), x)  # type: ignore[arg-type]
+    ours = fab(misclassified(net, labels), x, norm=norm, steps=60)  # type: ignore[arg-type]
+    with torch.no_grad():
+        assert (net(ours.images).argmax(1) != labels).all()
+    assert (ours.sizes < 1.1 * theirs).double().mean() > 0.9  # theirs looks at all borders, ours at one at a time
+    assert ours.sizes.mean() < 1.05 * theirs.mean()
 
 
 def test_hop_skip_jump_comes_nearer_than_foolboxs_and_not_nearer_than_gradients_do(

@@ -341,7 +341,7 @@ def test_every_attack_spends_its_budget_on_a_classifier_that_refuses_nothing() -
     x, labels = as_image(codes_near(0, 12)).clamp(0, 1), torch.arange(12) % 2
     budget = Budget(steps=2, queries=3)
     found = robustness(scores, by_confidence(scores), x, labels, [0.3], budget=budget)
-    assert set(found.outcomes) == {"fgsm", "mim", "pgd", "apgd", "square", "adaptive"}
+    assert set(found.outcomes) == {"fgsm", "mim", "pgd", "apgd", "orthogonal", "square", "fab", "adaptive"}
     for name, (shares,) in found.outcomes.items():
         assert found.plain[name] == [shares.error]  # wrong is the same as wrong and accepted
         assert shares.error >= 0.5  # the labels of half the images are wrong to begin with

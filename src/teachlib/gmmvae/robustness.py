@@ -9,7 +9,21 @@ from torch import Tensor
 from tqdm import tqdm
 
 from teachlib.errors import TeachlibError, require_at_least, require_images, require_labels
-from teachlib.gmmvae.attacks import Ball, Norm, accepted_wrongly, adaptive, apgd, fgsm, mim, misclassified, pgd, square
+from teachlib.gmmvae.attacks import (
+    Ball,
+    Norm,
+    accepted_wrongly,
+    adaptive,
+    apgd,
+    fgsm,
+    mim,
+    misclassified,
+    nearest_accepted,
+    orthogonal_pgd,
+    pgd,
+    slacks,
+    square,
+)
 from teachlib.gmmvae.attacks.targets import several
 from teachlib.gmmvae.selective import Map, Outcome, SelectiveClassifier, outcome
 from teachlib.modes import refuse_training
@@ -20,7 +34,8 @@ class Budget:
     """What each attack may spend.
 
     Attributes:
-        steps: of MIM, PGD and Auto-PGD, and of the adaptive attack's full climbs.
+        steps: of MIM, PGD, Auto-PGD and orthogonal PGD, and of the adaptive attack's full climbs; FAB's search for the
+            nearest image has half as many at each class.
         restarts: of PGD, and full climbs of the adaptive attack.
         queries: of the Square attack.
         draws: of the classifier's noise, a gradient of the adaptive attack.
@@ -77,9 +92,10 @@ def robustness(
     """Attack one classifier by everything there is.
 
     FGSM, MIM, PGD and Auto-PGD climb the classifier's margin and know of no detector; ``transfer`` climbs another
-    network's; ``square`` sees the joint loss of label and detectors through queries alone; ``adaptive`` climbs it. The
-    adaptive attack starts from where all others ended, and from its own successes at smaller radii, so that at each
-    radius it is at least as strong as any of them.
+    network's; ``square`` sees the joint loss of label and detectors through queries alone; ``orthogonal`` goes from one
+    of these requirements to the next; ``fab`` looks once for the nearest image that meets all of them, and succeeds at
+    all radii from there on; ``adaptive`` climbs the joint loss and starts from where all others ended, and from its own
+    successes at smaller radii, so that at each radius it is at least as strong as any of them.
 
     Args:
         scores: of every class, (N, k), higher for likelier ones; logits or minus distances.
@@ -102,8 +118,19 @@ def robustness(
     measured = Robustness(radii)
     climb = partial(adaptive, classifier, x, labels, steps=spend.steps, restarts=spend.restarts, draws=spend.draws)
     earlier: list[Tensor] = []
-    names = ["fgsm", "mim", "pgd", "apgd", "square", "adaptive"] + (["transfer"] if surrogate else [])
-    with tqdm(total=len(names) * len(radii), unit="attack", leave=False, disable=not progress) as bar:
+    count = 8 + (surrogate is not None)
+    with tqdm(total=count * len(radii), unit="attack", leave=False, disable=not progress) as bar:
+        bar.set_description("the nearest")
+        nearest = nearest_accepted(
+            classifier,
+            x,
+            labels,
+            norm=norm,
+            steps=max(spend.steps // 2, 1),
+            draws=spend.draws,
+            generator=generator,
+            batch_size=spend.batch_size,
+        )
         for epsilon in radii:
             ball = Ball(epsilon, norm)
             ends = {}
@@ -111,6 +138,8 @@ def robustness(
                 bar.set_description(f"{name}, ε = {epsilon:g}")
                 ends[name] = _by_batch(attack, x, labels, spend.batch_size)
                 bar.update()
+            ends["fab"] = nearest.within(ball, x)
+            bar.update()
             bar.set_description(f"adaptive, ε = {epsilon:g}")
             starts = [*ends.values(), *earlier]
             ends["adaptive"] = climb(ball, starts=starts, generator=generator, batch_size=spend.batch_size)
@@ -158,6 +187,7 @@ def _attacks(
         "mim": lambda x, y: mim(misclassified(scores, y), x, ball, steps=steps),
         "pgd": lambda x, y: restarted(misclassified(scores, y), x, ball),
         "apgd": lambda x, y: apgd(misclassified(scores, y), x, ball, steps=steps),
+        "orthogonal": lambda x, y: orthogonal_pgd(slacks(classifier, y, generator=generator), x, ball, steps=steps),
         "square": lambda x, y: square(
             lambda v, rows: accepted_wrongly(classifier, y[rows], generator=generator)(v),
             x,

@@ -105,14 +105,40 @@ def accepted_wrongly(
     return loss
 
 
-def _joint(measured: Measured, targets: Tensor, weight: Tensor | float) -> Tensor:
-    """Least slack where all are positive, else minus what is missing."""
+def slacks(
+    classifier: SelectiveClassifier, labels: Tensor, *, generator: torch.Generator | None = None
+) -> Callable[[Tensor], Tensor]:
+    """What :func:`accepted_wrongly` joins, each by itself: the lead of a wrong class, and of both ratios what is left.
+
+    Args:
+        classifier: to be fooled.
+        labels: true classes, (N,).
+        generator: of the classifier's noise.
+
+    Returns:
+        A function of images (N, C, H, W) to (N, 3), all positive where the likeliest wrong class is accepted.
+    """
+
+    def requirements(x: Tensor) -> Tensor:
+        measured = classifier.measure(x, generator)
+        return _slacks(measured, _without(measured[0], labels).argmax(1)).T
+
+    return requirements
+
+
+def _slacks(measured: Measured, targets: Tensor) -> Tensor:
+    """Lead of the target, and of its code and of the pixels what is left to the threshold, (3, N)."""
     scores, latent, pixels = measured
     lead = signed_root(_lead(scores, targets))
-    slacks = torch.stack([lead, 1 - _root(_of_label(latent, targets.long())), 1 - _root(pixels)])
-    missing = (-slacks).relu()
+    return torch.stack([lead, 1 - _root(_of_label(latent, targets.long())), 1 - _root(pixels)])
+
+
+def _joint(measured: Measured, targets: Tensor, weight: Tensor | float) -> Tensor:
+    """Least slack where all are positive, else minus what is missing."""
+    each = _slacks(measured, targets)
+    missing = (-each).relu()
     short = missing[0] + missing[1] + weight * missing[2]
-    return torch.where((slacks > 0).all(0), slacks.amin(0), -short)
+    return torch.where((each > 0).all(0), each.amin(0), -short)
 
 
 def signed_root(v: Tensor) -> Tensor:
