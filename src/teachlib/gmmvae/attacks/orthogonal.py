@@ -1,4 +1,4 @@
-"""Orthogonal PGD: one requirement after the other, and the others left alone (Bryniarski et al., 2021)."""
+"""Orthogonal PGD: one requirement after the other, and the others left alone (Bryniarski et al., 2022)."""
 
 from collections.abc import Callable
 
