@@ -8,7 +8,7 @@ from teachlib.results import read_results, shown
 from teachlib.tables import Table, machine_of, markdown
 
 SHARES = ("plain_accuracy", "accuracy", "error", "rejection")
-_DATASETS = ("mnist", "fashion-mnist", "glyphs", "turntable")
+_DATASETS = ("mnist", "fashion-mnist", "glyphs", "turntable", "coil-20")
 
 
 def published() -> pd.DataFrame:
