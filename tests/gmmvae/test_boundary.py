@@ -89,6 +89,8 @@ def test_a_linear_losss_nearest_images_are_exact(norm: Norm) -> None:
     kept = found.within(Ball(found.sizes[0].item(), norm), X)
     assert torch.equal(kept[0], found.images[0])
     assert torch.equal(kept[3], X[3])
+    assert found.sizes[2] > found.sizes[0]
+    assert torch.equal(kept[2], X[2])  # it lies further off
 
 
 def test_a_spheres_nearest_point_is_found_and_restarts_only_help() -> None:

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from teachlib import gmmvae
+from teachlib.errors import TeachlibError
 from teachlib.gmmvae.attacks import Ball, misclassified, pgd
 from teachlib.gmmvae.evaluation import RATE, mapped
 from teachlib.gmmvae.losses import reconstruction_error, supervised_loss, unsupervised_loss
@@ -114,3 +115,23 @@ def test_a_plain_classifier_refuses_what_it_is_least_sure_of() -> None:
     assert found.plain_accuracy == pytest.approx(right.double().mean().item())
     assert found.error == pytest.approx((accepted & ~right).double().mean().item())
     assert found.squared_error == 0  # it rebuilds nothing
+
+
+def test_weight_and_radius_are_options_and_name_what_is_unusual() -> None:
+    chapter = gmmvae.CHAPTER
+    usual = [gmmvae.recipe(name, "glyphs") for name in ("gmm-vae", "cnn", "cnn-adversarial")]
+    assert [chapter.label(recipe) for recipe in usual] == ["gmm-vae", "cnn", "cnn-adversarial"]
+    assert [recipe.epsilon for recipe in usual] == [0, 0, 0.1]
+    other = gmmvae.recipe("gmm-vae-variable", "glyphs", alpha=30.0)
+    assert (other.alpha, chapter.label(other)) == (30.0, "gmm-vae-variable+alpha=30.0")
+    further = gmmvae.recipe("cnn-adversarial", "glyphs", epsilon=0.3)
+    assert (further.epsilon, chapter.label(further)) == (0.3, "cnn-adversarial+epsilon=0.3")
+    assert chapter.named("cnn-adversarial+epsilon=0.3") == ("cnn-adversarial", {"epsilon": 0.3})
+    with pytest.raises(TeachlibError, match="not trained on attacked images"):
+        gmmvae.recipe("cnn", epsilon=0.1)
+    with pytest.raises(TeachlibError, match="has no Eq"):
+        gmmvae.recipe("magnet", alpha=3.0)
+    with pytest.raises(TeachlibError, match="epsilon is -2"):
+        gmmvae.recipe("cnn-adversarial", epsilon=-2.0)
+    with pytest.raises(TeachlibError, match="alpha is -1"):
+        gmmvae.recipe("gmm-vae", alpha=-1.0)

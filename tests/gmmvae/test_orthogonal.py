@@ -49,6 +49,18 @@ def test_a_step_keeps_what_is_met_and_meets_what_is_not() -> None:
     assert (requirements(end) > 0).all()
 
 
+def test_where_all_are_met_the_least_of_them_climbs() -> None:
+    first, second = torch.zeros(X.shape[1:]), torch.zeros(X.shape[1:])
+    first[0, 0], second[0, 1] = 1, 1
+
+    def requirements(v: Tensor) -> Tensor:
+        moved = (v - X).flatten(1)
+        return torch.stack([moved @ first.flatten() + 0.5, moved @ second.flatten() + 0.1], 1)
+
+    end = orthogonal_pgd(requirements, X, Ball(0.05, "l2"), steps=1, step_size=0.05)
+    torch.testing.assert_close(requirements(end), torch.tensor([[0.5, 0.1 + 0.05]]).expand(6, 2), atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_ends_lie_in_ball_and_box_and_no_start_is_left_behind(norm: str) -> None:
     target = torch.rand(X.shape, generator=DRAW)

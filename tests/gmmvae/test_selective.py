@@ -316,9 +316,11 @@ def test_the_adaptive_attack_is_at_least_as_strong_as_every_other_at_every_radiu
     x = torch.rand(60, 1, 2, 2, generator=torch.Generator().manual_seed(1))
     classes = GaussianClasses.fit(encode(x) + 0.3 * torch.eye(3, 4)[labels], labels)
     classifier = by_likelihood(encode, lambda z: as_image((z @ mixing.T).sigmoid()), classes, Thresholds(12.0, 0.6))
-    found = robustness(
-        lambda v: classes.scores(encode(v)), classifier, x, labels, [0.2, 0.05], budget=Budget(steps=10, queries=50)
-    )
+
+    def scores(v: Tensor) -> Tensor:
+        return classes.scores(encode(v))
+
+    found = robustness(scores, classifier, x, labels, [0.2, 0.05], budget=Budget(steps=10, queries=50))
     assert found.epsilons == (0.05, 0.2)
     for place in range(2):
         errors = {name: outcomes[place].error for name, outcomes in found.outcomes.items()}
@@ -328,6 +330,12 @@ def test_the_adaptive_attack_is_at_least_as_strong_as_every_other_at_every_radiu
     assert found.outcomes["adaptive"][1].error >= found.outcomes["adaptive"][0].error
     assert found.outcomes["adaptive"][1].error > found.outcomes["fgsm"][1].error
     assert found.row()["adaptive_error_0.2"] == found.outcomes["adaptive"][1].error
+    for norm in ("linf", "l2"):
+        nearest = attacks.nearest_accepted(classifier, x, labels, norm=norm, steps=5)
+        found = robustness(scores, classifier, x, labels, [0.05, 0.2], norm=norm, budget=Budget(steps=10, queries=2))
+        shares = [(nearest.sizes <= radius).double().mean().item() for radius in (0.05, 0.2)]
+        assert [each.error for each in found.outcomes["fab"]] == pytest.approx(shares)
+        assert shares[0] < shares[1]
 
 
 def test_every_attack_spends_its_budget_on_a_classifier_that_refuses_nothing() -> None:
