@@ -51,7 +51,7 @@ def test_a_step_keeps_what_is_met_and_meets_what_is_not() -> None:
 
 def test_where_all_are_met_the_least_of_them_climbs() -> None:
     first, second = torch.zeros(X.shape[1:]), torch.zeros(X.shape[1:])
-    first[0, 0], second[0, 1] = 1, 1
+    first[0, 0, 0], second[0, 0, 1] = 1, 1
 
     def requirements(v: Tensor) -> Tensor:
         moved = (v - X).flatten(1)
