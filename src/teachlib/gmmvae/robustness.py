@@ -118,8 +118,11 @@ def robustness(
     measured = Robustness(radii)
     climb = partial(adaptive, classifier, x, labels, steps=spend.steps, restarts=spend.restarts, draws=spend.draws)
     earlier: list[Tensor] = []
-    count = 8 + (surrogate is not None)
-    with tqdm(total=count * len(radii), unit="attack", leave=False, disable=not progress) as bar:
+    balls = {epsilon: Ball(epsilon, norm) for epsilon in radii}
+    alone = {e: _attacks(scores, classifier, ball, spend, surrogate, generator) for e, ball in balls.items()}
+    # At each radius FAB and the adaptive attack follow those that begin without another's end.
+    count = sum(len(attacks) + 2 for attacks in alone.values())
+    with tqdm(total=count, unit="attack", leave=False, disable=not progress) as bar:
         bar.set_description("the nearest")
         nearest = nearest_accepted(
             classifier,
@@ -131,10 +134,9 @@ def robustness(
             generator=generator,
             batch_size=spend.batch_size,
         )
-        for epsilon in radii:
-            ball = Ball(epsilon, norm)
+        for epsilon, ball in balls.items():
             ends = {}
-            for name, attack in _attacks(scores, classifier, ball, spend, surrogate, generator).items():
+            for name, attack in alone[epsilon].items():
                 bar.set_description(f"{name}, ε = {epsilon:g}")
                 ends[name] = _by_batch(attack, x, labels, spend.batch_size)
                 bar.update()

@@ -28,6 +28,15 @@ def value_and_gradient(loss: Loss, x: Tensor) -> tuple[Tensor, Tensor]:
     return value.detach(), gradient
 
 
+def values_and_gradients(losses: Loss, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Several losses of each sample, (N, K), from one forward pass, and their gradients, (N, K, …); both detached."""
+    with torch.inference_mode(False), torch.enable_grad():
+        x = (x.clone() if x.is_inference() else x.detach()).requires_grad_()
+        values = losses(x)
+        gradients = [torch.autograd.grad(value, x, retain_graph=True)[0] for value in values.sum(0)]
+    return values.detach(), torch.stack(gradients, 1)
+
+
 class Slopes:
     """A loss's values and gradients, and whether all of them were numbers: asked once, as asking waits for a GPU.
 
@@ -36,28 +45,36 @@ class Slopes:
         x: clean images, (N, C, H, W).
         low: least value of a pixel.
         high: greatest value of a pixel.
+        differentiate: :func:`value_and_gradient`, or :func:`values_and_gradients` of losses that give (N, K).
 
     Raises:
         TeachlibError: no such images.
     """
 
-    def __init__(self, loss: Loss, x: Tensor, low: float = 0.0, high: float = 1.0) -> None:
+    def __init__(
+        self,
+        loss: Loss,
+        x: Tensor,
+        low: float = 0.0,
+        high: float = 1.0,
+        differentiate: Callable[[Loss, Tensor], tuple[Tensor, Tensor]] = value_and_gradient,
+    ) -> None:
         require_images(x, low, high, rounding=0)
-        self.loss, self.first, self.dtype = loss, True, x.dtype
+        self.differentiate, self.loss, self.first, self.dtype = differentiate, loss, True, x.dtype
         self.lost = torch.zeros(len(x), dtype=torch.bool, device=x.device)
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """As :func:`value_and_gradient`."""
+        """As ``differentiate``."""
         with refuse_training() if self.first else nullcontext():
-            value, gradient = value_and_gradient(self.loss, x)
+            value, gradient = self.differentiate(self.loss, x)
         self.first = False
         self.note(value)
         self.lost |= ~gradient.flatten(1).isfinite().all(1)
         return value, gradient
 
     def note(self, value: Tensor) -> None:
-        """Values by themselves, (N,)."""
-        self.lost |= value.isnan()
+        """Values by themselves, (N,) or (N, K)."""
+        self.lost |= value.view(len(value), -1).isnan().any(1)
 
     def checked(self, end: Tensor) -> Tensor:
         """The attacked images, without a graph, in the clean ones' precision, if every slope on the way was a number.

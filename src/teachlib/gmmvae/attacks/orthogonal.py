@@ -7,7 +7,7 @@ from torch import Tensor
 
 from teachlib.errors import TeachlibError, require_at_least
 from teachlib.gmmvae.attacks.ball import Ball, directions, per_sample
-from teachlib.gmmvae.attacks.gradient import Loss, Slopes
+from teachlib.gmmvae.attacks.gradient import Slopes, values_and_gradients
 
 Requirements = Callable[[Tensor], Tensor]
 
@@ -62,29 +62,22 @@ class _Climb:
             values = requirements(x)
         if values.ndim != 2 or len(values) != len(x) or not values.shape[1]:
             raise TeachlibError(f"requirements of shape {tuple(values.shape)}; expected (N, K), N = {len(x)} images")
-        self.every = [Slopes(_only(requirements, k), x, ball.low, ball.high) for k in range(values.shape[1])]
+        self.slopes = Slopes(requirements, x, ball.low, ball.high, values_and_gradients)
         self.best, self.least = x.clone(), torch.full((len(x),), -torch.inf, device=x.device)
 
     def slope(self, current: Tensor) -> Tensor:
         """Of the first requirement that is not met, or else of the least; orthogonal to all others."""
-        seen = [slopes(current) for slopes in self.every]
-        values, gradients = (torch.stack(part) for part in zip(*seen, strict=True))
-        least = values.amin(0)
+        values, gradients = self.slopes(current)
+        least = values.amin(1)
         better = least > self.least
         self.best = torch.where(per_sample(better, current), current, self.best)
         self.least = torch.where(better, least, self.least)
-        first = torch.where(least > 0, values.argmin(0), (values <= 0).int().argmax(0))
-        return orthogonal(gradients, first)
+        first = torch.where(least > 0, values.argmin(1), (values <= 0).int().argmax(1))
+        return orthogonal(gradients.transpose(0, 1), first)
 
     def checked(self) -> Tensor:
         """The best points, if every slope on the way was a number."""
-        for slopes in self.every:
-            slopes.checked(self.best)
-        return self.every[0].checked(self.best)
-
-
-def _only(requirements: Requirements, which: int) -> Loss:
-    return lambda x: requirements(x)[:, which]
+        return self.slopes.checked(self.best)
 
 
 def orthogonal(gradients: Tensor, which: Tensor) -> Tensor:
