@@ -1,6 +1,7 @@
 """What is read from outside may be anything: it ends in one line, runs nothing, hangs nowhere."""
 
 import io
+import itertools
 import json
 import pickle
 import resource
@@ -113,6 +114,24 @@ def test_headers_of_checkpoints(header: dict[str, Any]) -> None:
         write_checkpoint(file, {"model.net.weight": torch.ones(1)}, {**header, "chapter": key})
         with pytest.raises(TeachlibError):
             registry.chapter(key).open_run(file)
+
+
+ODD = (None, True, -1, 0, 1.5, -0.5, 10**30, float("nan"), float("inf"), "", "x", [], {}, [1, "a"])
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element")
+@pytest.mark.parametrize("key", registry.CHAPTERS)
+def test_recipes_with_odd_values(key: str) -> None:
+    """Whatever one of its values was replaced by, a recipe either builds a network or ends in one line."""
+    chapter, file = registry.chapter(key), PLACE / "recipe.safetensors"
+    for name in registry.CHAPTERS[key].recipes[::5]:
+        recipe = chapter.recipe(name, scale="ci").as_dict()
+        for field, odd in itertools.product(recipe, ODD):
+            header = {"chapter": key, "recipe": {**recipe, field: odd}, "step": 1}
+            write_checkpoint(file, {"model.net.weight": torch.ones(1)}, header)
+            with pytest.raises(TeachlibError) as caught:
+                chapter.open_run(file)  # which does not hold the network's weights either
+            one_line(caught.value)
 
 
 @MANY

@@ -336,7 +336,14 @@ class Chapter(ABC, Generic[R, M, D]):
             raise TeachlibError(f"{source}: holds no recipe of {self.title}; retrain it") from None
 
     def _filled(self, recipe: Any, weights: Mapping[str, Tensor], source: str | Path) -> M:
-        model = self.build(self.recipe_of(recipe, source), None)
+        chosen = self.recipe_of(recipe, source)
+        try:
+            model = self.build(chosen, None)
+        except TeachlibError:
+            raise
+        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError):
+            # What comes from a file may hold words for numbers, or a width that no memory holds.
+            raise TeachlibError(f"{source}: no network of {self.title} is built by its recipe; retrain it") from None
         for name, net in self.parts(model).items():
             load_weights(net, part(weights, name), source=source)
         return model.eval()

@@ -83,5 +83,7 @@ def begin(scale: str | None = None, *, seed: int = 0, folder: str | Path = "runs
     """
     session = Session(Scale.of(scale), seed, best_device(), Path(folder))
     seed_everything(seed)
-    print(f"scale {session.scale}, seed {seed} · {machine(session.device)}")
+    # Pages are written about runs at laptop: who computes less, or more, is told so beside other numbers.
+    whose = "" if session.scale is Scale.LAPTOP else " · the text speaks of scale laptop"
+    print(f"scale {session.scale}, seed {seed} · {machine(session.device)}{whose}")
     return session
