@@ -12,7 +12,7 @@ from teachlib.checks import calls, exercise, seeded
 starts = exercise(
     "starts",
     "Write starts(hits, wanted): how many random starts it takes until at least one of them ends in the right valley "
-    "with probability wanted or more, if each does so with probability hits by itself.",
+    "with probability wanted or more, if each does so with probability hits, between 0 and 1, by itself.",
     lambda hits, wanted: math.ceil(math.log(1 - wanted) / math.log(1 - hits)),
     calls({"seldom": (0.06, 0.5), "often": (0.6, 0.95), "surer": (0.3, 0.999)}),
     wrong={
