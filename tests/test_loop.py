@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,6 +36,7 @@ from teachlib.training.states import (
     restore_optimizers,
     restore_own,
 )
+from teachlib.training.watch import undisturbed
 
 HERE = Path(__file__).parent
 PATIENCE = 300  # seconds, against hanging alone: on a busy machine a moment can take half a minute
@@ -127,7 +129,7 @@ def test_random_numbers_of_a_gpu_are_left_alone_without_one() -> None:
     torch.manual_seed(3)
     tensors = {"random.torch": torch.get_rng_state(), "random.cuda": torch.zeros(16, dtype=torch.uint8)}
     expected, fabric = torch.rand(3), make_fabric(accelerator="cpu")
-    restore_own(tensors, random_states(), {}, fabric)
+    restore_own(tensors, random_states(), {}, None, fabric)
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -464,3 +466,57 @@ def test_the_next_batch_is_gathered_meanwhile_unless_all_cores_compute(device: s
     stream.close()
     assert [index for _, index in data.asked[:2]] == [next(order).tolist() for _ in range(2)]
     assert all(name.startswith("batches") == ahead for name, _ in data.asked)
+
+
+class Own(Denoiser):
+    """Its network has a loss of its own, as likelihood models have; one of its layers is kept as it is."""
+
+    class Net(nn.Sequential):
+        def loss(self, x: Tensor) -> Tensor:
+            return self(x).square().mean()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nets = {"net": Own.Net(nn.Flatten(), nn.Linear(16, 4), nn.BatchNorm1d(4))}
+        self.computed: set[torch.dtype] = set()
+        self.nets["net"][1].register_forward_hook(lambda *seen: self.computed.add(seen[-1].dtype))
+
+    def updates(
+        self, batch: tuple[Tensor, Tensor], generator: torch.Generator, step: int
+    ) -> Iterator[tuple[str, Tensor]]:
+        yield "denoise", self.nets["net"].loss(batch[0])
+        yield "denoise", 100 * self.nets["net"].loss(batch[0])
+
+
+@pytest.mark.parametrize(("precision", "computed"), [("32-true", torch.float32), ("bf16-mixed", torch.bfloat16)])
+def test_a_loss_of_the_networks_own_is_computed_in_the_precision_asked_for(
+    precision: str, computed: torch.dtype
+) -> None:
+    objective = Own()
+    history = fit(objective, images(), PLAN, fabric=make_fabric(precision=precision), progress=False)
+    assert objective.computed == {computed}
+    losses, penalties = (history.series(name)[1] for name in ("denoise", "denoise, penalty"))
+    assert len(losses) == len(penalties) == PLAN.steps  # a second loss of one name takes no other's place
+    assert min(penalties) > 10 * max(losses)
+
+
+def test_a_look_leaves_each_layer_in_its_own_mode() -> None:
+    objective = Own()
+    frozen = objective.nets["net"][2].eval()
+    with undisturbed(objective.nets):
+        assert not any(module.training for module in objective.nets["net"].modules())
+    assert objective.nets["net"].training
+    assert not frozen.training
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_losses_below_zero_reach_a_plateau_too(sign: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rate is halved when more than two validations in a row were no better."""
+    objective = Denoiser()
+    monkeypatch.setattr(objective, "validation_loss", lambda batch, generator: torch.tensor(float(sign)))
+    monkeypatch.setattr(objective, "updates", lambda batch, generator, step: iter(()))
+    plan = replace(PLAN, steps=8, validate_every=1, plateau_patience=2)
+    optimizers = objective.optimizers()
+    monkeypatch.setattr(objective, "optimizers", lambda: optimizers)
+    fit(objective, images(), plan, validation=images(40), progress=False)
+    assert optimizers["denoise"].param_groups[0]["lr"] == 1e-2 / 4

@@ -1,7 +1,7 @@
 """Runs of two processes that could drift apart, hang, or lose what is theirs: two_processes.py WHAT FOLDER."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -10,23 +10,37 @@ from torch import Tensor
 
 from teachlib.checkpoints import write_checkpoint
 from teachlib.errors import TeachlibError
+from teachlib.gif.augmentation import AdaptiveAugmentation
 from teachlib.training import Schedule, fit, make_fabric
 
 
 class Poisoned(Denoiser):
-    """One process's loss is not a number at step 25."""
+    """One process's loss is not a number at step 25. Each remembers its own losses, and asks what all have seen."""
 
     def __init__(self, rank: int, at: int) -> None:
         super().__init__()
         self.left = at if rank == 1 else -1
+        self.memory = torch.zeros(())
+        self.augmentation = AdaptiveAugmentation(images=1000)
+        self.signs = torch.tensor([1.0, 1.0, 1.0, -1.0 if rank else 1.0])  # by itself, the second would lower p
 
     def updates(
         self, batch: tuple[Tensor, Tensor], generator: torch.Generator, step: int
     ) -> Iterator[tuple[str, Tensor]]:
         self.left -= 1
         self.drawn = torch.rand(3, generator=generator.clone_state())
+        self.augmentation.update(self.signs)
         for name, loss in super().updates(batch, generator, step):
+            loss = loss * (1 + self.memory)
+            self.memory = 0.9 * self.memory + 0.1 * loss.detach()
             yield name, loss * (float("nan") if self.left == 0 else 1.0)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"memory": self.memory, **self.augmentation.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        self.memory = state["memory"]
+        self.augmentation.load_state_dict(state)
 
 
 def main(what: str, folder: Path) -> None:
@@ -51,7 +65,8 @@ def main(what: str, folder: Path) -> None:
         sys.stdout.flush()
         fabric.barrier()  # who ends first takes the other with it
         sys.exit(1)
-    own = {**objective.nets["net"].state_dict(), "drawn": objective.drawn}
+    own = {**objective.nets["net"].state_dict(), "drawn": objective.drawn, "memory": objective.memory}
+    own["p"] = torch.tensor(objective.augmentation.p)
     write_checkpoint(folder / f"{rank}.safetensors", own, {})
 
 

@@ -92,6 +92,8 @@ def test_real_pictures_show_one_of_each_and_three_alike_do_not() -> None:
         finding.one_of_each(finding.added(_in_turn(three, (masks(three.conditions()) > 0.5).float()))) == 0
     )  # squares
     assert finding.one_of_each(finding.added(_in_turn(three, three.alphas()[:, [0, 1, 1]]))) == 0
+    nothing = three.alphas() * torch.tensor([0.0, 1.0, 1.0])[:, None, None]  # no circle is no circle
+    assert finding.one_of_each(finding.added(_in_turn(three, nothing))) == 0
     model = Assembled(recipe("assemble", scale="ci")).eval()
     with pytest.raises(TeachlibError, match="no scene has three things"):
         finding.evaluate(model, held().scenes[~held().scenes.present.all(1)])

@@ -104,13 +104,14 @@ def test_samples_follow_their_component() -> None:
 
 @pytest.mark.parametrize("shrinkage", [0.0, 0.7])
 def test_shrinkage_adds_part_of_the_mean_variance_to_every_diagonal(shrinkage: float) -> None:
-    z, labels = Z.double() * torch.tensor([1.0, 2.0, 3.0]), Y
+    z, labels = Z.double() * torch.tensor([1.0, 2.0, 3.0]) + 50 * Y[:, None], Y  # far apart: that is no width
     means = class_means(2, 3).double()
     offsets = z - means[labels]
     groups = [labels == c for c in (0, 1)]
     measured = torch.stack([offsets[group].T @ offsets[group] / 5 for group in groups])
     measured = measured + shrinkage * offsets.square().mean() * torch.eye(3)
-    fitted = torch.stack([torch.cov(z[group].T) for group in groups]) + shrinkage * z.var(0).mean() * torch.eye(3)
+    within = torch.cat([z[group] - z[group].mean(0) for group in groups]).square().mean()
+    fitted = torch.stack([torch.cov(z[group].T) for group in groups]) + shrinkage * within * torch.eye(3)
     for found, centres, covariances in (
         (MixturePrior(means, 0.01).measured(z, labels, shrinkage=shrinkage), means, measured),
         (
@@ -173,6 +174,8 @@ def test_codes_at_their_means_and_singular_covariances_are_refused() -> None:
     mixture = MixturePrior(class_means(2, 3), 0.01)
     with pytest.raises(TeachlibError, match="all codes lie at one point"):
         mixture.measured(mixture.means[Y], Y)
+    with pytest.raises(TeachlibError, match="all codes lie at one point"):
+        GaussianClasses.fit(torch.tensor([0.1, 0.3, 0.7])[Y][:, None] * torch.ones(3), Y)
     with pytest.raises(TeachlibError, match="shrinkage is -1"):
         mixture.measured(Z, Y, shrinkage=-1)
     flat = Z * torch.tensor([1.0, 1.0, 0.0])

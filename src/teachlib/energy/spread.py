@@ -30,18 +30,16 @@ PACKED = 2  # samples that are judged together
 
 
 def _pairs(x: Tensor) -> Tensor:
-    """Squared distances of all samples to each other, (N, N), with a derivative where two are the same."""
+    """Distances of all samples to each other, (N, N); where two are the same, without a slope."""
     x = x.flatten(1)
     if len(x) < 2:
         raise TeachlibError(f"{len(x)} samples; being apart takes two")
-    return (x[:, None] - x).square().sum(2)
+    return distances(x, x)
 
 
 def repulsion(x: Tensor) -> Tensor:
     """−E‖x − x'‖, the energy distance's part that samples have among themselves (Székely & Rizzo, 2013); scalar."""
-    squared = _pairs(x)
-    apart = ~torch.eye(len(squared), dtype=torch.bool, device=x.device)
-    return -squared[apart].add(1e-12).sqrt().mean()
+    return -_pairs(x).sum() / (len(x) * (len(x) - 1))
 
 
 def energy_distance(x: Tensor, y: Tensor) -> Tensor:
@@ -55,9 +53,9 @@ def kernel_repulsion(x: Tensor, deviation: float | None = None) -> Tensor:
 
     Args:
         x: (N, …).
-        deviation: h; ``None``: a fifth of the mean squared distance of a pair is h², as it is now.
+        deviation: h; ``None``: h² is a fifth of the mean squared distance as it is now, over all N² pairs.
     """
-    squared = _pairs(x)
+    squared = _pairs(x).square()
     width = 2 * deviation**2 if deviation is not None else 0.4 * squared.detach().mean().clamp_min(1e-8)
     count = len(squared)
     return ((-squared / width).exp().sum() - count) / (count * (count - 1))
@@ -71,7 +69,7 @@ def determinantal(x: Tensor, deviation: float = 1.0) -> Tensor:
         x: (N, …).
         deviation: h.
     """
-    kernel = (-_pairs(x) / (2 * deviation**2)).exp()
+    kernel = (-_pairs(x).square() / (2 * deviation**2)).exp()
     return -torch.linalg.slogdet(kernel + torch.eye(len(kernel), device=x.device, dtype=x.dtype)).logabsdet / len(x)
 
 

@@ -47,9 +47,7 @@ class AdaptiveAugmentation:
         images: int = 500_000,
         every: int = 4,
     ) -> None:
-        for name in transforms:
-            if name not in TRANSFORMS:
-                raise unknown("transform", name, TRANSFORMS)
+        _refuse_unknown(transforms)
         if not -1 < target < 1:
             raise TeachlibError(f"target is {target}; expected a mean of signs, more than −1 and less than 1")
         require_at_least(1, images=images, every=every)
@@ -67,8 +65,12 @@ class AdaptiveAugmentation:
         self._count, self._batches = self._count + real_logits.numel(), self._batches + 1
         if self._batches < self.every:
             return
-        sure = self._signs.item() / self._count
-        step = self._count / self.images * ((sure > self.target) - (sure < self.target))
+        seen = torch.stack([self._signs, torch.full_like(self._signs, self._count)])
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(seen)  # p is one for all processes
+        signs, count = seen.tolist()
+        sure = signs / count
+        step = count / self.images * ((sure > self.target) - (sure < self.target))
         self.p = min(max(self.p + step, 0.0), 1.0)
         self._signs, self._count, self._batches = torch.zeros(()), 0, 0
 
@@ -82,6 +84,14 @@ class AdaptiveAugmentation:
         p, count, batches = state["numbers"].tolist()
         self.p, self._count, self._batches = p, int(count), int(batches)
         self._signs = state["signs"].clone()
+
+
+def _refuse_unknown(transforms: Collection[str]) -> None:
+    for name in [transforms] if isinstance(transforms, str) else transforms:
+        if name not in TRANSFORMS:
+            raise unknown("transform", name, TRANSFORMS)
+    if isinstance(transforms, str):
+        raise TeachlibError(f"transforms is the word {transforms!r}; expected a collection: ({transforms!r},)")
 
 
 def augment(images: Tensor, p: float, generator: torch.Generator, transforms: Collection[str] = TRANSFORMS) -> Tensor:
@@ -98,8 +108,10 @@ def augment(images: Tensor, p: float, generator: torch.Generator, transforms: Co
         (N, C, H, H).
 
     Raises:
-        TeachlibError: images that are not square, or without three channels; a p that is no probability.
+        TeachlibError: images that are not square, or without three channels; a p that is no probability; a transform
+            that does not exist.
     """
+    _refuse_unknown(transforms)
     if images.ndim != 4 or images.shape[1] < 3 or images.shape[2] != images.shape[3]:
         raise TeachlibError(f"images of shape {tuple(images.shape)}; expected (N, 3 or more, H, H)")
     if not 0 <= p <= 1:

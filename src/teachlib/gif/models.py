@@ -280,6 +280,7 @@ class Face(nn.Module):
             self.discriminator = RenderedDiscriminator(config, inputs)
         self.standard = Standard(length)
         self.learned = nn.Embedding(recipe.pictures, recipe.width) if recipe.styles == "learned" else None
+        self._drawn: Tensor | None = None  # of all pictures, once somebody asks: no weights, and in no checkpoint
 
     def styles(self, numbers: Tensor) -> Tensor:
         """The vector of each training picture, (N, width): drawn once, and never learned (thesis § 5.3.4).
@@ -288,8 +289,10 @@ class Face(nn.Module):
         """
         if self.learned is not None:
             return self.learned(numbers.to(self.learned.weight.device))
-        every = torch.randn(self.recipe.pictures, self.recipe.width, generator=torch.Generator().manual_seed(7))
-        return every.to(numbers.device)[numbers]
+        if self._drawn is None or self._drawn.device != numbers.device:
+            shape = (self.recipe.pictures, self.recipe.width)
+            self._drawn = torch.randn(shape, generator=torch.Generator().manual_seed(7)).to(numbers.device)
+        return self._drawn[numbers]
 
     def condition(self, parameters: Parameters, renderings: Tensor | None = None) -> Tensor:
         """What the networks are told of N heads: renderings, or standardized vectors.

@@ -230,8 +230,11 @@ class MixturePrior(nn.Module):
         noise = torch.randn(centre.shape, generator=generator, device=centre.device)
         if self.whitening is None:
             return centre + math.sqrt(self.variance) * noise
-        whitening = self.whitening[labels]
-        return centre + torch.linalg.solve_triangular(whitening, noise[..., None], upper=False)[..., 0]
+        offsets = torch.empty_like(noise)
+        for label in labels.unique().tolist():  # by class: a factor for each sample would be N·d² numbers
+            rows = labels == label
+            offsets[rows] = torch.linalg.solve_triangular(self.whitening[label], noise[rows].T, upper=False).T
+        return centre + offsets
 
 
 class GaussianClasses(nn.Module):
@@ -274,8 +277,10 @@ class GaussianClasses(nn.Module):
         if counts.min() < 2:
             raise TeachlibError(f"class {int(counts.argmin())} has {int(counts.min())} codes; expected two or more")
         groups = [codes[labels == label].double() for label in range(len(counts))]
-        ridge = shrinkage * codes.double().var(0).mean() * torch.eye(codes.shape[1]).to(groups[0])
-        _refuse_one_point(codes.double().diff(dim=0))
+        offsets = torch.cat([group - group.mean(0) for group in groups])
+        _refuse_one_point(torch.cat([group - group[0] for group in groups]))
+        pooled = offsets.square().mean()  # within classes: how far apart these lie is no width of any
+        ridge = shrinkage * pooled * torch.eye(codes.shape[1]).to(groups[0])
         covariances = torch.stack([torch.cov(group.T).reshape(ridge.shape) + ridge for group in groups])
         return cls(torch.stack([group.mean(0) for group in groups]).to(codes), covariances.to(codes))
 

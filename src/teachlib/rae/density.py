@@ -56,7 +56,10 @@ class MixtureDensity:
         component = torch.multinomial(self.weights, count, replacement=True, generator=generator)
         factors = torch.linalg.cholesky(self.covariances)
         noise = torch.randn(count, self.means.shape[1], generator=generator, dtype=torch.float64)
-        return (self.means[component] + torch.einsum("nij,nj->ni", factors[component], noise)).float()
+        for k, factor in enumerate(factors):  # by component: a factor for each sample would be N·d² numbers
+            rows = component == k
+            noise[rows] = noise[rows] @ factor.T
+        return (self.means[component] + noise).float()
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Log-density in nats: (N, d) → (N,) float64.

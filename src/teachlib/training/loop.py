@@ -18,11 +18,11 @@ from tqdm import tqdm
 
 from teachlib import memory
 from teachlib.alone import alone
-from teachlib.checkpoints import part, read_checkpoint, write_atomically, write_checkpoint
+from teachlib.checkpoints import read_checkpoint, write_atomically, write_checkpoint
 from teachlib.errors import TeachlibError
 from teachlib.training import states
 from teachlib.training.machine import average_gradients, described, make_fabric, mean_over_processes, quiet, wrapped
-from teachlib.training.protocols import Batch, Objective, Planned, Samples, Stateful, Stored, Twice, Validates
+from teachlib.training.protocols import Batch, Objective, Planned, Samples, Stored, Twice, Validates
 from teachlib.training.schedule import History, Schedule, batches, mix, refuse_uneven
 from teachlib.training.watch import Watch, undisturbed
 
@@ -54,7 +54,9 @@ class _Trainer:
         self.averages = states.Averages(self.nets) if schedule.ema_half_life is not None else None
         self.optimizers = objective.optimizers()
         self.plateaus = [
-            ReduceLROnPlateau(optimizer, factor=0.5, patience=schedule.plateau_patience)
+            ReduceLROnPlateau(  # a relative threshold would take every loss below zero for an improvement
+                optimizer, factor=0.5, patience=schedule.plateau_patience, threshold_mode="abs"
+            )
             for optimizer in self.optimizers.values()
             if schedule.plateau_patience is not None
         ]
@@ -85,7 +87,7 @@ class _Trainer:
         losses: dict[str, Tensor] = {}
         while (update := self._descend(streams)) is not None:
             name, loss = update
-            losses[name] = loss
+            losses[name if name not in losses else f"{name}, penalty"] = loss
         self.step += 1
         if self.averages is not None:
             self.averages.update(self.nets, self.schedule.ema_decay(self.step))
@@ -184,18 +186,16 @@ class _Trainer:
 
     def save(self, path: Path) -> None:
         """Write everything, in the background: what is written are copies, and training goes on."""
-        others, random_of_others = states.others_state(self.nets, self.fabric)
+        others, random_of_others = states.others_state(self.nets, self.objective, self.fabric)
         if not self.fabric.is_global_zero:
             self.last_saved = path
             return
-        own, random_of_own = states.own_state(self.nets, self.fabric.device)
+        own, random_of_own = states.own_state(self.nets, self.objective, self.fabric.device)
         moments, groups = states.optimizer_state(self.optimizers)
-        tensors = {key: value for key, value in own.items() if key.startswith("random.")} | others | moments
+        tensors = {key: value for key, value in own.items() if not key.startswith("buffer.")} | others | moments
         tensors |= states.weights_of("model", self.nets)
         if self.averages is not None:
             tensors |= states.weights_of("average", self.averages.nets)
-        if isinstance(self.objective, Stateful):
-            tensors |= {f"objective.{key}": value for key, value in self.objective.state_dict().items()}
         header = {
             **self.settings,
             **random_of_own,
@@ -253,9 +253,7 @@ class _Trainer:
         states.restore_optimizers(self.optimizers, tensors, header["optimizers"])
         for plateau, state in zip(self.plateaus, header["plateaus"], strict=True):
             plateau.load_state_dict(state)
-        if isinstance(self.objective, Stateful):
-            self.objective.load_state_dict(part(tensors, "objective"))
-        states.restore_own(tensors, header, self.nets, self.fabric)
+        states.restore_own(tensors, header, self.nets, self.objective, self.fabric)
         self.step, self.seconds = header["step"], header["seconds"]
         self.best = math.inf if header.get("best") is None else header["best"]
         self.history, self.last_saved = History(header["history"]), path

@@ -1,7 +1,7 @@
 """Devices and processes."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -71,7 +71,10 @@ def wrapped(net: nn.Module, fabric: "Fabric", compiler: str | None) -> nn.Module
     net.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     module = fabric.setup_module(cast(nn.Module, torch.compile(net, backend=compiler)) if compiler else net)
     if hasattr(net, "loss"):  # a network's own loss must pass through the wrapper, as its forward does
-        module.mark_forward_method("loss")
+        if fabric.world_size > 1:
+            module.mark_forward_method("loss")
+        else:  # with one process fabric calls a marked method as it is, in full precision
+            vars(module)["loss"] = _in_precision(module.loss, fabric)
     # In mixed precision fabric refuses every gradient but fabric.backward's, also those that penalties take of a
     # network's output. Its guard has no switch; here the loss does go through fabric.backward.
     vars(module)["_register_backward_hook"] = lambda tensor: tensor
@@ -81,6 +84,14 @@ def wrapped(net: nn.Module, fabric: "Fabric", compiler: str | None) -> nn.Module
             # networks that are not updated: gradients are averaged by :func:`average_gradients` instead.
             part.require_backward_grad_sync = False
     return module
+
+
+def _in_precision(loss: Callable[..., Tensor], fabric: "Fabric") -> Callable[..., Tensor]:
+    def computed(*inputs: Any, **options: Any) -> Tensor:
+        with fabric.autocast():
+            return loss(*inputs, **options).float()
+
+    return computed
 
 
 def average_gradients(parameters: list[nn.Parameter], fabric: "Fabric") -> None:

@@ -23,7 +23,8 @@ class Schedule:
         checkpoint_every: steps between checkpoints; the last step always writes one.
         log_every: steps between lines of the log.
         validate_every: steps between validations; 0: an epoch.
-        plateau_patience: halve the learning rates after so many validations without improvement; ``None``: never.
+        plateau_patience: halve the learning rates when more than so many validations in a row were no improvement (of
+            .0001 at least); ``None``: never.
         accumulate: parts that a process computes its share of a batch in, one after the other; their gradients add up
             to the batch's, in the memory of a part. Batch norm sees parts.
         clip: largest norm of an update's gradient, over all parameters of its optimizer; ``None``: as it is.

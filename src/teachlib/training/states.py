@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from teachlib.checkpoints import load_weights, part
 from teachlib.errors import TeachlibError
+from teachlib.training.protocols import Stateful
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -34,9 +35,14 @@ def set_random_states(header: Mapping[str, Any]) -> None:
     random.setstate((version, tuple(internal), gauss_next))
 
 
-def own_state(nets: Mapping[str, nn.Module], device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What differs between the processes: buffers such as batch-norm statistics, and random states."""
+def own_state(
+    nets: Mapping[str, nn.Module], objective: object, device: torch.device
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What differs between the processes: buffers such as batch-norm statistics, what an objective remembers, and
+    random states."""
     tensors = {"random.torch": torch.get_rng_state()}
+    if isinstance(objective, Stateful):
+        tensors |= {f"objective.{key}": value.detach().cpu() for key, value in objective.state_dict().items()}
     if device.type == "cuda":
         tensors["random.cuda"] = torch.cuda.get_rng_state(device)
     for name, net in nets.items():
@@ -44,26 +50,34 @@ def own_state(nets: Mapping[str, nn.Module], device: torch.device) -> tuple[dict
     return tensors, random_states()
 
 
-def others_state(nets: Mapping[str, nn.Module], fabric: "Fabric") -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+def others_state(
+    nets: Mapping[str, nn.Module], objective: object, fabric: "Fabric"
+) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
     """The same of every process but the first, whose own is in the checkpoint's usual places."""
     if fabric.world_size == 1:
         return {}, []
     each: list[Any] = [None] * fabric.world_size
-    torch.distributed.all_gather_object(each, own_state(nets, fabric.device))
+    torch.distributed.all_gather_object(each, own_state(nets, objective, fabric.device))
     tensors = {f"process.{r}.{key}": value for r in range(1, len(each)) for key, value in each[r][0].items()}
     return tensors, [states for _, states in each[1:]]
 
 
 def restore_own(
-    tensors: Mapping[str, Tensor], header: Mapping[str, Any], nets: Mapping[str, nn.Module], fabric: "Fabric"
+    tensors: Mapping[str, Tensor],
+    header: Mapping[str, Any],
+    nets: Mapping[str, nn.Module],
+    objective: object,
+    fabric: "Fabric",
 ) -> None:
-    """Each process takes up its own buffers and random states again."""
+    """Each process takes up its own buffers, memories and random states again."""
     rank, states = fabric.global_rank, header
     if rank:
         tensors, states = part(tensors, f"process.{rank}"), header["processes"][rank - 1]
         for name, net in nets.items():
             for key, value in net.named_buffers():
                 value.copy_(tensors[f"buffer.{name}.{key}"])
+    if isinstance(objective, Stateful):
+        objective.load_state_dict(part(tensors, "objective"))
     torch.set_rng_state(tensors["random.torch"])
     if fabric.device.type == "cuda" and "random.cuda" in tensors:
         torch.cuda.set_rng_state(tensors["random.cuda"], fabric.device)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from teachlib.errors import require_at_least
+from teachlib.modes import evaluating
 from teachlib.training.states import random_states, set_random_states
 
 
@@ -36,14 +37,9 @@ class Watch:
 @contextmanager
 def undisturbed(nets: Mapping[str, nn.Module]) -> Iterator[None]:
     """Evaluation mode without gradients; afterwards modes and random numbers are as if nobody had looked."""
-    modes = {name: net.training for name, net in nets.items()}
     kept: dict[str, Any] = random_states()
-    with torch.random.fork_rng(), torch.no_grad():
-        for net in nets.values():
-            net.eval()
+    with torch.random.fork_rng(), torch.no_grad(), evaluating(*nets.values()):
         try:
             yield
         finally:
-            for name, net in nets.items():
-                net.train(modes[name])
             set_random_states(kept)

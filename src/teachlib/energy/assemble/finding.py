@@ -94,8 +94,10 @@ def added(steps: Iterable[tuple[int, Tensor]]) -> list[Tensor]:
 
 
 def one_of_each(things: Iterable[Tensor]) -> float:
-    """Share of pictures whose things, one a painter, (N, 3, 32, 32) each, are one of each class."""
-    drawn = torch.stack([classes_of(seen(thing))[0] for thing in things], 1).sort(1).values
+    """Share of pictures whose things, one a painter, (N, 3, 32, 32) each, are one of each class; black is of none."""
+    shapes = [seen(thing) for thing in things]
+    there = torch.stack([shape.flatten(1).any(1) for shape in shapes], 1)
+    drawn = torch.stack([classes_of(shape)[0] for shape in shapes], 1).where(there, -1).sort(1).values
     return (drawn == torch.arange(len(OBJECTS))).all(1).double().mean().item()
 
 
