@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from teachlib.energy import Anneal, log_likelihood
+from teachlib.energy.constant import _log_mean_exp
 from teachlib.errors import TeachlibError
 
 MEAN, DEVIATION = torch.tensor([0.7, -0.4]), torch.tensor([0.5, 1.5])
@@ -64,3 +65,26 @@ def test_what_is_known_of_a_likelihood() -> None:
         _bounds(3, torch.zeros(5, 1))
     with pytest.raises(TeachlibError):
         Anneal(energy, torch.zeros(2), 1.0, temperatures=0, step_size=0.1)
+
+
+def test_the_error_of_a_logarithm_is_relative() -> None:
+    """Of weights 1 and 3 the mean is 2 ± 1: the logarithm's error is a half, however large both are."""
+    value, error = _log_mean_exp(torch.tensor([0.0, math.log(3)]) + 7)
+    assert value == pytest.approx(7 + math.log(2))
+    assert error == pytest.approx(0.5)
+
+
+def test_a_chain_is_weighed_before_it_moves() -> None:
+    def energy(x: torch.Tensor) -> torch.Tensor:
+        return 0.5 * ((x - 1) / 0.3).square().sum(1)
+
+    anneal = Anneal(energy, torch.zeros(2), 1.0, temperatures=1, step_size=0.2)
+    _, log_weights = anneal.forward(50, torch.Generator().manual_seed(3))
+    start = torch.randn(50, 2, generator=torch.Generator().manual_seed(3))
+    torch.testing.assert_close(log_weights, anneal.start_energy(start) - energy(start))
+
+
+@pytest.mark.parametrize("deviation", [0.0, -1.0])
+def test_a_gaussian_without_width_is_refused(deviation: float) -> None:
+    with pytest.raises(TeachlibError, match=r"deviation is .*; expected more than 0"):
+        Anneal(lambda x: x.sum(1), torch.zeros(2), deviation, temperatures=1, step_size=0.2)

@@ -9,6 +9,7 @@ import torch
 from teachlib import energy
 from teachlib.energy import CENTRES, Pair, PairObjective, count, counted, on_grid, recipe
 from teachlib.energy.chapter import CHAPTER
+from teachlib.energy.evaluation import evaluate
 from teachlib.energy.networks import Judge
 from teachlib.energy.sets import DEVIATION, load, stacked
 from teachlib.energy.tables import ROWS
@@ -223,3 +224,16 @@ def test_a_batch_of_pictures_goes_through_every_spread_there_is_for_them() -> No
         images = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
         losses = [loss for _, loss in game.updates((images, torch.zeros(8)), torch.Generator().manual_seed(1), 0)]
         assert all(loss.isfinite() for loss in losses)
+
+
+def test_measuring_and_sampling_leave_training_alone() -> None:
+    torch.manual_seed(0)
+    model, modes = Pair(recipe("modes-gan", "stacked-glyphs", scale="ci")).train(), []
+    model.generator.register_forward_hook(lambda net, *_: modes.append(net.training))
+    before = {name: value.clone() for name, value in model.named_buffers()}
+    evaluate(model, seed=0, samples=20)
+    model.sample(2, torch.Generator().manual_seed(0))
+    assert modes
+    assert not any(modes)
+    assert model.training
+    assert all(torch.equal(value, before[name]) for name, value in model.named_buffers())

@@ -249,3 +249,38 @@ def test_bad_input_is_refused_in_one_line() -> None:
         augment(_images(channels=1), 0.5, _seeded())
     with pytest.raises(TeachlibError, match=r"p is 1\.5; expected a probability"):
         augment(_images(), 1.5, _seeded())
+
+
+def _drawn(name: str) -> augmentation._Draws:
+    return augmentation._Draws(20_000, 1.0, torch.Generator().manual_seed(0), frozenset({name}))
+
+
+@pytest.mark.parametrize("name", ["stretch", "scale"])
+def test_sides_change_by_a_fifth_of_an_octave(name: str) -> None:
+    warps = augmentation._warps(_drawn(name), 32)
+    assert warps[:, 0, 0].log2().std().item() == pytest.approx(0.2, rel=0.03)
+
+
+def test_pictures_slide_by_an_eighth_of_their_side() -> None:
+    warps = augmentation._warps(_drawn("slide"), 32)
+    assert warps[:, :2, 2].std().item() == pytest.approx(4, rel=0.03)
+
+
+@pytest.mark.parametrize(("name", "octaves"), [("contrast", 0.5), ("saturation", 1.0)])
+def test_colours_change_by_octaves(name: str, octaves: float) -> None:
+    """A grey axis keeps its length under a change of saturation, any other under none of these."""
+    matrices = augmentation._colours(_drawn(name))
+    along = torch.tensor([1.0, 1.0, 1.0] if name == "contrast" else [1.0, -1.0, 0.0])
+    grown = (matrices[:, :3, :3] @ along).norm(dim=1) / along.norm()
+    assert grown.log2().std().item() == pytest.approx(octaves, rel=0.03)
+
+
+def test_brightness_changes_by_a_fifth() -> None:
+    matrices = augmentation._colours(_drawn("brightness"))
+    assert matrices[:, :3, 3].std().item() == pytest.approx(0.2, rel=0.03)
+
+
+@pytest.mark.parametrize("names", [("flipp",), ("flip", "rotaton"), "flip"])
+def test_transforms_that_do_not_exist_are_refused(names: object) -> None:
+    with pytest.raises(TeachlibError, match=r"unknown transform|expected a collection"):
+        augment(torch.zeros(2, 3, 8, 8), 1.0, torch.Generator(), names)

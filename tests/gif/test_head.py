@@ -284,3 +284,9 @@ def test_other_meshes_are_refused(tmp_path: Path, text: str, said: str) -> None:
 def test_mediapipes_mesh(real_data: Path) -> None:
     found = obj.read(real_data / "mesh" / "canonical_face_model.obj")
     assert (len(found.vertices), len(found.faces), len(found.uv)) == (468, 898, 468)
+
+
+def test_vertex_normals_are_weighed_by_area() -> None:
+    vertices = torch.tensor([[[0.0, 0, 0], [3, 0, 0], [0, 1, 0], [0, 0, 1]]])
+    normals = mesh.vertex_normals(vertices, torch.tensor([[0, 1, 2], [0, 2, 3]]))
+    torch.testing.assert_close(normals[0, 0], torch.tensor([1.0, 0, 3]) / math.sqrt(10))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from teachlib.errors import TeachlibError
-from teachlib.gif import appearance, camera, heads, light, parameters, rendering, wardrobe
+from teachlib.gif import appearance, camera, heads, light, parameters, photographs, rendering, wardrobe
 from teachlib.gif.head import head
 from teachlib.gif.parameters import Parameters
 from teachlib.gif.photographs import photograph
@@ -200,3 +200,24 @@ def test_other_sets_are_refused(split: str, size: int, said: str) -> None:
         heads.load(split, size)
     with pytest.raises(TeachlibError, match="limit is 0"):
         heads.load("test", 32, 0)
+
+
+def test_eyes_stay_with_the_camera() -> None:
+    """Half of a turn of head and neck is taken back by the eyes."""
+    pose = parameters.randomly(3000, torch.Generator().manual_seed(0)).pose
+    turn, gaze = pose[:, 0, 1] + pose[:, 1, 1], pose[:, 3, 1]
+    free = (gaze.abs() < 0.45) & (turn.abs() < 0.4)  # farther eyes do not go
+    slope = torch.cov(torch.stack([turn[free], gaze[free]]))
+    assert (slope[0, 1] / slope[0, 0]).item() == pytest.approx(-0.5, abs=0.05)
+
+
+def test_a_shadow_takes_the_lamps_own_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    lamp = torch.tensor([[0.0, 0.0, 1.0]])
+    lights = light.uniform(0.9) + light.from_direction(lamp, torch.tensor([[0.6, 0.0, 0.0]]))
+    lit = parameters.replace(parameters.neutral(), light=lights)
+    monkeypatch.setattr(photographs, "_shadow", lambda *_: torch.ones(1, 4, 4))
+    normals = lamp[:, :, None, None].expand(1, 3, 4, 4)
+    picture = photographs._Picture(torch.zeros(1, 4, 4), torch.ones(1, 3, 4, 4), normals, torch.zeros(1, 4, 4))
+    shaded = photographs._lit(picture, torch.zeros(1, 1, 3), head(), lit)
+    taken = (light.shading(normals, lights) - shaded).mean((2, 3))[0]
+    torch.testing.assert_close(taken, torch.tensor([0.33, 0.0, 0.0]), atol=0.01, rtol=0)

@@ -9,6 +9,7 @@ from teachlib.errors import TeachlibError
 from teachlib.gif import evaluation, heads, models, parameters, recipes, rendering
 from teachlib.gif.chapter import CHAPTER
 from teachlib.gif.head import head
+from teachlib.metrics import frechet_between, statistics_of
 
 
 def test_columns_name_the_numbers_of_a_vector() -> None:
@@ -216,3 +217,10 @@ def test_looks_and_light_are_told_apart() -> None:
     assert row["looks heard in light"] == pytest.approx(0.9, abs=0.03)
     assert abs(row["light heard in looks"]) < 0.01
     assert abs(row["light obeyed"]) < 0.05
+
+
+def test_fidelity_is_over_the_photographs_variance() -> None:
+    real, dull = torch.rand(2, 300, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    dull = 0.5 + 0.2 * (dull - 0.5)
+    ours, theirs = (statistics_of(evaluation.looks(pictures)) for pictures in (dull, real))
+    assert evaluation.fidelity(real, dull).frechet == pytest.approx(frechet_between(ours, theirs, relative=True))

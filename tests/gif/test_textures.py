@@ -108,3 +108,12 @@ def test_other_triangles_are_refused() -> None:
     among = head()
     with pytest.raises(TeachlibError, match="9013 triangles in the texture and 9014 on the mesh"):
         textures.atlas(among.uv, among.uv_faces[1:], among.faces, 8)
+
+
+def test_a_texture_on_a_screen_of_its_size_is_itself() -> None:
+    screen = torch.tensor([[[-1.0, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]]])
+    uv = torch.tensor([[0.0, 1], [1, 1], [1, 0], [0, 0]])
+    faces = torch.tensor([[0, 1, 2], [0, 2, 3]])
+    texture = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    seen = textures.textured(rasterize(screen, faces, 8), uv, faces, texture)
+    torch.testing.assert_close(seen, texture, atol=1e-5, rtol=0)

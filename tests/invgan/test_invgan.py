@@ -667,3 +667,33 @@ def test_the_page_shows_what_is_measured(table: str, dataset: str, row: str, val
     measured = results.read_results(table, dataset)[row]["values"][value]
     after = tables.page().partition(heading)[2]
     assert any(results.shown(measured, digits=digits) in after for digits in (2, 3, 4))
+
+
+def _repeated() -> tuple[ImageData, ImageData]:
+    """Pictures that :class:`_Linear` draws, to train and to test with."""
+    stored = (_Linear().generate(torch.rand(300, 8, generator=_generator())) * 255).round().byte()
+    train, test = (
+        ImageData("glyphs", split, part, torch.zeros(150).long())
+        for split, part in zip(("train", "test"), stored.split(150), strict=True)
+    )
+    return train, test
+
+
+def test_spread_is_each_numbers_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers of a code that lie far from each other are not spread for that."""
+    model = _Linear()
+    monkeypatch.setattr(
+        model, "codes", lambda n, generator: torch.rand(n, 8, generator=generator) + 3 * torch.arange(8)
+    )
+    found = evaluation.evaluate(model, *_repeated(), extractor("untrained", "glyphs"), count=150)
+    assert found.spread == pytest.approx(1, abs=0.15)
+
+
+def test_codes_of_the_prior_are_measured_in_evaluation_mode() -> None:
+    torch.manual_seed(0)
+    model, modes = networks.InvGAN("dcgan", (1, 32, 32), width=8, w_dim=8).train(), []
+    model.mapping.register_forward_hook(lambda net, *_: modes.append(net.training))
+    evaluation.evaluate(model, *_repeated(), extractor("untrained", "glyphs"), count=60)
+    assert modes
+    assert not any(modes)
+    assert model.training

@@ -104,3 +104,9 @@ def test_a_missing_opencv_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(TeachlibError, match="pip install opencv-python-headless"):
         invgan.interpolated(torch.zeros(2, 1, 8, 8), 2)
+
+
+def test_the_nearer_frame_counts_most() -> None:
+    film = torch.stack([torch.full((1, 32, 32), level) for level in (0.2, 0.6)])
+    between = invgan.interpolated(film, 4).mean((1, 2, 3))
+    torch.testing.assert_close(between, torch.tensor([0.2, 0.3, 0.4, 0.5, 0.6]), atol=1e-4, rtol=0)

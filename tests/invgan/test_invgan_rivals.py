@@ -1,5 +1,6 @@
 """BiGAN, ALAE, VAE-GAN, BigGAN's networks, and encoders that come after: signs, gradients, and known answers."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from torch.nn.functional import softplus
 from teachlib.data import ImageData
 from teachlib.errors import TeachlibError
 from teachlib.gif.losses import r1_gamma, r1_penalty
-from teachlib.invgan import biggan, editing, encoders, inversion, losses, networks, objective, recipes
+from teachlib.invgan import biggan, editing, encoders, inversion, losses, networks, objective, recipes, rivals
 from teachlib.invgan.chapter import CHAPTER
 
 MOVES = {
@@ -396,3 +397,18 @@ def test_encoders_that_cannot_be_trained_are_refused(pictures: ImageData) -> Non
             ImageData("x", "train", torch.zeros(2, 3, 32, 32, dtype=torch.uint8), torch.zeros(2)),
             encoders.Plan(1),
         )
+
+
+def test_a_vae_gan_decodes_codes_with_noise_of_the_posteriors_deviation() -> None:
+    recipe = recipes.recipe("vae-gan", "glyphs", scale="ci")
+    torch.manual_seed(0)
+    game = rivals.OBJECTIVES["vae-gan"](CHAPTER.build(recipe, None), recipe)
+    head, decoded = game.nets["encoder"].code, []
+    with torch.no_grad():
+        for weight in head.parameters():
+            weight.zero_()
+        head.bias[recipe.w_dim :] = 4 * math.atanh(0.5)  # a log-variance of 2
+    game.nets["generator"].register_forward_hook(lambda *seen: decoded.append(seen[1][0]))
+    generator = torch.Generator().manual_seed(0)
+    game.losses(torch.rand(64, *recipe.shape, generator=generator), generator)
+    assert decoded[0].std().item() == pytest.approx(math.e, rel=0.05)

@@ -90,3 +90,13 @@ def test_other_images_are_refused(network):
     for images in (IMAGES * 255, IMAGES - 1, (IMAGES * 255).byte(), IMAGES * torch.nan):
         with pytest.raises(TeachlibError, match=r"pixels (in|outside) \[0, 1\]"):
             extract(network, images)
+
+
+def test_pixels_are_rounded_to_bytes() -> None:
+    class Bytes(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor]:
+            return (x.float().flatten(1),)
+
+    levels = torch.arange(254.0)
+    seen = extract(Bytes(), ((levels + 0.6) / 255).view(1, 1, 2, 127))
+    assert torch.equal(seen[0, :254], levels + 1)

@@ -132,3 +132,18 @@ def test_mistakes_are_explained() -> None:
         spectral_norm(nn.ConvTranspose2d(4, 4, 3, groups=2))
     with pytest.raises(TeachlibError, match="pass the shape of an input"):
         spectral_norm(nn.Conv2d(1, 1, 3), of="map")
+
+
+@pytest.mark.parametrize("stop", [True, False])
+def test_the_gradient_passes_through_the_norm_only_where_it_may(stop: bool) -> None:
+    torch.manual_seed(0)
+    net = spectral_norm(nn.Linear(7, 5).double(), stop_gradient=stop).train()
+    norm, weight = net.parametrizations.weight[0], net.parametrizations.weight.original
+    u, goal = nn.functional.normalize(torch.randn(7).double(), dim=0), torch.randn(5, 7).double()
+    norm.vector = u.clone()
+    (found,) = torch.autograd.grad((net.weight * goal).sum(), weight)
+    matrix = weight.detach().clone().requires_grad_()
+    v = nn.functional.normalize(matrix.T @ (matrix @ u), dim=0)
+    size = (matrix @ (v.detach() if stop else v)).norm()
+    (expected,) = torch.autograd.grad((matrix / size * goal).sum(), matrix)
+    torch.testing.assert_close(found, expected)

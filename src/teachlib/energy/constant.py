@@ -52,6 +52,7 @@ class Anneal:
         require_positive(step_size=step_size)
         self.energy, self.mean, self.temperatures, self.step_size = energy, mean, temperatures, step_size
         self.deviation = torch.as_tensor(deviation).expand_as(mean).to(mean)
+        require_positive(deviation=float(self.deviation.min()))
 
     def start_energy(self, x: Tensor) -> Tensor:
         """−log of the Gaussian, constant and all: (N, d) → (N,)."""

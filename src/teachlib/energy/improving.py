@@ -42,11 +42,17 @@ def platt(real: Tensor, made: Tensor) -> tuple[float, float]:
         made: logits of generated ones, (M,); if there are more of one kind, b accounts for it.
 
     Raises:
-        TeachlibError: none of either kind, or values that are not finite.
+        TeachlibError: none of either kind, values that are not finite, or all of one kind above all of the other:
+            the likelier a is, the larger it is then, and no line is the best.
     """
     from sklearn.linear_model import LogisticRegression
 
     logits, labels = _told_apart(real, made)
+    if real.min() > made.max() or made.min() > real.max():
+        raise TeachlibError(
+            "logits that tell all real samples from all generated ones; no line through them is the best: "
+            "take more samples, or an isotonic curve"
+        )
     scale = logits.std().clamp_min(1e-12)  # the solver stops too early on logits of thousands
     fitted = LogisticRegression(C=math.inf, max_iter=1000).fit((logits / scale)[:, None].numpy(), labels.numpy())
     return float(fitted.coef_[0, 0] / scale), float(fitted.intercept_[0]) - math.log(len(real) / len(made))

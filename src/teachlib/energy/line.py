@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from teachlib.energy.likelihood import likelihood_loss
-from teachlib.energy.penalties import penalty
-from teachlib.errors import require_at_least
+from teachlib.energy.penalties import PENALTIES, penalty
+from teachlib.errors import require_at_least, unknown
 from teachlib.nets import mlp
 from teachlib.training import one_thread
 
@@ -146,8 +146,11 @@ def train(
         weight: of the penalty.
         batch_size: data a step.
     """
-    torch.manual_seed(seed)
-    energy, generator = LineEnergy(), torch.Generator().manual_seed(seed + 1)
+    if kind not in PENALTIES:
+        raise unknown("penalty", kind, PENALTIES)
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        energy, generator = LineEnergy(), torch.Generator().manual_seed(seed + 1)
     adam = torch.optim.Adam(energy.parameters(), 2e-3)
     seen, _ = cells(200)
     heights = []

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from teachlib.energy.recipes import Recipe
 from teachlib.energy.spread import PACKED, Critic, Minibatch
 from teachlib.errors import require_input
+from teachlib.modes import evaluating
 from teachlib.nets import DCGANGenerator, mlp
 from teachlib.primer.flows import Flow, coupling_flow, standard_normal_log_prob
 
@@ -168,7 +169,8 @@ class Pair(nn.Module):
     @torch.no_grad()
     def sample(self, count: int, generator: torch.Generator, batch_size: int = 1000) -> Tensor:
         """Independent draws, (count, …)."""
-        return torch.cat([self.generator(part) for part in self.noise(count, generator).split(batch_size)])
+        with evaluating(self):
+            return torch.cat([self.generator(part) for part in self.noise(count, generator).split(batch_size)])
 
     def energy(self, x: Tensor) -> Tensor:
         """f, (N, …) → (N,); of a packed judge, each sample beside copies of itself."""

@@ -113,8 +113,9 @@ class WorldModel(nn.Module):
 
 def train(of: World, lived: tuple[Tensor, Tensor, Tensor], *, steps: int, seed: int) -> WorldModel:
     """A model by maximum likelihood of what was lived, (N,) each."""
-    torch.manual_seed(seed)
-    model, generator = WorldModel(of), torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        model, generator = WorldModel(of), torch.Generator().manual_seed(seed)
     adam = torch.optim.Adam(model.parameters(), 3e-3)
     for _ in range(steps):
         rows = torch.randint(len(lived[0]), (128,), generator=generator)

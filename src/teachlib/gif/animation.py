@@ -258,9 +258,12 @@ def save(frames: Tensor, file: Path, fps: float) -> Path:
     """Write bytes (T, 3, H, W) as an animated ``.gif`` or ``.webp``, or as ``.mp4`` where PyAV is installed.
 
     Raises:
-        TeachlibError: another ending, no PyAV for ``.mp4``, no frames a second, or a place that cannot be written.
+        TeachlibError: another ending, no PyAV for ``.mp4``, no frames, none a second, or a place that cannot be
+            written.
     """
     require_positive(fps=fps)
+    if frames.ndim != 4 or not len(frames) or frames.shape[1] != 3 or frames.dtype != torch.uint8:
+        raise TeachlibError(f"frames of shape {tuple(frames.shape)}, {frames.dtype}; expected bytes, (T, 3, H, W)")
     if file.suffix.lower() == ".gif" and fps > 50:
         raise TeachlibError(f"{file}: a .gif holds at most 50 frames a second, not {fps:g}; take .webp or .mp4")
     kind, pixels = file.suffix.lower(), frames.movedim(1, -1).cpu().numpy()

@@ -79,7 +79,7 @@ def seen(found: Render, where: Atlas, vectors: Tensor) -> Views:
 
 
 def texture_consistency(textures: Tensor, visible: Tensor, *, released: bool = False) -> Tensor:
-    """Mean squared difference of stolen textures, over all pairs and the texels that both show; scalar.
+    """Mean squared difference of stolen textures, over all pairs and the texels that both show; scalar, 0 of one.
 
     The thesis asks for an L² loss on such texels. The released code takes the sigmoid of the square, which is one half
     where textures agree, and divides by all texels, so that pairs that share few of them count little.
@@ -93,5 +93,5 @@ def texture_consistency(textures: Tensor, visible: Tensor, *, released: bool = F
     both = (visible[first] & visible[second])[:, None]
     squares = (textures[first] - textures[second]).square()
     if released:
-        return (squares.sigmoid() * both).mean()
+        return (squares.sigmoid() * both).sum() / max(squares.numel(), 1)
     return (squares * both).sum() / (both.sum() * textures.shape[1]).clamp_min(1)

@@ -102,7 +102,7 @@ class Fidelity:
 def fidelity(photographs: Tensor, pictures: Tensor) -> Fidelity:
     """Compare pictures with photographs, both (N, 3, size, size) in [0, 1]."""
     real, ours = looks(photographs), looks(pictures)
-    distance = frechet_between(statistics_of(real), statistics_of(ours), relative=True)
+    distance = frechet_between(statistics_of(ours), statistics_of(real), relative=True)
     found = density_coverage(real, ours)
     return Fidelity(distance, found.density, found.coverage)
 

@@ -61,7 +61,7 @@ def path_lengths(images: Tensor, w: Tensor, generator: torch.Generator) -> Tenso
     noise = torch.randn(images.shape, generator=generator, device=generator.device).to(images)
     weighted = (images * noise).sum() / math.sqrt(images.shape[2] * images.shape[3])
     (slope,) = torch.autograd.grad(weighted, w, create_graph=True)
-    return slope.square().sum(2).mean(1).sqrt()
+    return slope.square().sum(2).mean(1).add(1e-24).sqrt()  # the root itself has no slope at zero
 
 
 class PathLength:

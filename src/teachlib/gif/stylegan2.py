@@ -217,12 +217,10 @@ class Synthesis(nn.Module):
         """
         require_input(self, w, (self.config.layers + 1, self.config.w_dim), what="codes w")
         condition = condition or {}
-        self._refuse_other_layers(noise, condition)
+        self._refuse_other_layers(len(w), noise, condition)
         x = self.constant.expand(len(w), -1, -1, -1)
         image: Tensor | None = None
         for number, layer in enumerate(self.layers):
-            if number in condition:
-                require_shape(condition[number], self.feature_shape(number))
             x = layer(x, w[:, number], None if noise is None else noise[number], condition.get(number))
             if number % 2 == 0:
                 colours = self.to_rgb[number // 2](x, w[:, number + 1])
@@ -241,12 +239,23 @@ class Synthesis(nn.Module):
         shapes = [(count, 1, side, side) for side in sides]
         return [torch.randn(s, generator=generator, device=generator.device).to(self.constant) for s in shapes]
 
-    def _refuse_other_layers(self, noise: Sequence[Tensor] | None, condition: Mapping[int, Tensor]) -> None:
+    def _refuse_other_layers(self, count: int, noise: Sequence[Tensor] | None, condition: Mapping[int, Tensor]) -> None:
         layers = self.config.layers
         if noise is not None and len(noise) != layers:
             raise TeachlibError(f"noise for {len(noise)} layers; expected {layers}: draw_noise draws it")
         if wrong := sorted(set(condition) - set(range(layers))):
             raise TeachlibError(f"a condition for layer {wrong[0]}; expected layers 0 … {layers - 1}")
+        if noise is not None and not self.config.noise:
+            raise TeachlibError("noise for a network that adds none; leave it out")
+        for layer, told in condition.items():
+            require_shape(told, self.feature_shape(layer), what="conditions")
+            if len(told) != count:
+                raise TeachlibError(f"{len(told)} conditions for layer {layer} of {count} codes; expected as many")
+        for layer, drawn in enumerate(noise or ()):
+            side = self.feature_shape(layer)[1]
+            require_shape(drawn, (1, side, side), what="noise")
+            if len(drawn) not in (1, count):
+                raise TeachlibError(f"noise of {len(drawn)} pictures for {count} codes; expected 1 or {count}")
 
 
 def mix_styles(w: Tensor, other: Tensor, generator: torch.Generator, probability: float = MIXING) -> Tensor:

@@ -19,6 +19,7 @@ from teachlib.gmmvae.selective import (
     by_reconstruction,
     fit_thresholds,
     outcome,
+    refuse_unseen,
     risk_coverage,
 )
 from teachlib.modes import in_evaluation_mode
@@ -64,6 +65,7 @@ def selective(
         TeachlibError: too few held-out images for this rate.
     """
     x = held_out[:][0]
+    refuse_unseen(rate, len(x))
     if isinstance(model, GMMVAE):
         prior = measured_prior(model, training)
         found = fit_thresholds(model.encode, model.decode, prior, x, rate=rate, latent=latent)

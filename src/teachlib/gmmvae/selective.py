@@ -34,6 +34,9 @@ class Thresholds:
     latent: float
     pixels: float
 
+    def __post_init__(self) -> None:
+        require_at_least(0, latent=self.latent, pixels=self.pixels)
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -164,6 +167,7 @@ def by_reconstruction(scores: Map, reconstruct: Map, threshold: float) -> Select
         reconstruct: images → images.
         threshold: of the squared error, summed over channels and pixels.
     """
+    require_at_least(0, threshold=threshold)
 
     def measure(x: Tensor, generator: torch.Generator | None = None) -> Measured:
         logits = scores(x)
@@ -187,9 +191,23 @@ def by_confidence(scores: Map, least: float = 0.0) -> SelectiveClassifier:
 
     def measure(x: Tensor, generator: torch.Generator | None = None) -> Measured:
         logits = scores(x)
-        return logits, (1 - logits.softmax(1)) / (1 - least), torch.zeros_like(logits[:, 0])
+        doubt = 1 - logits.double().softmax(1)  # of a classifier that is sure, single precision leaves nothing
+        return logits, (doubt / (1 - least)).to(logits), torch.zeros_like(logits[:, 0])
 
     return SelectiveClassifier(measure)
+
+
+def refuse_unseen(rate: float, count: int) -> None:
+    """Refuse a rate of rejections that so many images cannot show.
+
+    Raises:
+        TeachlibError: no share, or one of less than one image.
+    """
+    if not 0 < rate < 1 or count * rate < 1:
+        raise TeachlibError(
+            f"a rate of {rate:g} cannot be read off {count} images; take more of them, or a rate of at least "
+            f"{1 / max(count, 1):g}"
+        )
 
 
 @torch.no_grad()
@@ -221,11 +239,7 @@ def fit_thresholds(
     """
     if latent not in RULES:
         raise unknown("rule", latent, RULES)
-    if not 0 < rate < 1 or len(held_out) * rate < 1:
-        raise TeachlibError(
-            f"a rate of {rate:g} cannot be read off {len(held_out)} images; take more of them, or a rate of at least "
-            f"{1 / max(len(held_out), 1):g}"
-        )
+    refuse_unseen(rate, len(held_out))
     require_images(held_out, -torch.inf, torch.inf)
     distances, errors = [], []
     with refuse_training():

@@ -191,7 +191,8 @@ def direction(codes: Tensor, factor: Tensor, *, ridge: float = 1.0) -> Tensor:
         A step (w_dim,) of such a length that the regression says one standard deviation of the factor more.
 
     Raises:
-        TeachlibError: another number of codes, fewer than two, a factor that is the same for all pictures.
+        TeachlibError: another number of codes, fewer than two, a factor or codes that are the same for all
+            pictures.
     """
     if len(codes) != len(factor) or factor.ndim != 1 or len(factor) < 2:
         raise TeachlibError(
@@ -203,6 +204,8 @@ def direction(codes: Tensor, factor: Tensor, *, ridge: float = 1.0) -> Tensor:
         raise TeachlibError("codes or a factor that are not finite; look for NaN")
     if not values.std() > 0:
         raise TeachlibError("the factor is the same for all pictures; no direction leads anywhere")
+    if torch.equal(codes, codes[:1].expand_as(codes)):
+        raise TeachlibError("all codes are the same; no direction leads anywhere")
     centred = (codes - codes.mean(0)).double()
     square_ = centred.T @ centred + ridge * torch.eye(codes.shape[1], dtype=torch.double)
     weights = torch.linalg.solve(square_, centred.T @ (values - values.mean()))

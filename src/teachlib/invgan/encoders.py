@@ -139,9 +139,10 @@ def train_encoder(model: InvGAN, images: ImageData, plan: Plan, *, progress: boo
         raise TeachlibError("this model's discriminator sees codes beside pictures; leave the weight of features at 0")
     if images.shape != model.image:
         raise TeachlibError(f"images of shape {images.shape}; the generator makes {model.image}")
-    torch.manual_seed(plan.seed)
-    encoder = Encoder(model, plan)
-    with evaluating(model), frozen(model):
-        fit(EncoderObjective(encoder, plan), images, Schedule(plan.steps, 64, seed=plan.seed), progress=progress)
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(plan.seed)
+        encoder = Encoder(model, plan)
+        with evaluating(model), frozen(model):
+            fit(EncoderObjective(encoder, plan), images, Schedule(plan.steps, 64, seed=plan.seed), progress=progress)
     model.cpu()
     return encoder.cpu().eval()

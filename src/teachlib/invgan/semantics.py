@@ -55,9 +55,10 @@ def train_classifier(images: Tensor, targets: Tensor, *, steps: int, seed: int =
         raise TeachlibError(
             f"{len(images)} images and targets of {tuple(targets.shape)}; expected (N, A), one row for each"
         )
-    torch.manual_seed(seed)
-    net = FeatureClassifier(targets.shape[1], channels=images.shape[1], size=images.shape[2])
-    fit(AttributeObjective(net), TensorDataset(images, targets), Schedule(steps, 100, seed=seed), progress=False)
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        net = FeatureClassifier(targets.shape[1], channels=images.shape[1], size=images.shape[2])
+        fit(AttributeObjective(net), TensorDataset(images, targets), Schedule(steps, 100, seed=seed), progress=False)
     return net.eval()
 
 

@@ -132,9 +132,10 @@ def train_style_encoder(
     """
     require_at_least(1, steps=steps, batch_size=batch_size)
     require_shape(training.images, (3, face.recipe.size, face.recipe.size))
-    torch.manual_seed(seed)
-    encoder = StyleEncoder(face, width=width)
-    with evaluating(face), frozen(face):
-        fit(StyleObjective(encoder, training), training, Schedule(steps, batch_size, seed=seed), progress=progress)
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        encoder = StyleEncoder(face, width=width)
+        with evaluating(face), frozen(face):
+            fit(StyleObjective(encoder, training), training, Schedule(steps, batch_size, seed=seed), progress=progress)
     face.cpu()
     return encoder.cpu().eval()

@@ -174,6 +174,7 @@ def conditional_log_prob(x: Tensor, y: Tensor, at_x: Tensor, at_y: Tensor, *, ba
     _beside(at_x, x)
     _beside(at_y, y)
     require_as_many(conditions=at_x, values=at_y)
+    require_as_many(conditions=x, values=y)
     joint = KernelDensity(torch.cat([x, y], 1), bandwidth=bandwidth)
     marginal = KernelDensity(x, bandwidth=bandwidth)
     return joint.log_prob(torch.cat([at_x, at_y], 1)) - marginal.log_prob(at_x)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from teachlib.errors import TeachlibError, require_input, unknown
+from teachlib.errors import TeachlibError, require_input, require_positive, unknown
 from teachlib.nets import mlp
 from teachlib.primer import noise
 
@@ -55,8 +55,10 @@ def score(energy: Energy, x: Tensor, *, create_graph: bool = False) -> Tensor:
 
 
 def _require_points(x: Tensor) -> None:
-    if x.ndim < 2 or not x.is_floating_point():
-        raise TeachlibError(f"points of shape {tuple(x.shape)}, {x.dtype}; expected (N, d), floating numbers")
+    if x.ndim != 2 or not x.is_floating_point():
+        raise TeachlibError(
+            f"points of shape {tuple(x.shape)}, {x.dtype}; expected floating numbers, (N, d): flatten images"
+        )
 
 
 # ------------------------------------------------------------------------------------------------------- chains
@@ -70,8 +72,9 @@ def langevin(energy: Energy, x: Tensor, generator: torch.Generator, *, steps: in
         x: starts, (N, d).
         generator: of the noise.
         steps: how many.
-        step_size: η.
+        step_size: η, more than zero.
     """
+    require_positive(step_size=step_size)
     for _ in range(steps):
         x = (x + step_size * score(energy, x) + math.sqrt(2 * step_size) * _noise(x, generator)).detach()
     return x
@@ -92,6 +95,7 @@ def mala(
     Returns:
         The chains' ends, (N, d), and the share of accepted steps.
     """
+    require_positive(step_size=step_size)
     accepted = 0.0
     for _ in range(steps):
         drift = score(energy, x)
@@ -157,7 +161,7 @@ def sliced_score_matching_loss(energy: Energy, x: Tensor, generator: torch.Gener
     """
     _require_points(x)
     with torch.enable_grad():  # a derivative of a derivative, in validation too
-        x = x.detach().requires_grad_().repeat(slices, *[1] * (x.ndim - 1))
+        x = x.detach().requires_grad_().repeat(slices, 1)
         gradient, direction = score(energy, x, create_graph=True), _noise(x, generator)
         along = (gradient * direction).sum(1)
         curvature = (torch.autograd.grad(along.sum(), x, create_graph=True)[0] * direction).sum(1)

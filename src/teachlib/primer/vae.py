@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from teachlib.errors import require_as_many, require_input
+from teachlib.errors import require_as_many, require_at_least, require_input
 from teachlib.nets import mlp
 from teachlib.primer import noise
 from teachlib.primer.conditions import given, whole
@@ -85,17 +85,17 @@ class VAE(nn.Module):
         require_input(self, z, (self.latent,), what="latents")
         return self.decoder(self._with(z, labels)).sigmoid()
 
-    def _terms(
-        self, level: Tensor, labels: Tensor | None, generator: torch.Generator
-    ) -> tuple[Tensor, torch.distributions.Normal, Tensor]:
-        """log P(x | z) of one draw z, the posterior, and z."""
-        q = self.posterior(level, labels)
+    def _draw(
+        self, q: torch.distributions.Normal, level: Tensor, labels: Tensor | None, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """log P(x | z) of one draw z of a posterior, and z."""
         z = q.mean + q.stddev * noise.normal(q.mean.shape, generator, q.mean.device)
-        return self.log_likelihood(level, z, labels), q, z
+        return self.log_likelihood(level, z, labels), z
 
     def log_prob_bound(self, level: Tensor, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:
         """The ELBO of thesis Eq 2.2 in nats, one draw of z, KL in closed form: (N, dim) → (N,)."""
-        log_likelihood, q, _ = self._terms(level, labels, generator)
+        q = self.posterior(level, labels)
+        log_likelihood, _ = self._draw(q, level, labels, generator)
         return log_likelihood - kl_to_standard_normal(q)
 
     def importance_weighted_bound(
@@ -105,9 +105,10 @@ class VAE(nn.Module):
 
         Between the ELBO (one draw) and log p(x) (infinitely many).
         """
-        log_weights = []
+        require_at_least(1, draws=draws)
+        log_weights, q = [], self.posterior(level, labels)
         for _ in range(draws):
-            log_likelihood, q, z = self._terms(level, labels, generator)
+            log_likelihood, z = self._draw(q, level, labels, generator)
             prior = torch.distributions.Normal(torch.zeros_like(z), 1.0)
             log_weights.append(log_likelihood + (prior.log_prob(z) - q.log_prob(z)).sum(1))
         return torch.logsumexp(torch.stack(log_weights), 0) - math.log(draws)
@@ -120,7 +121,8 @@ class VAE(nn.Module):
 
     def loss(self, level: Tensor, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """Mean of −log P(x | z) + β·KL, in nats a dimension."""
-        log_likelihood, q, _ = self._terms(level, labels, generator)
+        q = self.posterior(level, labels)
+        log_likelihood, _ = self._draw(q, level, labels, generator)
         return (self.beta * kl_to_standard_normal(q) - log_likelihood).mean() / self.dim
 
 

@@ -227,6 +227,7 @@ def fit_flow(
         TeachlibError: too few codes, codes that are not finite, or a dimension in which all codes agree: a density
             over it would be infinite; a share that leaves fewer than two codes to train on.
     """
+    require_at_least(1, steps=steps)
     codes = varying_codes(codes).double()
     flat = (codes.amax(0) == codes.amin(0)).nonzero().flatten().tolist()
     if flat:

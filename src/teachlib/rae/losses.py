@@ -87,8 +87,14 @@ def weight_penalty(weights: Iterable[Tensor]) -> Tensor:
 
     Returns:
         Scalar.
+
+    Raises:
+        TeachlibError: none are given.
     """
-    return torch.stack([weight.square().sum() for weight in weights]).sum()
+    squares = [weight.square().sum() for weight in weights]
+    if not squares:
+        raise TeachlibError("no weights; expected a network's parameters, which an iterator gives once")
+    return torch.stack(squares).sum()
 
 
 def rae_loss(

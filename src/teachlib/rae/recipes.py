@@ -152,6 +152,8 @@ class Recipe:
         require_at_least(0, beta=self.beta, lambda_=self.lambda_, gradient_weight=self.gradient_weight)
         require_at_least(0, input_noise=self.input_noise)
         require_positive(learning_rate=self.learning_rate, deviation=self.deviation, gradient_share=self.gradient_share)
+        if self.gradient_share > 1:
+            raise TeachlibError(f"gradient_share is {self.gradient_share:g}; expected a share of each batch, at most 1")
 
     @property
     def stochastic(self) -> bool:

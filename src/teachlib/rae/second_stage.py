@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from teachlib.data import PointData
-from teachlib.errors import TeachlibError, require_as_many, require_input, unknown
+from teachlib.errors import TeachlibError, require_as_many, require_at_least, require_input, unknown
 from teachlib.nets import mlp
 from teachlib.primer import LossObjective
 from teachlib.rae.codes import checked_codes, varying_codes
@@ -127,6 +127,7 @@ def fit_second_stage(
         TeachlibError: too few codes, codes that are not finite or, without log-variances, all equal; log-variances of
             another shape, or that are not numbers.
     """
+    require_at_least(1, steps=steps)
     codes = checked_codes(codes) if log_variance is not None else varying_codes(codes)
     if log_variance is not None and log_variance.shape != codes.shape:
         raise TeachlibError(f"log-variances of shape {tuple(log_variance.shape)} for codes of {tuple(codes.shape)}")

@@ -82,7 +82,7 @@ def behind(add: Adds, asked: Worn) -> dict[str, float]:
     on = seen((after - before) * ~rims)
     return {
         "behind": overlap(boxes_of(on), asked.boxes()[:, FACE]).mean().item(),
-        "rims": (changed / covered).item(),
+        "rims": (changed / covered.clamp_min(1e-12)).item(),
     }
 
 
