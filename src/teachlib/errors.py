@@ -1,7 +1,7 @@
 """Errors for people: one line that says what was wrong, what was expected, what to do."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -124,6 +124,31 @@ def require_input(net: "nn.Module", x: "Tensor", shape: Iterable[int], *, what: 
     if not x.is_floating_point() or (x.dtype != own and not is_autocast_enabled(x.device.type)):
         takes = "floating numbers" if weight is None else own
         raise TeachlibError(f"{what} of {x.dtype}; this network takes {takes}")
+
+
+def require_alike(a: "Tensor", b: "Tensor") -> None:
+    """Refuse shapes that would be broadcast to something that nobody meant.
+
+    Raises:
+        TeachlibError: two shapes, or no sample.
+    """
+    if a.shape != b.shape or len(a) == 0:
+        raise TeachlibError(f"shapes {tuple(a.shape)} and {tuple(b.shape)}; expected the same, and one sample or more")
+
+
+def refuse_unused(name: str, given: Mapping[str, tuple[float | str, float | str, bool]]) -> None:
+    """Refuse options that a recipe would pass over.
+
+    Args:
+        name: of the recipe.
+        given: option → what was asked for, what is usual, and whether the recipe has a use for it.
+
+    Raises:
+        TeachlibError: the first one without a use that is not as usual.
+    """
+    for option, (asked, usual, used) in given.items():
+        if asked != usual and not used:
+            raise TeachlibError(f"{name} has no use for {option}; leave it at {usual}")
 
 
 def require_as_many(**batches: "Tensor") -> None:

@@ -193,3 +193,10 @@ def test_the_page_shows_samples_that_were_corrected() -> None:
             "as they come",
             *(f"{way}, {judge}" for way in tables.WAYS for judge in ("as it is", "trained on")),
         }
+
+
+def test_no_line_is_the_best_where_all_are_told_apart() -> None:
+    apart = torch.tensor([1.0, 2, 3]), torch.tensor([-1.0, -2, -3])
+    for real, made in (apart, apart[::-1]):
+        with pytest.raises(TeachlibError, match="tell all real samples from all generated ones"):
+            platt(real, made)

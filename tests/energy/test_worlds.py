@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from teachlib.energy import worlds
+from teachlib.energy import line, worlds
 from teachlib.errors import TeachlibError
 
 ROW = worlds.world("...G", slips=0.0)
@@ -81,3 +81,17 @@ def test_errors_that_nothing_forgets_add_up() -> None:
 def test_a_drawing_that_is_none_is_refused(plan) -> None:
     with pytest.raises(TeachlibError, match="rows of one length"):
         worlds.world(plan)
+
+
+def test_random_numbers_of_the_caller_are_left_alone() -> None:
+    place = worlds.world()
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    worlds.train(place, place.lived(20, torch.Generator().manual_seed(0)), steps=1, seed=3)
+    line.train(line.Points(4), steps=1)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_penalty_that_does_not_exist_is_refused_at_any_weight() -> None:
+    with pytest.raises(TeachlibError, match="unknown penalty 'nonsense'"):
+        line.train(line.Points(4), steps=1, kind="nonsense")

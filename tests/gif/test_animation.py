@@ -270,3 +270,11 @@ def test_jitter_of_bytes_is_refused() -> None:
     frames = torch.rand(4, 3, 5, 5)
     with pytest.raises(TeachlibError, match="not bytes"):
         animation.jitter((frames * 255).byte(), frames)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((0, 3, 8, 8), torch.uint8), ((2, 1, 8, 8), torch.uint8), ((2, 3, 8, 8), torch.float32)]
+)
+def test_what_is_no_film_is_refused(shape: tuple[int, ...], dtype: torch.dtype, tmp_path: Path) -> None:
+    with pytest.raises(TeachlibError, match=r"frames of shape .*; expected bytes, \(T, 3, H, W\)"):
+        animation.save(torch.zeros(shape, dtype=dtype), tmp_path / "film.gif", 10)

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from teachlib.gif import camera, heads, objectives
+from teachlib.errors import TeachlibError
+from teachlib.gif import camera, heads, objectives, recipes
 from teachlib.gif.evaluation import COLUMNS, vector_columns
 from teachlib.gif.models import VECTOR, Reinference, vector
 from teachlib.gif.objectives import group_weights, shifted, shifted_camera
@@ -61,3 +62,8 @@ def test_the_loss_is_the_weighted_error_of_what_the_network_says_of_the_picture(
     error = (model.network(2 * batch[0] - 1) - asked).square()
     assert name == "reinference"
     torch.testing.assert_close(loss, (error * group_weights(model.standard.deviation > 1e-6)).sum(1).mean())
+
+
+def test_options_of_pictures_that_are_drawn_are_refused() -> None:
+    with pytest.raises(TeachlibError, match="reinference has no use for mixing; leave it at 0"):
+        recipes.recipe("reinference", scale="ci", mixing=0.9)

@@ -9,6 +9,7 @@ from torch.func import jacrev, vmap
 
 from teachlib.errors import TeachlibError
 from teachlib.gif import losses
+from teachlib.gif.losses import path_lengths
 
 
 def _random(*shape: int, seed: int = 0) -> Tensor:
@@ -125,3 +126,13 @@ def test_lazy_adam_goes_as_far_and_forgets_as_much() -> None:
     torch.optim.Adam([torch.zeros(1, requires_grad=True)], rate, betas).step()
     with pytest.raises(TeachlibError, match="every is 0; expected at least 1"):
         losses.lazy_adam(0.0025, (0, 0.99), 0)
+
+
+def test_lengths_of_pictures_that_no_code_moves_have_a_slope() -> None:
+    weight = torch.zeros((), requires_grad=True)
+    w = torch.ones(2, 3, 4, requires_grad=True)
+    images = (weight * w).sum((1, 2)).view(2, 1, 1, 1).expand(2, 3, 4, 4)
+    lengths = path_lengths(images, w, torch.Generator().manual_seed(0))
+    lengths.sum().backward()
+    assert weight.grad is not None
+    assert weight.grad.isfinite()

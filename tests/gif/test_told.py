@@ -420,6 +420,17 @@ def test_ffhq_is_read_rendered_and_kept(published: Path) -> None:
     assert visible.shape == (3, 32, 32)
 
 
+def test_ffhq_is_made_anew_when_a_picture_was_exchanged(published: Path) -> None:
+    before = ffhq.load("train", 16, folder=published)
+    file = next((published / "FFHQ").rglob("00000.png"))
+    old = file.read_bytes()
+    Image.new("RGB", (256, 256), (0, 255, 0)).save(file)
+    after = ffhq.load("train", 16, folder=published)
+    file.write_bytes(old)
+    assert not torch.equal(before[:1][0], after[:1][0])
+    assert after[:1][0][0].mean((1, 2)).tolist() == pytest.approx([0, 1, 0], abs=0.01)
+
+
 def test_decas_light_is_what_its_formula_says() -> None:
     luck = _generator()
     normals = torch.nn.functional.normalize(torch.randn(4, 3, 5, 5, generator=luck), dim=1)

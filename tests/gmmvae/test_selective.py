@@ -388,3 +388,13 @@ def test_an_image_without_a_class_is_neither_right_nor_wrong() -> None:
     assert outcome(decision, torch.tensor([0, 0])).error == 0.5
     with pytest.raises(TeachlibError, match="label -1: an image without a class"):
         outcome(decision, torch.tensor([0, -1]))
+
+
+def test_a_classifier_that_is_sure_is_refused_at_the_rate_that_was_asked_for() -> None:
+    """Probabilities of 1 − 10⁻⁹ and less are not told apart in single precision."""
+    margins = torch.linspace(16, 30, 2000)[torch.randperm(2000, generator=torch.Generator().manual_seed(0))]
+    logits = torch.stack([margins, torch.zeros(2000)], 1)
+    least = float(logits.double().softmax(1).amax(1).quantile(0.01))
+    images = logits.view(2000, 1, 1, 2)
+    refused = by_confidence(lambda x: x.flatten(1), least).decide(images).accepted.logical_not()
+    assert refused.double().mean().item() == pytest.approx(0.01, abs=0.001)

@@ -697,3 +697,12 @@ def test_codes_of_the_prior_are_measured_in_evaluation_mode() -> None:
     assert modes
     assert not any(modes)
     assert model.training
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [("gan", "pixels"), ("gan", "reinjects"), ("invgan-direct", "reinjects"), ("vae-gan", "discrepancy")],
+)
+def test_options_without_a_use_are_refused(name: str, option: str) -> None:
+    with pytest.raises(TeachlibError, match=f"{name} has no use for {option}; leave it at"):
+        recipes.recipe(name, "glyphs", scale="ci", **{option: 0.25})

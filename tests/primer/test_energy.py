@@ -290,3 +290,12 @@ def test_losses_can_be_read_without_gradients(method: str) -> None:
 def test_unknown_methods_are_refused() -> None:
     with pytest.raises(TeachlibError, match="unknown method 'persistant'; did you mean 'persistent'"):
         EnergyModel(EnergyNet(2), "persistant")
+
+
+def test_images_are_no_points() -> None:
+    """Chains and losses sum over one axis: of an image each row would have a verdict of its own."""
+    images = torch.randn(2, 1, 3, 3)
+    with pytest.raises(TeachlibError, match=r"expected floating numbers, \(N, d\): flatten images"):
+        score(lambda x: x.square().flatten(1).sum(1), images)
+    with pytest.raises(TeachlibError, match="step_size is -1"):
+        langevin(lambda x: x.square().sum(1), torch.zeros(2, 3), torch.Generator(), steps=1, step_size=-1.0)

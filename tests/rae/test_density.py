@@ -1,6 +1,8 @@
 """Ex-post densities and interpolations."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from teachlib import rae
 from teachlib.errors import TeachlibError
 from teachlib.metrics import frechet_between, statistics_of
+from teachlib.rae.density import MixtureDensity, fit_flow
+from teachlib.rae.second_stage import fit_second_stage
 
 
 @pytest.fixture(scope="module")
@@ -381,3 +385,22 @@ def test_a_path_round_a_centre_keeps_its_distance_from_there() -> None:
     torch.testing.assert_close(rae.spherical(a, b, t, centre=torch.zeros(3)), rae.spherical(a, b, t))
     with pytest.raises(TeachlibError, match=r"a centre of shape \(2,\); expected \(3,\)"):
         rae.spherical(a, b, t, centre=centre[:2])
+
+
+@pytest.mark.parametrize("fit", [fit_flow, fit_second_stage])
+def test_no_steps_are_refused(fit: Callable[..., Any]) -> None:
+    with pytest.raises(TeachlibError, match="steps is 0; expected at least 1"):
+        fit(torch.randn(20, 3), scale="ci", steps=0)
+
+
+def test_draws_are_each_components_own() -> None:
+    """Many draws of a mixture have each component's share, mean and covariance."""
+    weights = torch.tensor([0.3, 0.7], dtype=torch.float64)
+    means = torch.tensor([[-10.0, 0.0], [10.0, 5.0]], dtype=torch.float64)
+    factor = torch.tensor([[[1.0, 0.0], [2.0, 0.5]], [[0.1, 0.0], [0.0, 3.0]]], dtype=torch.float64)
+    drawn = MixtureDensity(weights, means, factor @ factor.mT).sample(40_000, torch.Generator().manual_seed(0))
+    left = drawn[:, 0] < 0
+    assert left.float().mean().item() == pytest.approx(0.3, abs=0.01)
+    for k, rows in enumerate((left, ~left)):
+        torch.testing.assert_close(drawn[rows].mean(0).double(), means[k], atol=0.1, rtol=0)
+        torch.testing.assert_close(torch.cov(drawn[rows].T).double(), factor[k] @ factor[k].T, atol=0.25, rtol=0)

@@ -1,5 +1,7 @@
 """Recipes of the chapter whose weights a user changes."""
 
+from dataclasses import replace
+
 import pytest
 
 from teachlib.errors import TeachlibError
@@ -41,3 +43,8 @@ def test_a_factor_multiplies_its_weights_and_no_others(name: str, factor: str, w
 def test_factors_that_cannot_be_are_refused(name: str, options: dict[str, float], said: str) -> None:
     with pytest.raises(TeachlibError, match=said):
         recipe(name, **options)
+
+
+def test_a_share_of_more_than_each_batch_is_refused() -> None:
+    with pytest.raises(TeachlibError, match="gradient_share is 2; expected a share of each batch, at most 1"):
+        replace(recipe("rae-gp", "digits", scale="ci"), gradient_share=2.0)

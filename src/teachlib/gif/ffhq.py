@@ -30,7 +30,7 @@ from teachlib.checkpoints import read_checkpoint, write_checkpoint
 from teachlib.data import cache, data_root, pickles
 from teachlib.data.files import read_arrays
 from teachlib.errors import TeachlibError, require_at_least, unknown
-from teachlib.gif import consistency, flame
+from teachlib.gif import consistency, flame, heads
 from teachlib.gif.head import Head
 from teachlib.gif.parameters import Parameters
 from teachlib.gif.rendering import Render, lit
@@ -129,7 +129,9 @@ def load(split: str = "train", size: int = 256, limit: int | None = None, *, fol
         raise TeachlibError(f"{place}: no picture 00000.png … of {split} that has parameters")
     asked = torch.stack([vectors[known[number]] for number in numbers])
     scene = read_scene(place)
-    key = hashlib.sha256(asked.numpy().tobytes() + repr(numbers).encode()).hexdigest()[:16]
+    key = _key(
+        asked, [pictures[number] for number in numbers], [place / name for name in (_MODEL, _TEMPLATE, _TEXTURE)]
+    )
     made = cache.entry_folder(
         f"ffhq-{size}-{len(numbers)}-{key}",
         lambda where: _make(where, [pictures[number] for number in numbers], asked, scene, size),
@@ -226,6 +228,15 @@ def _pictures(place: Path) -> dict[int, Path]:
     """Number → picture, wherever it lies."""
     files = (file for ending in ("png", "jpg") for file in place.rglob(f"*.{ending}"))
     return {int(file.stem): file for file in files if file.stem.isdigit() and len(file.stem) == 5}
+
+
+def _key(asked: Tensor, *files: list[Path]) -> str:
+    """Of all that decides how pictures and renderings come out: what is asked, the files, and this library's code."""
+    states = [
+        (file.name, (state := file.stat()).st_size, state.st_mtime_ns) for group in files for file in group
+    ]  # sizes and dates
+    said = repr((states, heads.origin("consistency.py", "ffhq.py", "flame.py"))).encode()
+    return hashlib.sha256(asked.numpy().tobytes() + said).hexdigest()[:16]
 
 
 def _make(where: Path, files: list[Path], asked: Tensor, scene: Scene, size: int) -> dict[str, Any]:

@@ -94,9 +94,14 @@ def load(split: str = "train", size: int = 64, limit: int | None = None, *, corr
 
 
 @kept
-def origin() -> str:
-    """A hash of all files that decide what the photographs look like; their comments and docstrings do not."""
-    contents = (_meaning(name, files("teachlib.gif").joinpath(name).read_bytes()) for name in _MADE_BY)
+def origin(*others: str) -> str:
+    """A hash of all files that decide what the photographs look like; their comments and docstrings do not.
+
+    Args:
+        others: files of ``teachlib.gif`` beside those.
+    """
+    made_by = (*_MADE_BY, *others)
+    contents = (_meaning(name, files("teachlib.gif").joinpath(name).read_bytes()) for name in made_by)
     return hashlib.sha256(json.dumps([hashlib.sha256(part).hexdigest() for part in contents]).encode()).hexdigest()[:16]
 
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from teachlib.errors import TeachlibError, require_at_least, require_positive, unknown
+from teachlib.errors import TeachlibError, refuse_unused, require_at_least, require_positive, unknown
 from teachlib.gif.losses import r1_gamma
 from teachlib.scale import Scale
 
@@ -180,6 +180,17 @@ def recipe(
         raise TeachlibError(f"pictures is {pictures:,}; {dataset} has {most:,} to train on")
     chosen, own = Scale.of(scale), name == REINFERENCE
     size, batch = resolution or _SIZE[dataset][chosen], 64 if own else 16
+    refuse_unused(
+        name,
+        {
+            "wrong": (wrong, 0.0, not own),
+            "styles": (styles, "fixed", not own),
+            "mixing": (mixing, 0.0, not own),
+            "path_length": (path_length, 0.0, not own),
+            "augmentation": (augmentation, 0, not own),
+            "texture_form": (texture_form, "square", not own),
+        },
+    )
     consistent = name in ("gif", "gif-normals", "gif-texture")
     published = dataset == "ffhq" and chosen is Scale.PAPER  # the released networks' sizes
     return Recipe(

@@ -5,20 +5,20 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from teachlib.errors import TeachlibError
+from teachlib.errors import TeachlibError, require_alike
 
 STEP = 0.3  # length of the steps of codes whose effects are compared
 
 
 def code_error(wanted: Tensor, inferred: Tensor) -> Tensor:
     """‖w − w̃‖² over the number of its entries, averaged over the batch, both (N, d); scalar."""
-    _refuse_unlike(wanted, inferred)
+    require_alike(wanted, inferred)
     return (wanted - inferred).square().mean()
 
 
 def pixel_error(images: Tensor, rebuilt: Tensor) -> Tensor:
     """Mean absolute error on a scale of -1 … 1, as the thesis reports it, of images in [0, 1]; scalar."""
-    _refuse_unlike(images, rebuilt)
+    require_alike(images, rebuilt)
     return 2 * (images - rebuilt).abs().mean()
 
 
@@ -34,10 +34,15 @@ def feature_matching(real: Sequence[Tensor], rebuilt: Sequence[Tensor]) -> Tenso
     Args:
         real: features of images, layer by layer, each (N, …).
         rebuilt: of their reconstructions, in the same order.
+
+    Raises:
+        TeachlibError: none, other layers, or other shapes.
     """
+    if len(real) != len(rebuilt) or not real:
+        raise TeachlibError(f"features of {len(real)} and {len(rebuilt)} layers; expected the same, and one or more")
     errors = []
     for goal, own in zip(real, rebuilt, strict=True):
-        _refuse_unlike(goal, own)
+        require_alike(goal, own)
         goal = goal.detach()
         errors.append((own - goal).abs().mean() / goal.abs().mean().clamp_min(1e-12))
     return torch.stack(errors).mean()
@@ -52,7 +57,7 @@ def changes(before: Sequence[Tensor], after: Sequence[Tensor]) -> Tensor:
     """
     moved = []
     for one, other in zip(before, after, strict=True):
-        _refuse_unlike(one, other)
+        require_alike(one, other)
         moved.append((one - other).abs().flatten(1).mean(1) / one.abs().mean().clamp_min(1e-12))
     return torch.stack(moved).mean(0)
 
@@ -67,11 +72,5 @@ def unevenness(lengths: Tensor) -> Tensor:
 
 def printed_feature_matching(real: Tensor, rebuilt: Tensor) -> Tensor:
     """Eq 6.2 as printed, p = 2: the norm of the mean difference of features (N, d); scalar."""
-    _refuse_unlike(real, rebuilt)
+    require_alike(real, rebuilt)
     return (real - rebuilt).mean(0).norm()
-
-
-def _refuse_unlike(a: Tensor, b: Tensor) -> None:
-    """Shapes that would be broadcast to something that nobody meant."""
-    if a.shape != b.shape or len(a) == 0:
-        raise TeachlibError(f"shapes {tuple(a.shape)} and {tuple(b.shape)}; expected the same, and one sample or more")

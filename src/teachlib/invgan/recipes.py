@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from teachlib.data import ImageData
-from teachlib.errors import TeachlibError, require_at_least, require_positive, unknown
+from teachlib.errors import TeachlibError, refuse_unused, require_at_least, require_positive, unknown
 from teachlib.invgan import pictures
 from teachlib.invgan.networks import BACKBONES
 from teachlib.scale import Scale
@@ -162,7 +162,8 @@ def recipe(
         resolution: of the networks, 32, 64 or 128; 0: what fits the data set.
 
     Raises:
-        TeachlibError: unknown name, data set, scale or backbone; sizes below one; images of another size.
+        TeachlibError: unknown name, data set, scale or backbone; sizes below one; images of another size; an
+            option that the recipe has no use for.
     """
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
@@ -172,6 +173,16 @@ def recipe(
     if (name == "gan" or name in RIVALS) and smoothness + paths:
         raise TeachlibError(f"{name}: steps are evened out in InvGANs alone; leave smoothness and paths at 0")
     rebuilds = full or name == "autoencoder"
+    refuse_unused(
+        name,
+        {
+            "reinjects": (reinjects, 0.5, name in ("invgan-augmented", "invgan")),
+            "pixels": (pixels, 10.0, rebuilds),
+            "features": (features, 1.0, full),
+            "reinference": (reinference, 1.0, full),
+            "discrepancy": (discrepancy, 1.0, rebuilds),
+        },
+    )
     return Recipe(
         name=name,
         dataset=dataset,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from teachlib.distances import distances
-from teachlib.errors import TeachlibError, require_positive, unknown
+from teachlib.errors import TeachlibError, require_alike, require_positive, unknown
 
 Kernel = Literal["imq", "rbf"]
 KERNELS: tuple[Kernel, ...] = ("imq", "rbf")
@@ -29,14 +29,8 @@ def reconstruction_loss(x: Tensor, reconstruction: Tensor) -> Tensor:
     Returns:
         Scalar.
     """
-    _refuse_unlike(x, reconstruction)
+    require_alike(x, reconstruction)
     return (x - reconstruction).square().flatten(1).sum(1).mean()
-
-
-def _refuse_unlike(a: Tensor, b: Tensor) -> None:
-    """Shapes that would be broadcast to something that nobody meant."""
-    if a.shape != b.shape or len(a) == 0:
-        raise TeachlibError(f"shapes {tuple(a.shape)} and {tuple(b.shape)}; expected the same, and one sample or more")
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -49,7 +43,7 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     Returns:
         (N,), non-negative; zero only at the prior.
     """
-    _refuse_unlike(mean, log_variance)
+    require_alike(mean, log_variance)
     return 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).sum(1)
 
 

@@ -177,7 +177,7 @@ class AutoencoderObjective:
             penalty = penalty_of_output(reconstruction, z, method=method, generator=generator)
             loss = loss + gradient_weight * penalty
         if recipe.mmd_weight and len(z) > 1:  # a last batch of one has no discrepancy
-            prior = torch.randn(z.shape, generator=generator, device=z.device)
+            prior = torch.randn(z.shape, generator=generator, device=z.device).to(z)
             loss = loss + recipe.mmd_weight * mmd(z, prior, kernel=cast(Kernel, recipe.kernel))
         return loss
 

@@ -162,7 +162,7 @@ class Assembler(nn.Module):
 
 def _black(conditions: Tensor) -> Tensor:
     """As many pictures with nothing in them."""
-    return torch.zeros(len(conditions), 3, SIZE, SIZE, device=conditions.device)
+    return conditions.new_zeros(len(conditions), 3, SIZE, SIZE)
 
 
 def _require_told(net: nn.Module, conditions: Tensor, z: Tensor, noise: tuple[int, int]) -> None:
