@@ -25,7 +25,7 @@ from teachlib.energy.assemble import (
     scenes,
 )
 from teachlib.energy.assemble.measures import disturbed, largest_difference, miscounted, seen, spilled
-from teachlib.energy.assemble.networks import told
+from teachlib.energy.assemble.networks import Assembler, told
 from teachlib.energy.assemble.shapes import CIRCLE, SIZE, SQUARE, TRIANGLE, Shapes, depends
 from teachlib.errors import TeachlibError
 
@@ -307,3 +307,11 @@ def test_painters_alone_are_measured_on_pictures_that_lack_their_object() -> Non
 def test_what_cannot_be_is_refused_in_a_line(options, message) -> None:
     with pytest.raises(TeachlibError, match=message):
         recipe(**options)
+
+
+def test_an_order_of_objects_that_there_are_not_is_refused() -> None:
+    painters = Assembler(width=4, z_dim=2)
+    conditions, z = torch.zeros(1, 3, 5), torch.zeros(1, 3, 2)
+    with pytest.raises(TeachlibError, match="object 7 in the order; expected 0 … 2"):
+        painters(conditions, z, (0, 7))
+    assert painters.double()(conditions.double(), z.double()).dtype == torch.float64

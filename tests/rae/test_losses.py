@@ -267,3 +267,9 @@ def test_colour_images_pass(name: str, generator) -> None:
         loss = objective.loss(torch.rand(4, *shape, generator=generator), generator)
         loss.backward()
         assert loss.isfinite()
+
+
+@pytest.mark.parametrize("deviation", [0.0, -1.0])
+def test_a_constant_deviation_that_is_none_is_refused(deviation: float) -> None:
+    with pytest.raises(TeachlibError, match=r"deviation is .*; expected more than 0"):
+        rae.constant_variance_kl(torch.zeros(2, 3), deviation)

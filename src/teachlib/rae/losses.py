@@ -115,11 +115,15 @@ def constant_variance_kl(mean: Tensor, deviation: float) -> Tensor:
 
     Args:
         mean: μ, (N, d).
-        deviation: σ.
+        deviation: σ, more than zero.
 
     Returns:
         (N,).
+
+    Raises:
+        TeachlibError: a σ that is not positive.
     """
+    require_positive(deviation=deviation)
     return kl_divergence(mean, torch.full_like(mean, 2 * math.log(deviation)))
 
 

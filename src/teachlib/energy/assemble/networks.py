@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from teachlib.energy.assemble.shapes import SIZE
-from teachlib.errors import require_as_many, require_input
+from teachlib.errors import TeachlibError, require_as_many, require_input
 from teachlib.nets import mlp
 
 CROP = 16  # pixels that what is in a box is scaled to
@@ -149,9 +149,12 @@ class Assembler(nn.Module):
             picture: to begin from, (N, 3, 32, 32) in [0, 1]; black unless it is given.
 
         Raises:
-            TeachlibError: conditions, noise or pictures of another shape or precision, or not as many of each.
+            TeachlibError: conditions, noise or pictures of another shape or precision, or not as many of each; an order
+                of objects that there are not.
         """
         _require_told(self, conditions, z, (len(self.painters), self.z_dim))
+        if wrong := sorted(set(order or ()) - set(range(len(self.painters)))):
+            raise TeachlibError(f"object {wrong[0]} in the order; expected 0 … {len(self.painters) - 1}")
         if picture is not None:
             require_input(self, picture, (3, SIZE, SIZE), what="pictures")
             require_as_many(conditions=conditions, pictures=picture)
