@@ -1,6 +1,7 @@
 """What keeps samples apart: each term against a loop, and against what it is for."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -79,3 +80,9 @@ def test_minibatch_discrimination_sums_over_the_others() -> None:
         near = sum((-(projected[i] - projected[j]).abs().sum(1)).exp() for j in range(5) if j != i)
         assert torch.allclose(out[i, 4:], near, atol=1e-5)
     assert torch.equal(out[:, :4], x)
+
+
+@pytest.mark.parametrize("term", [kernel_repulsion, determinantal])
+def test_a_kernel_without_width_is_refused(term: Callable[..., torch.Tensor]) -> None:
+    with pytest.raises(TeachlibError, match=r"deviation is 0.0; expected more than 0"):
+        term(X, 0.0)

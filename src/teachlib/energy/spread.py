@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from teachlib.distances import distances
-from teachlib.errors import TeachlibError, require_as_many, require_input
+from teachlib.errors import TeachlibError, require_as_many, require_input, require_positive
 from teachlib.nets import mlp
 
 # Name → weight that it is used with; chosen on ten Gaussians with other seeds than those of the table.
@@ -54,7 +54,11 @@ def kernel_repulsion(x: Tensor, deviation: float | None = None) -> Tensor:
     Args:
         x: (N, …).
         deviation: h; ``None``: h² is a fifth of the mean squared distance as it is now, over all N² pairs.
+
+    Raises:
+        TeachlibError: fewer than two samples; an h that is not positive.
     """
+    require_positive(deviation=deviation)
     squared = _pairs(x).square()
     width = 2 * deviation**2 if deviation is not None else 0.4 * squared.detach().mean().clamp_min(1e-8)
     count = len(squared)
@@ -68,7 +72,11 @@ def determinantal(x: Tensor, deviation: float = 1.0) -> Tensor:
     Args:
         x: (N, …).
         deviation: h.
+
+    Raises:
+        TeachlibError: fewer than two samples; an h that is not positive.
     """
+    require_positive(deviation=deviation)
     kernel = (-_pairs(x).square() / (2 * deviation**2)).exp()
     return -torch.linalg.slogdet(kernel + torch.eye(len(kernel), device=x.device, dtype=x.dtype)).logabsdet / len(x)
 

@@ -145,7 +145,7 @@ def recipe(
     Args:
         name: of :data:`RECIPES`.
         dataset: of the catalogue, of :data:`teachlib.invgan.pictures.SETS`, or as :func:`teachlib.data.folder_name`
-            gives it; images of 28 to 64 pixels.
+            gives it; images of 128 pixels at most.
         scale: decides sizes and steps.
         width: other than the scale's.
         steps: other than the scale's.
