@@ -10,7 +10,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BOUND = re.compile(r"(?P<name>[A-Za-z0-9._-]+)>=(?P<version>[^,;\s]+)(?:,.*)?")
 # What the tests themselves need; of those, any version will do.
-TESTS = ("pytest", "pytest-xdist", "filelock", "hypothesis", "pyyaml", "setuptools>=77", "packaging", "nbformat")
+TESTS = (
+    "pytest",
+    "pytest-xdist",
+    "filelock",
+    "hypothesis",
+    "pyyaml",
+    "setuptools>=77",
+    "packaging",
+    "nbformat",
+    "mdit-py-plugins",
+)
 
 
 def pins(root: Path = ROOT) -> list[str]:
