@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from teachlib.errors import unknown
+from teachlib.gif.losses import r1_penalty
 
 PENALTIES = ("none", "one-centred", "R1", "R2", "both")
 
@@ -50,4 +51,4 @@ def penalty(kind: str, judge: Judge, real: Tensor, made: Tensor, generator: torc
     if kind == "one-centred":
         return (slopes(judge, between(real, made.detach(), generator)) - 1).square().mean()
     places = {"R1": [real], "R2": [made], "both": [real, made]}[kind]
-    return torch.stack([0.5 * slopes(judge, x).square().mean() for x in places]).sum()
+    return torch.stack([r1_penalty(judge, x, gamma=1.0) for x in places]).sum()

@@ -21,8 +21,9 @@ def r1_penalty(
     not.
 
     Args:
-        discriminator: (N, C + K, H, W) → (N,) logits, each of its own image up to the minibatch deviation.
-        images: real ones, (N, C, H, W).
+        discriminator: (N, C + K, H, W) → (N,) logits, each of its own image up to the minibatch deviation; without a
+            condition, of whatever samples (N, …).
+        images: real ones, (N, C, H, W), or such samples.
         gamma: the weight γ.
         condition: channels that are judged beside the images, (N, K, H, W).
 
@@ -32,7 +33,7 @@ def r1_penalty(
     images = images.detach().requires_grad_()
     seen = images if condition is None else torch.cat([images, condition.detach()], 1)
     (slope,) = torch.autograd.grad(discriminator(seen).sum(), images, create_graph=True)
-    return gamma / 2 * slope.square().sum((1, 2, 3)).mean()
+    return gamma / 2 * slope.flatten(1).square().sum(1).mean()
 
 
 def r1_gamma(size: int, batch_size: int) -> float:

@@ -17,10 +17,15 @@ from teachlib.modes import refuse_training
 Loss = Callable[[Tensor], Tensor]
 
 
+def _leaf(x: Tensor) -> Tensor:
+    """The same images, to differentiate by; those of inference mode must be copied for that."""
+    return (x.clone() if x.is_inference() else x.detach()).requires_grad_()
+
+
 def value_and_gradient(loss: Loss, x: Tensor) -> tuple[Tensor, Tensor]:
     """Loss of each sample, (N,), and its gradient, as ``x``; both detached."""
     with torch.inference_mode(False), torch.enable_grad():
-        x = (x.clone() if x.is_inference() else x.detach()).requires_grad_()
+        x = _leaf(x)
         value = loss(x)
         if value.shape != (len(x),):
             raise TeachlibError(f"loss of shape {tuple(value.shape)}; expected one number a sample, ({len(x)},)")
@@ -31,7 +36,7 @@ def value_and_gradient(loss: Loss, x: Tensor) -> tuple[Tensor, Tensor]:
 def values_and_gradients(losses: Loss, x: Tensor) -> tuple[Tensor, Tensor]:
     """Several losses of each sample, (N, K), from one forward pass, and their gradients, (N, K, …); both detached."""
     with torch.inference_mode(False), torch.enable_grad():
-        x = (x.clone() if x.is_inference() else x.detach()).requires_grad_()
+        x = _leaf(x)
         values = losses(x)
         gradients = [torch.autograd.grad(value, x, retain_graph=True)[0] for value in values.sum(0)]
     return values.detach(), torch.stack(gradients, 1)
