@@ -15,7 +15,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from teachlib.errors import TeachlibError, at_hand, require_input, require_pixels, require_shape, unknown
+from teachlib.errors import (
+    TeachlibError,
+    at_hand,
+    require_at_least,
+    require_input,
+    require_pixels,
+    require_shape,
+    unknown,
+)
 from teachlib.primer import noise
 from teachlib.primer.conditions import given, whole
 from teachlib.primer.pixels import from_levels
@@ -236,26 +244,39 @@ class Diffusion(nn.Module):
 
     @torch.no_grad()
     def log_prob_bound(
-        self, level: Tensor, generator: torch.Generator, labels: Tensor | None = None, *, levels: int, draws: int = 20
+        self,
+        level: Tensor,
+        generator: torch.Generator,
+        labels: Tensor | None = None,
+        *,
+        levels: int,
+        draws: int | None = None,
     ) -> Tensor:
         """An unbiased estimate of the variational bound of Eqs 2.5 and 2.6, in nats: pixels' whole numbers → (N,).
 
-        The sum over t is estimated at ``draws`` random times a sample; the last step is a logistic cut into levels.
+        The last step is a logistic cut into levels.
 
         Args:
             level: whole numbers 0 … levels − 1, (N, …).
             generator: of times and noise.
             labels: classes, (N,).
             levels: of a pixel.
-            draws: times a sample.
+            draws: random times a sample, at which the sum over t is estimated; ``None`` takes each time once. Few draws
+                are quick, and scatter: the first times hold much of the sum, and few of them are drawn.
         """
-        if draws < 1:
-            raise TeachlibError(f"draws={draws}; expected at least 1")
+        if draws is not None:
+            require_at_least(1, draws=draws)
         x0, steps = 2 * from_levels(whole(level, levels, self.shape), levels) - 1, self.schedule.steps
         total = -self._prior_term(x0) + self._first_term(x0, level, generator, labels, levels)
-        for _ in range(draws if steps > 1 else 0):  # of one step, the first term is all
-            t = noise.integers(2, steps + 1, len(x0), generator, x0.device)
-            total = total - (steps - 1) / draws * self._middle_term(x0, t, generator, labels)
+        if steps == 1:  # the first term is all
+            return total
+        count = steps - 1 if draws is None else draws
+        for k in range(count):
+            if draws is None:
+                t = torch.full((len(x0),), k + 2, device=x0.device)
+            else:
+                t = noise.integers(2, steps + 1, len(x0), generator, x0.device)
+            total = total - (steps - 1) / count * self._middle_term(x0, t, generator, labels)
         return total
 
     def _prior_term(self, x0: Tensor) -> Tensor:

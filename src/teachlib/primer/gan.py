@@ -115,12 +115,24 @@ class Game:
 
 
 def plane_game(
-    *, latent: int = 4, classes: int = 0, width: int = 64, dim: int = 2, learning_rate: float = 1e-3
+    *,
+    latent: int = 4,
+    classes: int = 0,
+    width: int = 64,
+    dim: int = 2,
+    kind: Literal["non-saturating", "saturating"] = "non-saturating",
+    learning_rate: float = 1e-3,
 ) -> Game:
     """The game between two fully connected networks, for vectors of ``dim`` numbers."""
-    generator = mlp(latent + classes, width, width, dim)
-    discriminator = mlp(dim + classes, width, width, 1)
-    return Game(generator, discriminator, latent=latent, shape=(dim,), classes=classes, learning_rate=learning_rate)
+    return Game(
+        mlp(latent + classes, width, width, dim),
+        mlp(dim + classes, width, width, 1),
+        latent=latent,
+        shape=(dim,),
+        classes=classes,
+        kind=kind,
+        learning_rate=learning_rate,
+    )
 
 
 class DCGANObjective(Game):
