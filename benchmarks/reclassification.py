@@ -1,0 +1,60 @@
+"""Whom the search of § 4.7 helps: `python benchmarks/reclassification.py runs/mnist-gmm-vae-* [--record FOLDER]`.
+
+All test images that a GMM-VAE refuses are labelled by the search over its decoder, and by its encoder, which refused
+them. How many labels were right before, how many are right afterwards, and which of them changed?
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from teachlib import gmmvae
+from teachlib.chapter import Measured
+from teachlib.commands.runs import printed, seeds_of_one_recipe, summary
+from teachlib.data import ImageData
+from teachlib.gmmvae.evaluation import RATE, measured_prior
+
+
+def helped(model: gmmvae.GMMVAE, splits: dict[str, ImageData], lengths: list[int]) -> dict[str, float]:
+    """Shares of the refused test images, by the length of the search, and how many these are."""
+    prior, held_out = measured_prior(model, splits["train"]), splits["validation"][:][0]
+    limits = gmmvae.fit_thresholds(model.encode, model.decode, prior, held_out, rate=RATE, latent="held-out")
+    images, labels = splits["test"][:]
+    first = gmmvae.by_likelihood(model.encode, model.decode, prior, limits).decide(images)
+    refused = ~first.accepted
+    before = first.labels[refused] == labels[refused]
+    row = {"refused": float(refused.sum()), "right by the encoder": before.double().mean().item()}
+    for steps in lengths:
+        later = gmmvae.reclassify(model.decode, prior, limits, images[refused], steps=steps)
+        after = later.labels == labels[refused]
+        shares = {
+            "right": after,
+            "gained": after & ~before,
+            "lost": before & ~after,
+            "right and accepted": after & later.accepted,
+            "wrong and accepted": ~after & later.accepted,
+        }
+        row |= {f"{name}, {steps} steps": share.double().mean().item() for name, share in shares.items()}
+    return row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", type=Path, help="folders of runs of one recipe")
+    parser.add_argument("--steps", type=int, nargs="+", default=[60, 400], help="of each search")
+    parser.add_argument("--record", type=Path, help="folder that the row is written to")
+    options = parser.parse_args()
+    seeds = seeds_of_one_recipe(options.runs)
+    seeds.refuse_unfinished(bool(options.record))
+    splits = {split: gmmvae.load(seeds.recipe["dataset"], split) for split in ("train", "validation", "test")}
+    rows = [helped(run.model, splits, options.steps) for run in seeds.opened()]
+    print(seeds.label, printed(summary(rows)), sep="\n")
+    if options.record:
+        metric = f"shares of the test images that thresholds refuse which refuse {RATE:g} of held-out ones each"
+        seeds.record(options.record, "reclassification", Measured(rows, metric, len(splits["test"])))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()
