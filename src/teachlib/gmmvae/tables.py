@@ -103,6 +103,9 @@ def white_box() -> dict[str, dict[str, str]]:
 
 
 def _share(share: float, count: int) -> str:
+    """Per cent, ± two standard errors; where none was seen, below what none would be seen in one case of twenty."""
+    if share == 0:
+        return f"0 (below {100 * (1 - 0.05 ** (1 / count)):.1f})"
     return f"{100 * share:.0f} ± {200 * (share * (1 - share) / count) ** 0.5:.0f}"
 
 
