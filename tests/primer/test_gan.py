@@ -1,6 +1,7 @@
 """The adversarial game: its losses against their definition, and two alternating updates through the loop."""
 
 import math
+from typing import Literal
 
 import pytest
 import torch
@@ -79,6 +80,20 @@ def test_saturating_and_non_saturating_losses() -> None:
 def quantiles(weight: torch.Tensor, count: int) -> torch.Tensor:
     """So many cells of a grid, each about as often as its weight says."""
     return torch.searchsorted(weight.cumsum(0), (torch.arange(count) + 0.5) / count).clamp(max=len(weight) - 1)
+
+
+@pytest.mark.parametrize("kind", ["saturating", "non-saturating"])
+def test_a_game_descends_the_loss_that_it_was_asked_for(kind: Literal["saturating", "non-saturating"]) -> None:
+    game = plane_game(latent=2, width=8, kind=kind)
+    updates = game.updates((torch.zeros(16, 2), torch.zeros(16)), torch.Generator().manual_seed(0), 0)
+    next(updates)
+    loss = next(updates)[1]
+    chance = torch.Generator().manual_seed(0)
+    torch.randn(16, 2, generator=chance)  # what the judge was shown
+    logits = game.judge(game.generate(torch.randn(16, 2, generator=chance)))
+    other = "saturating" if kind == "non-saturating" else "non-saturating"
+    assert loss.item() == pytest.approx(generator_loss(logits, kind).item())
+    assert loss.item() != pytest.approx(generator_loss(logits, other).item())
 
 
 def test_the_best_loss_measures_how_far_two_known_densities_are_apart() -> None:
