@@ -142,8 +142,8 @@ def _reclassified() -> str:
     return "\n\n".join(
         (
             f"Of the test digits of MNIST that are refused ({refused} of {row['samples']:,}, over "
-            f"{len(row['provenance']['seeds'])} trainings), per cent. The thesis: of 181, 110 are right afterwards, that "
-            "is 61 %; how many had been right before, it does not say "
+            f"{len(row['provenance']['seeds'])} trainings), per cent. The thesis: of 181, 110 are right "
+            "afterwards, that is 61 %; how many had been right before, it does not say "
             "(`python benchmarks/reclassification.py`).",
             markdown(["search", *next(iter(rows.values()))], [[name, *cells.values()] for name, cells in rows.items()]),
             f"- {machine_of(row)}",
