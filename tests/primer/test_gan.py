@@ -89,7 +89,8 @@ def test_a_game_descends_the_loss_that_it_was_asked_for(
     """log(1 − D) is negative everywhere, −log D positive."""
     game = plane_game(latent=2, width=8, kind=kind)
     _, (name, loss) = game.updates((torch.zeros(16, 2), torch.zeros(16)), torch.Generator().manual_seed(0), 0)
-    assert name == "generator" and sign * loss.item() > 0
+    assert name == "generator"
+    assert sign * loss.item() > 0
 
 
 def test_the_best_loss_measures_how_far_two_known_densities_are_apart() -> None:
