@@ -4,6 +4,7 @@ The network's own error is no fault of a generator: every number stands beside t
 photographs, and the floor of saying the mean whatever was asked.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -232,8 +233,25 @@ def evaluate(face: Face, judge: Reinference, test: Heads, *, seed: int = 0) -> E
     )
 
 
-def group_drift(face: Face, judge: Reinference, test: Heads, group: str, *, seed: int = 0) -> dict[str, float]:
+def drift(picture: Callable[[Parameters], Tensor], judge: Reinference, test: Heads, group: str) -> dict[str, float]:
     """Constant-attribute drift: what else seems to change when one group is exchanged, in deviations.
+
+    Args:
+        picture: heads → pictures, (N, 3, size, size) in [0, 1], all in one style.
+        judge: trained on photographs.
+        test: whose heads exchange the group with the next one's.
+        group: of :class:`teachlib.gif.parameters.Parameters`.
+    """
+    after = test.parameters[torch.arange(1, len(test) + 1) % len(test)]
+    exchanged = test.parameters.exchanged(after, group)
+    before, then = (inferred(judge, picture(asked)) for asked in (test.parameters, exchanged))
+    moved = (then - before).abs().mean(0)
+    own = {"pose": ("yaw", "pitch", "jaw")}.get(group, (group,))
+    return {name: moved[columns].mean().item() for name, columns in COLUMNS.items() if name not in own}
+
+
+def group_drift(face: Face, judge: Reinference, test: Heads, group: str, *, seed: int = 0) -> dict[str, float]:
+    """The :func:`drift` of a generator's pictures.
 
     Args:
         face: to be judged.
@@ -243,12 +261,7 @@ def group_drift(face: Face, judge: Reinference, test: Heads, group: str, *, seed
         seed: of the style, one for all.
     """
     style = face.styles(torch.tensor([seed % face.recipe.pictures])).expand(len(test), -1)
-    after = test.parameters[torch.arange(1, len(test) + 1) % len(test)]
-    exchanged = test.parameters.exchanged(after, group)
-    before, then = (inferred(judge, drawn(face, asked, style)) for asked in (test.parameters, exchanged))
-    moved = (then - before).abs().mean(0)
-    own = {"pose": ("yaw", "pitch", "jaw")}.get(group, (group,))
-    return {name: moved[columns].mean().item() for name, columns in COLUMNS.items() if name not in own}
+    return drift(lambda asked: drawn(face, asked, style), judge, test, group)
 
 
 @torch.no_grad()
