@@ -21,7 +21,7 @@ from teachlib.training import Schedule, fit, make_fabric
 # and more would be a mistake in the book-keeping of levels, noise and nats.
 BITS = {
     "primer-vae": 2.09,
-    "primer-diffusion": 2.65,
+    "primer-diffusion": 2.82,
     "primer-pixelcnn": 1.82,
     "primer-glow": 2.13,
     "primer-energy": 2.29,
