@@ -108,7 +108,7 @@ METHODS: dict[str, tuple[Method, Tensor]] = {
     "diffusion, times": (lambda t: on_points.predict(POINTS, t), TIMES),
     "diffusion of images, loss": (lambda x: on_images.loss(x, None, seeded()), IMAGES),
     "diffusion of images, predict": (lambda x: on_images.predict(x, TIMES), IMAGES),
-    "diffusion of images, bound": (lambda x: on_images.log_prob_bound(x, seeded(), levels=4, draws=1), PICTURES),
+    "diffusion of images, bound": (lambda x: on_images.log_prob_bound(x, seeded(), levels=4), PICTURES),
     "energy": (energy, POINTS),
     "energy, log_prob": (energy.log_prob, POINTS),
     "score": (lambda x: score(energy, x), POINTS),

@@ -15,15 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from teachlib.errors import (
-    TeachlibError,
-    at_hand,
-    require_at_least,
-    require_input,
-    require_pixels,
-    require_shape,
-    unknown,
-)
+from teachlib.errors import TeachlibError, at_hand, require_input, require_pixels, require_shape, unknown
 from teachlib.primer import noise
 from teachlib.primer.conditions import given, whole
 from teachlib.primer.pixels import from_levels
@@ -244,39 +236,24 @@ class Diffusion(nn.Module):
 
     @torch.no_grad()
     def log_prob_bound(
-        self,
-        level: Tensor,
-        generator: torch.Generator,
-        labels: Tensor | None = None,
-        *,
-        levels: int,
-        draws: int | None = None,
+        self, level: Tensor, generator: torch.Generator, labels: Tensor | None = None, *, levels: int
     ) -> Tensor:
         """An unbiased estimate of the variational bound of Eqs 2.5 and 2.6, in nats: pixels' whole numbers → (N,).
 
-        The last step is a logistic cut into levels.
+        Every time is taken once: of a few random ones the sum scatters widely, as the first times hold much of it. The
+        last step is a logistic cut into levels.
 
         Args:
             level: whole numbers 0 … levels − 1, (N, …).
-            generator: of times and noise.
+            generator: of the noise.
             labels: classes, (N,).
             levels: of a pixel.
-            draws: random times a sample, at which the sum over t is estimated; ``None`` takes each time once. Few draws
-                are quick, and scatter: the first times hold much of the sum, and few of them are drawn.
         """
-        if draws is not None:
-            require_at_least(1, draws=draws)
-        x0, steps = 2 * from_levels(whole(level, levels, self.shape), levels) - 1, self.schedule.steps
+        x0 = 2 * from_levels(whole(level, levels, self.shape), levels) - 1
         total = -self._prior_term(x0) + self._first_term(x0, level, generator, labels, levels)
-        if steps == 1:  # the first term is all
-            return total
-        count = steps - 1 if draws is None else draws
-        for k in range(count):
-            if draws is None:
-                t = torch.full((len(x0),), k + 2, device=x0.device)
-            else:
-                t = noise.integers(2, steps + 1, len(x0), generator, x0.device)
-            total = total - (steps - 1) / count * self._middle_term(x0, t, generator, labels)
+        for time in range(2, self.schedule.steps + 1):
+            t = torch.full((len(x0),), time, device=x0.device)
+            total = total - self._middle_term(x0, t, generator, labels)
         return total
 
     def _prior_term(self, x0: Tensor) -> Tensor:
