@@ -23,7 +23,7 @@ from teachlib.results import provenance, refuse_another_row, row_file, write_res
 def attacked(
     classifier: SelectiveClassifier, x: Tensor, labels: Tensor, *, exponent: float, steps: int
 ) -> dict[str, float]:
-    """Shares of what becomes of the pictures, and how long a change is."""
+    """Shares of what becomes of the pictures, how long a change is, and what the rule costs on clean ones."""
     # Each digit to be taken for another one, and all others alike.
     targets = (labels + 1 + torch.arange(len(labels)) % 9) % 10
     moved = attacks.white_box(classifier, x, targets, a=exponent, b=exponent, steps=steps)
@@ -32,6 +32,7 @@ def attacked(
         **vars(gmmvae.outcome(found, labels)),
         "accepted as asked": (found.accepted & (found.labels == targets)).double().mean().item(),
         "length, median": (moved - x).flatten(1).norm(dim=1).median().item(),
+        "clean rejection": 1 - classifier.decide(x).accepted.double().mean().item(),
     }
 
 
