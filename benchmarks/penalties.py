@@ -48,6 +48,13 @@ def of_the_loss(model: Autoencoder, held_out: ImageData) -> dict[str, float]:
     return {"squared_error": error, "penalty": penalty}
 
 
+@torch.no_grad()
+def off_the_origin(model: Autoencoder, train: ImageData) -> float:
+    """How far the mean of the codes lies from the origin, in deviations of the codes."""
+    codes = rae.encode_all(model, train)
+    return (codes.mean(0).norm() / codes.var(0).mean().sqrt()).item()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path, help="folders of runs of one recipe")
@@ -65,6 +72,7 @@ def main() -> None:
     rows = []
     for run in seeds.opened():
         shown, row = pictures(run.model, train, held_out, run.seed), of_the_loss(run.model, held_out)
+        row["off_the_origin"] = off_the_origin(run.model, train)
         for kind, look in looks.items():
             row |= {f"{name}_{kind}": look.between(look.features(x), real[kind]) for name, x in shown.items()}
         rows.append(row)

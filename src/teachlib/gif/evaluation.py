@@ -268,20 +268,29 @@ def group_drift(face: Face, judge: Reinference, test: Heads, group: str, *, seed
 def trembling(face: Face, *, styles: int = 4, frames: int = 31) -> float:
     """How unevenly pictures of an evenly turning head change, in each style, averaged.
 
-    The mean absolute second difference over time over the first one: a model that glides has little of it, and one that
-    hardly moves is not rewarded, as it would be for small second differences alone.
+    By their :func:`unevenness`: a model that glides has little of it, and one that hardly moves is not rewarded, as it
+    would be for small second differences alone.
 
     Args:
         face: to be judged.
         styles: how many, the first ones of its training pictures.
         frames: of a turn from 0.4 rad on one side to as much on the other.
     """
+    asked = turning(frames)
+    films = [drawn(face, asked, face.styles(torch.full((frames,), number))) for number in range(styles)]
+    return sum(map(unevenness, films)) / styles
+
+
+def turning(frames: int) -> Parameters:
+    """A mean head that turns evenly from 0.4 rad on one side to as much on the other."""
     asked = neutral(frames)
     asked.pose[:, 0, 1] = torch.linspace(-0.4, 0.4, frames)
-    asked = centred(asked)
-    films = [drawn(face, asked, face.styles(torch.full((frames,), number))) for number in range(styles)]
-    uneven = [film.diff(n=2, dim=0).abs().mean() / film.diff(dim=0).abs().mean().clamp_min(1e-12) for film in films]
-    return torch.stack(uneven).mean().item()
+    return centred(asked)
+
+
+def unevenness(film: Tensor) -> float:
+    """The mean absolute second difference over time over the first one, of frames (N, …); a still film's is 0."""
+    return (film.diff(n=2, dim=0).abs().mean() / film.diff(dim=0).abs().mean().clamp_min(1e-12)).item()
 
 
 FACTORS = ("shape", "expression", "pose")
