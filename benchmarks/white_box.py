@@ -19,6 +19,8 @@ from teachlib.gmmvae.evaluation import RATE
 from teachlib.gmmvae.selective import RULES, SelectiveClassifier
 from teachlib.results import provenance, refuse_another_row, row_file, write_result
 
+PART = 200  # images at once: a fifth faster than a thousand, which no cache holds
+
 
 def attacked(
     classifier: SelectiveClassifier, x: Tensor, labels: Tensor, *, exponent: float, steps: int
@@ -26,7 +28,8 @@ def attacked(
     """Shares of what becomes of the pictures, how long a change is, and what the rule costs on clean ones."""
     # Each digit to be taken for another one, and all others alike.
     targets = (labels + 1 + torch.arange(len(labels)) % 9) % 10
-    moved = attacks.white_box(classifier, x, targets, a=exponent, b=exponent, steps=steps)
+    parts = zip(x.split(PART), targets.split(PART), strict=True)
+    moved = torch.cat([attacks.white_box(classifier, *part, a=exponent, b=exponent, steps=steps) for part in parts])
     found = classifier.decide(moved)
     return {
         **vars(gmmvae.outcome(found, labels)),
