@@ -125,10 +125,10 @@ def side_by_side(recipe: Recipe) -> list[Pair]:
     return pairs
 
 
-def measure(recipe: Recipe) -> dict[str, Any]:
+def measure(recipe: Recipe, *, alone: bool) -> dict[str, Any]:
     """A row, as `teachlib evaluate --record` writes it."""
     begun = time.perf_counter()
-    pairs = side_by_side(recipe) if can_be_mapped(recipe) else one_by_one(recipe)
+    pairs = one_by_one(recipe) if alone or not can_be_mapped(recipe) else side_by_side(recipe)
     rows = [evaluate(pair.eval(), seed=seed) for seed, pair in zip(SEEDS, pairs, strict=True)]
     origin = provenance(SEEDS, time.perf_counter() - begun)
     values = {name: spread([row[name] for row in rows]) for name in rows[0]}
@@ -146,6 +146,7 @@ def main() -> None:
     parser.add_argument("rows", nargs="*", help="of the table; all that can be mapped over seeds")
     parser.add_argument("--steps", type=int, default=6000, help="of every row")
     parser.add_argument("--table", default="modes", help="folder of the rows, for runs of another length")
+    parser.add_argument("--alone", action="store_true", help="no row's seeds side by side: what both programs differ by")
     parser.add_argument("--record", type=Path, default=measured_folder())
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -153,7 +154,7 @@ def main() -> None:
         name, own = CHAPTER.named(label)
         recipe = CHAPTER.recipe(name, scale="laptop", steps=options.steps, **own)
         refuse_another_row(row_file(options.record, options.table, label, "gaussians"), recipe.as_dict())
-        result = measure(recipe)
+        result = measure(recipe, alone=options.alone)
         print(
             label, recipe.steps, {key: round(value["mean"], 3) for key, value in result["values"].items()}, flush=True
         )
