@@ -146,7 +146,9 @@ def main() -> None:
     parser.add_argument("rows", nargs="*", help="of the table; all that can be mapped over seeds")
     parser.add_argument("--steps", type=int, default=6000, help="of every row")
     parser.add_argument("--table", default="modes", help="folder of the rows, for runs of another length")
-    parser.add_argument("--alone", action="store_true", help="no row's seeds side by side: what both programs differ by")
+    parser.add_argument(
+        "--alone", action="store_true", help="no row's seeds side by side: what both programs differ by"
+    )
     parser.add_argument("--record", type=Path, default=measured_folder())
     options = parser.parse_args()
     torch.set_num_threads(1)
