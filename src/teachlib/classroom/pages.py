@@ -4,6 +4,7 @@ Everything that a student wrote is escaped, and no page loads or runs anything.
 """
 
 import html
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -52,7 +53,7 @@ def feedback(assignment: Assignment, result: Mapping[str, Any], row: Mapping[str
         else:
             message = messages.get(question.name, "")
         shown = "–" if points == "" else points
-        lines.append(_row([f"{number}. {question.name}", message], [f"{shown}\u202f/\u202f{question.points}"]))
+        lines.append(_row([f"{number}. {question.name}", message], [f"{shown} / {question.points}"]))
     unmarked = f" {row['unmarked']} points are not marked yet." if row["unmarked"] else ""
     body = [
         f"<h1>{_e(assignment.title)}</h1>",
@@ -202,8 +203,12 @@ def _histogram(totals: Sequence[float], full: int) -> str:
 
 def _e(text: object) -> str:
     """Escaped, and without signs that turn the reading direction or cannot be printed."""
-    shown = "".join(sign if sign.isprintable() or sign in "\n\t" else "�" for sign in str(text))
+    shown = "".join(sign if sign.isprintable() or _is_space(sign) else "�" for sign in str(text))
     return html.escape(shown)
+
+
+def _is_space(sign: str) -> bool:
+    return sign in "\n\t" or unicodedata.category(sign) == "Zs"  # only the plain one of these is called printable
 
 
 def _row(words: Sequence[object], numbers: Sequence[object]) -> str:
