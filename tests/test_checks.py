@@ -217,6 +217,19 @@ def test_verdict_on_other_answers(answer: Any, message: str) -> None:
     assert verdict.message == message or (message.endswith(": ") and verdict.message.startswith(message))
 
 
+def test_a_statement_that_does_not_hold_is_told_by_its_name() -> None:
+    rising = exercise(
+        "rising",
+        "Return numbers that rise.",
+        lambda: [1, 2],
+        lambda answer: {"numbers rise": answer()[0] < answer()[1]},
+        wrong={},
+    )
+    for hidden in (False, True):
+        assert rising.check(lambda: [2, 1], hidden=hidden).message == "not so: numbers rise"
+    assert rising.check(lambda: [3, 4]).points == 1
+
+
 def test_tolerance_is_relative_for_large_values() -> None:
     assert squares().check(lambda x: x**2 + (x > 50)).points == 1
     assert squares().check(lambda x: x**2 + 20 * (x > 50)).points == 0

@@ -354,15 +354,21 @@ def assignment_build(
     students: Annotated[
         Path | None, typer.Option(help="CSV with a column 'id': a notebook each, with variants from --variant on.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("handed-out"),
-    term: Annotated[str | None, typer.Option(help="Keep what is handed out, with its source, under this name.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write into; default: handed-out, or solved with --solutions.")
+    ] = None,
+    term: Annotated[
+        str | None, typer.Option(help="Under this name; its source is kept beside that folder, in terms/TERM.")
+    ] = None,
     solutions: Annotated[bool, typer.Option("--solutions", help="The teacher's notebook instead: solved.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite notebooks that differ.")] = False,
     source: _Source = _SOURCES,
 ) -> None:
     """Write the notebook that students get: without solutions and hidden tests."""
     from teachlib.commands import assignment
 
-    assignment.build(name, variant=variant, students=students, out=out, term=term, solutions=solutions, source=source)
+    options: dict[str, Any] = {"term": term, "solutions": solutions, "replace": replace}
+    assignment.build(name, variant=variant, students=students, out=out, source=source, **options)
 
 
 @assignment_app.command("check")

@@ -68,12 +68,32 @@ def test_ids_that_are_no_folders_are_refused(
     assert not (tmp_path / "o").exists()
 
 
+def test_solutions_lie_elsewhere_and_nobodys_work_is_lost(
+    monkeypatch: pytest.MonkeyPatch, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ("assignment", "build", "toy", "--source", source)
+    assert run(monkeypatch, *words) == run(monkeypatch, *words) == 0  # the same once more is no loss
+    assert run(monkeypatch, *words, "--solutions", "--term", "spring") == 0
+    for path in (tmp_path / "handed-out").rglob("*.ipynb"):
+        assert "BEGIN SOLUTION" not in path.read_text()
+    assert (tmp_path / "solved" / "spring" / "toy" / "toy-solved.ipynb").exists()
+    mine = tmp_path / "handed-out" / "toy" / "toy.ipynb"
+    mine.write_text(mine.read_text().replace("Toy", "Mine"))
+    capsys.readouterr()
+    assert run(monkeypatch, *words) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert "Mine" in mine.read_text()
+    assert run(monkeypatch, *words, "--replace") == 0
+    assert "Mine" not in mine.read_text()
+
+
 def test_a_term_keeps_its_source(
     monkeypatch: pytest.MonkeyPatch, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ("assignment", "build", "toy", "--source", source, "--out", tmp_path / "o", "--term", "2027-spring")
     assert run(monkeypatch, *words) == 0
-    kept = tmp_path / "o" / "2027-spring" / "source"
+    kept = tmp_path / "terms" / "2027-spring" / "source"
     assert (kept / "toy" / "toy.ipynb").read_bytes() == (source / "toy" / "toy.ipynb").read_bytes()
     assert run(monkeypatch, *words, "--variant", 2) == 0
     changed = {**CELLS, "scaled": CELLS["scaled"].replace("FACTOR * x", "x * FACTOR")}

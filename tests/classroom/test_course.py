@@ -211,6 +211,15 @@ def test_worksheets_are_filled(graded: Path, place: Path, toy: Assignment, tmp_p
     sheet.write_text("Identifier,Full name,Grade,Maximum Grade\nParticipant 2,Bob,,13\n")
     grade_class(toy, place / "in", graded, worksheets=Worksheets((sheet,)), progress=False, limits=BRIEF)
     assert "Participant 2,Bob,8,13" in (graded / "moodle-filled.csv").read_text()
+    other = tmp_path / "other.csv"
+    other.write_text("Identifier,Full name,Grade,Maximum Grade\nParticipant 77,Zoe,,13\n")
+    with pytest.raises(TeachlibError, match="has no row for any of"):
+        grade_class(toy, place / "in", graded, worksheets=Worksheets((other,)), progress=False, limits=BRIEF)
+    assert not (graded / "other-filled.csv").exists()
+
+
+def test_pages_show_every_kind_of_space_and_no_sign_that_cannot_be_printed() -> None:
+    assert pages._e("3\u202f/\u00a03\u200f\x07") == "3\u202f/\u00a03\ufffd\ufffd"
 
 
 def test_variants_are_recorded_and_used(place: Path, toy: Assignment, tmp_path: Path) -> None:
@@ -350,6 +359,12 @@ def test_a_class_with_other_seeds_than_the_record_is_refused(
     with pytest.raises(TeachlibError, match=r"5 of 5 notebooks have another SEED .*--variants"):
         grade_class(toy, place / "in", tmp_path / "out", variant=3, progress=False)
     assert open_record(toy, tmp_path / "out", 0, None).variant == 0  # which can be mended at once
+    some = tmp_path / "some"
+    shutil.copytree(place / "in", some)
+    one = next(path for path in sorted(some.rglob("*.ipynb")) if "SEED = 0" in path.read_text())
+    one.write_text(one.read_text().replace("SEED = 0", "SEED = 7"))
+    with pytest.raises(TeachlibError, match=r"1 of \d+ notebooks have another SEED .*--variants"):
+        grade_class(toy, some, tmp_path / "untold", progress=False)  # a minority, but nobody said who has which
     table = tmp_path / "variants.csv"
     table.write_text("id,variant\n1,4\n99,0\n")
     grade_class(toy, place / "in", tmp_path / "out", variants=table, progress=False, limits=BRIEF)

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from toy_assignment import HIDDEN, NAMES, toy_notebook, write_toy
 
-from teachlib.classroom.release import release, repeated, solved, trial, write_release
+from teachlib.classroom.release import release, repeated, solved, trial, write_releases
 from teachlib.classroom.source import Assignment, open_assignment, read_source
 from teachlib.errors import TeachlibError
 
@@ -98,9 +98,17 @@ def test_a_solved_notebook_has_everything(toy: Assignment) -> None:
 
 
 def test_a_release_is_written_where_it_is_asked_for(toy: Assignment, tmp_path: Path) -> None:
-    path = write_release(toy, tmp_path / "a" / "b", variant=1)
+    [path] = write_releases(toy, {tmp_path / "a" / "b": 1})
     assert nbformat.read(path, as_version=4).cells
-    assert write_release(toy, tmp_path, solutions=True).name == "toy-solved.ipynb"
+    [solution] = write_releases(toy, {tmp_path: 0}, solutions=True)
+    assert solution.name == "toy-solved.ipynb"
+
+
+def test_of_several_releases_none_is_written_where_one_would_be_lost(toy: Assignment, tmp_path: Path) -> None:
+    write_releases(toy, {tmp_path / "b": 1})
+    with pytest.raises(TeachlibError, match="1 in all"):
+        write_releases(toy, {tmp_path / "a": 0, tmp_path / "b": 2})
+    assert not (tmp_path / "a").exists()
 
 
 def test_values_in_the_text_must_exist(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def grade_class(
         results = out / "results"
         results.mkdir(parents=True, exist_ok=True)
         chosen = {one.key: one.chosen(assignment)[0] for one in submissions}
-        _compare_variants(submissions, chosen, record)
+        _compare_variants(submissions, chosen, record, told=variant is not None or bool(record.variants))
         mark = fingerprint(assignment, record.seed, limits)
         waiting = [one for one in submissions if not _finished(results, one, chosen[one.key], record, mark)]
         _run_jobs(assignment, waiting, record, mark, results, jobs, way, limits, progress)
@@ -151,7 +151,7 @@ def open_record(assignment: Assignment, out: Path, variant: int | None, variants
     if (variant is None or variant == record.variant) and (not asked or asked == record.variants):
         return record
     if any((out / "results").glob("*.json")):
-        raise TeachlibError(f"{path} says other variants; they were recorded when the class was first graded")
+        raise TeachlibError(f"{path} says other variants, by which the class was graded; choose another --out")
     record = Record(record.assignment, record.seed, variant or 0, asked)
     _write_record(path, record)
     return record
@@ -172,8 +172,10 @@ def _read_variants(path: Path) -> dict[str, int]:
     return {bare(row["id"].strip()): int(row["variant"]) for row in rows}
 
 
-def _compare_variants(submissions: Sequence[Submission], chosen: Mapping[str, File | None], record: Record) -> None:
-    """Say so where notebooks tell another variant than the record; refuse where most do.
+def _compare_variants(
+    submissions: Sequence[Submission], chosen: Mapping[str, File | None], record: Record, *, told: bool
+) -> None:
+    """Say so where notebooks tell another variant than the record; refuse where most do, or nobody told the variants.
 
     Raises:
         TeachlibError: the record cannot be the right one.
@@ -191,10 +193,10 @@ def _compare_variants(submissions: Sequence[Submission], chosen: Mapping[str, Fi
     absent = sorted(set(record.variants) - {one.id for one in submissions})
     if absent:
         print(f"variants of {len(absent)} who handed in nothing: {', '.join(absent[:5])}", file=sys.stderr)
-    if 2 * len(others) > read:
+    if 2 * len(others) > read or (others and not told):
         raise TeachlibError(
             f"{len(others)} of {read} notebooks have another SEED ({others[0]}); pass --variants, the table that "
-            "'teachlib assignment build --students' wrote, or --variant; its ids must be those of the submissions"
+            "'teachlib assignment build --students' wrote, or --variant for all; ids must be those of the submissions"
         )
     if others:
         print(
@@ -335,6 +337,10 @@ def write_all(assignment: Assignment, out: Path, worksheets: Worksheets = Worksh
     }
     for sheet in worksheets.files:
         text, without = fill(sheet, grades, assignment.points, column=worksheets.column, scale=worksheets.scale)
+        if without and len(without) == len(grades):
+            raise TeachlibError(
+                f"{sheet.name} has no row for any of {len(grades)}, such as {without[0]}; is it another class's?"
+            )
         _write(out / f"{sheet.stem}-filled.csv", text)
         if without:
             print(

@@ -66,12 +66,32 @@ def _shown(assignment: Assignment, space: Mapping[str, Any], name: str) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def write_release(assignment: Assignment, folder: Path, *, variant: int = 0, solutions: bool = False) -> Path:
-    """Write the notebook that is handed out, or with ``solutions`` the teacher's, and return its path."""
-    path = folder / f"{assignment.name}{'-solved' if solutions else ''}.ipynb"
-    text = solved(assignment, variant) if solutions else release(assignment, variant)
-    write_atomically(path, text.encode())
-    return path
+def write_releases(
+    assignment: Assignment, folders: Mapping[Path, int], *, solutions: bool = False, replace: bool = False
+) -> list[Path]:
+    """Write notebooks that are handed out, or with ``solutions`` the teacher's, and return their paths.
+
+    Args:
+        assignment: its source.
+        folders: each gets the notebook of its variant.
+        solutions: whether solutions, expected answers and mistakes stay in it.
+        replace: whether what lies there and is not the same may be lost.
+
+    Raises:
+        TeachlibError: another notebook lies there, which somebody may have worked in; then none is written.
+    """
+    make = solved if solutions else release
+    name = f"{assignment.name}{'-solved' if solutions else ''}.ipynb"
+    texts = {folder / name: make(assignment, variant).encode() for folder, variant in folders.items()}
+    others = [path for path, text in texts.items() if path.exists() and path.read_bytes() != text]
+    if others and not replace:
+        raise TeachlibError(
+            f"{others[0]}: somebody worked in it, or the source has changed since it was built ({len(others)} in all); "
+            "move it away, or lose it by --replace"
+        )
+    for path, text in texts.items():
+        write_atomically(path, text)
+    return list(texts)
 
 
 def trial(exercise: Exercise, other: Exercise) -> dict[str, Verdict]:

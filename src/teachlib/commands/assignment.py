@@ -8,7 +8,7 @@ from teachlib.checkpoints import write_atomically
 from teachlib.checks import Exercise, Verdict
 from teachlib.classroom.grading import Grading
 from teachlib.classroom.notebooks import Cell
-from teachlib.classroom.release import release, trial, write_release
+from teachlib.classroom.release import release, trial, write_releases
 from teachlib.classroom.sandbox import Warm
 from teachlib.classroom.source import Assignment, Question, open_assignment, read_source, sources
 from teachlib.classroom.worksheets import as_csv, read_csv
@@ -39,29 +39,31 @@ def build(
     *,
     variant: int,
     students: Path | None,
-    out: Path,
+    out: Path | None,
     term: str | None,
     solutions: bool,
+    replace: bool,
     source: Path,
 ) -> None:
-    """Write what students get, or the teacher's notebook.
+    """Write what students get, or the teacher's notebook: solutions never lie in the folder that is handed out.
 
     Raises:
-        TeachlibError: no such assignment; a term that holds something else already.
+        TeachlibError: no such assignment; a term, or a notebook, that is something else already.
     """
     assignment = open_assignment(name, source)
     if term is not None and not _names_a_folder(term):
         raise TeachlibError(f"--term {term!r}: expected a plain name, such as 2027-spring")
     ids = [] if students is None else _ids(students)
+    out = out or Path("solved" if solutions else "handed-out")
     if term is not None:
+        _keep_source(assignment, out.parent / "terms" / term)
         out = out / term
-        _keep_source(assignment, out)
     if students is None:
         folder = out / assignment.name if variant == 0 else out / f"{assignment.name}-{variant}"
-        print(write_release(assignment, folder, variant=variant, solutions=solutions))
+        print(*write_releases(assignment, {folder: variant}, solutions=solutions, replace=replace))
         return
-    for number, one in enumerate(ids):
-        write_release(assignment, out / assignment.name / one, variant=variant + number, solutions=solutions)
+    folders = {out / assignment.name / one: variant + number for number, one in enumerate(ids)}
+    write_releases(assignment, folders, solutions=solutions, replace=replace)
     table = out / assignment.name / "variants.csv"
     rows = [{"id": one, "variant": variant + number} for number, one in enumerate(ids)]
     write_atomically(table, as_csv(rows, ("id", "variant")).encode())
@@ -87,7 +89,10 @@ def _names_a_folder(name: str) -> bool:
 
 
 def _keep_source(assignment: Assignment, folder: Path) -> None:
-    """A copy of the source as it was when it was handed out; it is graded with, whatever becomes of the source."""
+    """A copy of the source as it was when it was handed out; it is graded with, whatever becomes of the source.
+
+    It lies outside the folder that is handed out, as it holds solutions and hidden tests.
+    """
     kept = folder / "source" / assignment.name / f"{assignment.name}.ipynb"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)

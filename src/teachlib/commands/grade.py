@@ -89,6 +89,11 @@ def doctor() -> None:
         if not trouble:
             able.append(way)
     print(f"  weak means: {WEAKER}")
+    if able:
+        print(
+            f"submissions can be graded here: {able[0]} is what to use"
+            + (", as it is by default" if able[0] == "strict" else "")
+        )
     if not able:
         print("! nothing can be graded here; a virtual machine with Linux, or a container with user namespaces, can")
 
