@@ -288,6 +288,13 @@ def test_a_question_that_tells_nobody_apart_is_named(many: str) -> None:
     assert "did not discriminate" not in next(part for part in many.split("<tr>") if "<td>1. scaled</td>" in part)
 
 
+def test_of_few_students_or_unmarked_answers_no_number_is_shown(toy: Assignment) -> None:
+    few = [{"total": 2 * n, **dict.fromkeys([*NAMES, "why"], n % 2)} for n in range(9)]
+    assert not any("discriminate" in line or "0." in line for line in pages._items(toy, few))
+    few[0]["why"] = ""
+    assert "1 not marked yet" in next(line for line in pages._items(toy, few) if "why" in line)
+
+
 def test_inputs_follow_from_the_recorded_seed_and_the_students_variant(
     toy: Assignment, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ from teachlib.classroom.grading import NOT_RUN
 from teachlib.classroom.marks import Marks
 from teachlib.classroom.source import Assignment
 
+ENOUGH = 10  # students whose points say something about a question
 ALIKE, FEWEST = 0.8, 30  # share of common runs of tokens from which two are shown; runs that they need at least
 COMMON = 0.2  # runs that more of the class has are the task's, not a student's
 _STYLE = """
@@ -140,8 +141,10 @@ def _items(assignment: Assignment, rows: Sequence[Mapping[str, Any]]) -> list[st
         points = np.array([float(row[question.name]) for row in marked])
         others = np.array([float(row["total"]) for row in marked]) - points
         right = f"{points.mean() / question.points:.0%}" if len(points) else "–"
-        shown, remark = "–", question.kind
-        if len(points) > 1 and points.std() > 0 and others.std() > 0:
+        shown, remark, waiting = "–", question.kind, len(rows) - len(marked)
+        if waiting:
+            right, remark = "–", f"{remark}; {waiting} not marked yet"
+        elif len(points) >= ENOUGH and points.std() > 0 and others.std() > 0:
             value = float(np.corrcoef(points, others)[0, 1])
             shown, remark = f"{value:.2f}", f"{question.kind}{'; did not discriminate' * (value < 0.1)}"
         elif len(points) > 1:
