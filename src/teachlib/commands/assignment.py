@@ -45,7 +45,7 @@ def build(
     replace: bool,
     source: Path,
 ) -> None:
-    """Write what students get, or the teacher's notebook: solutions never lie in the folder that is handed out.
+    """Write what students get, or the teacher's notebook, which by default goes into another folder.
 
     Raises:
         TeachlibError: no such assignment; a term, or a notebook, that is something else already.
