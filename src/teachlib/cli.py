@@ -399,7 +399,7 @@ def grade_class(
         list[Path] | None, typer.Option(help="Moodle's grading worksheet or Canvas's gradebook, to be filled in.")
     ] = None,
     column: Annotated[str | None, typer.Option(help="With Canvas's gradebook: the assignment's column.")] = None,
-    scale: Annotated[bool, typer.Option("--scale", help="Convert to the worksheet's own maximum.")] = False,
+    rescale: Annotated[bool, typer.Option("--rescale", help="Convert to the worksheet's own maximum.")] = False,
     seconds: Annotated[float, typer.Option(min=0.1, max=600, help="For a cell, or a call of an answer.")] = 10.0,
     total: Annotated[float, typer.Option(min=1, max=3600, help="Seconds for a submission.")] = 60.0,
     source: _Source = _SOURCES,
@@ -418,7 +418,7 @@ def grade_marks(
     marks: Annotated[Path | None, typer.Argument(help="The filled table; default: marks.csv in that folder.")] = None,
     worksheet: Annotated[list[Path] | None, typer.Option(help="Moodle's or Canvas's file, to be filled in.")] = None,
     column: Annotated[str | None, typer.Option(help="With Canvas's gradebook: the assignment's column.")] = None,
-    scale: Annotated[bool, typer.Option("--scale", help="Convert to the worksheet's own maximum.")] = False,
+    rescale: Annotated[bool, typer.Option("--rescale", help="Convert to the worksheet's own maximum.")] = False,
     source: _Source = _SOURCES,
 ) -> None:
     """Merge marks given by hand into grades and feedback."""

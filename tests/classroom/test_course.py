@@ -84,8 +84,8 @@ def test_everybody_has_the_points_that_are_due(graded: Path) -> None:
         "1": full, "2": full - 2, "3": full - 2, "4": full - 4, "5": full - 2, "6": 0, "7": 0,
     }  # fmt: skip
     assert got["1"]["of"] == str(full + 3)
-    assert got["1"]["unmarked"] == "3"
-    assert (got["7"]["unmarked"], got["7"]["why"]) == ("0", "0")  # nothing was written
+    assert got["1"]["unmarked points"] == "3"
+    assert (got["7"]["unmarked points"], got["7"]["why"]) == ("0", "0")  # nothing was written
     assert "not a notebook" in got["6"]["notes"]
     assert "no notebook" in got["7"]["notes"]
 
@@ -180,7 +180,7 @@ def test_marks_by_hand_are_merged_and_kept(graded: Path, place: Path, toy: Assig
     words = ["grade", "marks", str(toy.path), str(out)]
     subprocess.run([sys.executable, "-m", "teachlib.cli", *words], check=True, capture_output=True)
     assert rows(out / "grades.csv")["1"]["total"] == "12.5"
-    assert rows(out / "grades.csv")["1"]["unmarked"] == "0"
+    assert rows(out / "grades.csv")["1"]["unmarked points"] == "0"
     page = next(path.read_text() for path in (out / "feedback").glob("1-*.html"))
     assert "good &amp; clear" in page
     grade_class(toy, place / "in", out, progress=False, limits=BRIEF)
@@ -269,7 +269,13 @@ def many(toy: Assignment) -> str:
     results = [result(f"s{n}", common + list(range(1000 * n + 1000, 1000 * n + 1050)), n % 2) for n in range(10)]
     results.append(result("copy", common + list(range(3000, 3049)), 0))
     drawn = [
-        {"total": 2 * len(NAMES) * (n % 2), "unmarked": 0, "of": 13, "why": "", **dict.fromkeys(NAMES, 2 * (n % 2))}
+        {
+            "total": 2 * len(NAMES) * (n % 2),
+            "unmarked points": 0,
+            "of": 13,
+            "why": "",
+            **dict.fromkeys(NAMES, 2 * (n % 2)),
+        }
         for n in range(11)
     ]
     for n, row in enumerate(drawn):

@@ -63,7 +63,7 @@ def test_another_maximum_is_refused_or_converted(tmp_path: Path) -> None:
     path.write_text(MOODLE)
     with pytest.raises(TeachlibError, match="its maximum is 10, this assignment has 20 points"):
         fill(path, GRADES, 20)
-    assert parsed(fill(path, GRADES, 20, scale=True)[0])[0]["Grade"] == "3.75"
+    assert parsed(fill(path, GRADES, 20, rescale=True)[0])[0]["Grade"] == "3.75"
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "Identifier,Identifier,Grade\n"])

@@ -67,7 +67,7 @@ class Worksheets:
 
     files: Sequence[Path] = ()
     column: str | None = None
-    scale: bool = False
+    rescale: bool = False
 
 
 def grade_class(
@@ -113,7 +113,7 @@ def grade_class(
     if len(set(names)) < len(names):
         raise TeachlibError("two worksheets have the same name, and so would the filled ones; rename one")
     for sheet in worksheets.files:  # what is wrong with them is said now, and not after an hour
-        fill(sheet, {}, assignment.points, column=worksheets.column, scale=worksheets.scale)
+        fill(sheet, {}, assignment.points, column=worksheets.column, rescale=worksheets.rescale)
     with alone(out / ".lock", "grades here"):
         record = open_record(assignment, out, variant, variants)
         results = out / "results"
@@ -318,7 +318,15 @@ def write_all(assignment: Assignment, out: Path, worksheets: Worksheets = Worksh
     results = sorted(map(_read_result, (out / "results").glob("*.json")), key=lambda one: (one["id"], one["name"]))
     marks = Marks.of(out)
     rows = [grades_row(assignment, one, marks) for one in results]
-    columns = ["id", "name", "total", "of", "unmarked", *(question.name for question in assignment.questions), "notes"]
+    columns = [
+        "id",
+        "name",
+        "total",
+        "of",
+        "unmarked points",
+        *(question.name for question in assignment.questions),
+        "notes",
+    ]
     _write(out / "grades.csv", as_csv(rows, columns))
     kept = {one["key"] for one in results}
     for page in (out / "feedback").glob("*.html"):
@@ -336,7 +344,7 @@ def write_all(assignment: Assignment, out: Path, worksheets: Worksheets = Worksh
         for one, row in zip(results, rows, strict=True)
     }
     for sheet in worksheets.files:
-        text, without = fill(sheet, grades, assignment.points, column=worksheets.column, scale=worksheets.scale)
+        text, without = fill(sheet, grades, assignment.points, column=worksheets.column, rescale=worksheets.rescale)
         if without and len(without) == len(grades):
             raise TeachlibError(
                 f"{sheet.name} has no row for any of {len(grades)}, such as {without[0]}; is it another class's?"
@@ -382,7 +390,7 @@ def grades_row(assignment: Assignment, result: Mapping[str, Any], marks: Marks) 
         "name": result["name"],
         "total": f"{total:g}",
         "of": assignment.points,
-        "unmarked": unmarked,
+        "unmarked points": unmarked,
         "notes": "; ".join(result["notes"]),
     }
 

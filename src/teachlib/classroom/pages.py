@@ -55,7 +55,7 @@ def feedback(assignment: Assignment, result: Mapping[str, Any], row: Mapping[str
             message = messages.get(question.name, "")
         shown = "–" if points == "" else points
         lines.append(_row([f"{number}. {question.name}", message], [f"{shown} / {question.points}"]))
-    unmarked = f" {row['unmarked']} points are not marked yet." if row["unmarked"] else ""
+    unmarked = f" {row['unmarked points']} points are not marked yet." if row["unmarked points"] else ""
     body = [
         f"<h1>{_e(assignment.title)}</h1>",
         f"<p><strong>{_e(result['name'] or result['id'])}</strong> ({_e(result['id'])}): "
@@ -82,7 +82,7 @@ def report(assignment: Assignment, results: Sequence[Mapping[str, Any]], rows: S
         return _page(assignment.title, [*body, "<p>No submissions.</p>"])
     seconds = [one["seconds"] for one in results]
     misconceptions = _misconceptions(assignment, results)
-    unmarked = sum(bool(row["unmarked"]) for row in rows)
+    unmarked = sum(bool(row["unmarked points"]) for row in rows)
     body += [
         f"<p>{len(results)} submission{'s' * (len(results) > 1)}, {mean(totals):.1f} of {assignment.points} points on "
         f"average, {unmarked} with "
@@ -130,7 +130,7 @@ def in_a_line(assignment: Assignment, result: Mapping[str, Any], row: Mapping[st
         comment = marks.comment(result["id"], question.name)
         if question.by_hand and comment:
             said.append(f"{question.name}: {comment}")
-    pending = [f"{row['unmarked']} points are not marked yet"] if row["unmarked"] else []
+    pending = [f"{row['unmarked points']} points are not marked yet"] if row["unmarked points"] else []
     return "; ".join([*(said or ["all that a program can check is right"]), *pending])
 
 

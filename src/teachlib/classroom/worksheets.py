@@ -69,7 +69,7 @@ def fill(
     full: int,
     *,
     column: str | None = None,
-    scale: bool = False,
+    rescale: bool = False,
 ) -> tuple[str, list[str]]:
     """A worksheet with the grades filled in, everything else as it was.
 
@@ -78,7 +78,7 @@ def fill(
         grades: id → name, points and feedback in a line.
         full: points of the assignment.
         column: of Canvas's gradebook; by default, the only one that could be meant.
-        scale: convert to the worksheet's own maximum where it differs.
+        rescale: convert to the worksheet's own maximum where it differs.
 
     Returns:
         The file's new text, and the ids that it has no row for.
@@ -88,9 +88,9 @@ def fill(
     """
     header, rows, separator = _separated(path)
     if "Identifier" in header and "Grade" in header:
-        filled = _moodle(path, rows, grades, full, scale)
+        filled = _moodle(path, rows, grades, full, rescale)
     elif "Student" in header and "ID" in header:
-        filled = _canvas(path, header, rows, grades, full, column, scale)
+        filled = _canvas(path, header, rows, grades, full, column, rescale)
     else:
         raise TeachlibError(
             f"{path}: neither Moodle's grading worksheet (columns Identifier, Grade) nor Canvas's gradebook (Student, "
@@ -104,10 +104,10 @@ def fill(
 
 
 def _moodle(
-    path: Path, rows: list[dict[str, str]], grades: Mapping[str, tuple[str, float, str]], full: int, scale: bool
+    path: Path, rows: list[dict[str, str]], grades: Mapping[str, tuple[str, float, str]], full: int, rescale: bool
 ) -> set[str]:
     for row in rows:  # before any is filled in
-        _scaled(path, 0.0, full, row.get("Maximum Grade", ""), scale)
+        _scaled(path, 0.0, full, row.get("Maximum Grade", ""), rescale)
     filled = set()
     kinds = [[row["Identifier"].rpartition(" ")[2] for row in rows]]
     kinds += [[row.get(column, "") for row in rows] for column in ("ID number", "Email address")]
@@ -115,7 +115,7 @@ def _moodle(
         if student is None:
             continue
         _, points, feedback = grades[student]
-        row["Grade"] = _scaled(path, points, full, row.get("Maximum Grade", ""), scale)
+        row["Grade"] = _scaled(path, points, full, row.get("Maximum Grade", ""), rescale)
         if "Feedback comments" in row:
             row["Feedback comments"] = safe(feedback)
         filled.add(student)
@@ -129,7 +129,7 @@ def _canvas(
     grades: Mapping[str, tuple[str, float, str]],
     full: int,
     column: str | None,
-    scale: bool,
+    rescale: bool,
 ) -> set[str]:
     fixed = {"Student", "ID", "SIS User ID", "SIS Login ID", "Integration ID", "Section", "Root Account"}
     possible = [name for name in header if name not in fixed and name.endswith(")") and "(" in name]
@@ -139,12 +139,12 @@ def _canvas(
         known = ", ".join(possible) or "none"
         raise TeachlibError(f"{path}: say by --column which assignment is meant; its columns: {known}")
     head = next((row for row in rows if row["Student"].strip() == "Points Possible"), {})
-    _scaled(path, 0.0, full, head.get(chosen[0], ""), scale)
+    _scaled(path, 0.0, full, head.get(chosen[0], ""), rescale)
     filled = set()
     kinds = [[row.get(column, "") for row in rows] for column in ("ID", "SIS User ID", "SIS Login ID")]
     for row, student in zip(rows, _matched(kinds, [row["Student"] for row in rows], grades), strict=True):
         if student is not None and row is not head:
-            row[chosen[0]] = _scaled(path, grades[student][1], full, head.get(chosen[0], ""), scale)
+            row[chosen[0]] = _scaled(path, grades[student][1], full, head.get(chosen[0], ""), rescale)
             filled.add(student)
     return filled
 
@@ -164,14 +164,14 @@ def _matched(
     return found
 
 
-def _scaled(path: Path, points: float, full: int, maximum: str, scale: bool) -> str:
+def _scaled(path: Path, points: float, full: int, maximum: str, rescale: bool) -> str:
     plain = maximum.strip().replace(",", ".")
     if plain and not (_number(plain) and 0 < float(plain) < math.inf):
         raise TeachlibError(f"{path}: its maximum is '{maximum}'; expected a number")
     most = float(plain) if plain else float(full)
-    if most != full and not scale:
+    if most != full and not rescale:
         raise TeachlibError(
-            f"{path}: its maximum is {most:g}, this assignment has {full} points; set it there, or pass --scale"
+            f"{path}: its maximum is {most:g}, this assignment has {full} points; set it there, or pass --rescale"
         )
     return f"{points * most / full:.6g}"
 

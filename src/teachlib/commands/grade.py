@@ -22,7 +22,7 @@ def grade(
     variants: Path | None,
     worksheet: list[Path] | None,
     column: str | None,
-    scale: bool,
+    rescale: bool,
     seconds: float,
     total: float,
     source: Path,
@@ -43,7 +43,7 @@ def grade(
         way=sandbox,
         variant=variant,
         variants=variants,
-        worksheets=Worksheets(worksheet or (), column, scale),
+        worksheets=Worksheets(worksheet or (), column, rescale),
         limits=Limits(call=seconds, total=total),
     )
     by_hand = [question.name for question in assignment.questions if question.by_hand]
@@ -59,7 +59,7 @@ def marks(
     *,
     worksheet: list[Path] | None,
     column: str | None,
-    scale: bool,
+    rescale: bool,
     source: Path,
 ) -> None:
     """Merge marks into a graded class.
@@ -76,7 +76,7 @@ def marks(
         students = [one["id"] for one in write_all(assignment, out)]
         kept = merged(assignment, students, marks or out / "marks.csv", Marks.of(out))
         kept.write(out)
-        write_all(assignment, out, Worksheets(worksheet or (), column, scale))
+        write_all(assignment, out, Worksheets(worksheet or (), column, rescale))
     print(f"{len(kept.kept)} marks: {out / 'grades.csv'}")
 
 
