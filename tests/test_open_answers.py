@@ -1,0 +1,57 @@
+"""What folded answers say in numbers was tried, and is what came out."""
+
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from teachlib.results import read_results
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
+
+from staging import notebooks  # noqa: E402
+
+from benchmarks.answers import TRIES, Try  # noqa: E402
+
+BOX = re.compile(r"<details>\s*<summary>(Answer|Solution)</summary>(.*?)</details>", re.DOTALL)
+DECIMAL = re.compile(r"(?<![\w.])\d?\.\d")
+# Numbers that need no trial: of a rule that is given, or of a table on the same page.
+GIVEN = {("3-stylegan2-taken-apart", "cell-38"), ("6-what-codes-know", "cell-33")}
+
+
+def text_of(tried: Try) -> str:
+    """Of the cell that tells what came out, on one line."""
+    (cell,) = [cell for cell in tried.cells() if cell["id"] == tried.answer]
+    return " ".join("".join(cell["source"]).split())
+
+
+@pytest.mark.parametrize("name", TRIES)
+def test_a_page_says_what_came_out(name: str) -> None:
+    tried = TRIES[name]
+    row = read_results("answers")[tried.row(name)]
+    assert row["recipe"] == tried.recipe(name)
+    sentences = tried.says({key: value["values"] for key, value in row["values"].items()})
+    assert sentences
+    for sentence in sentences:
+        assert sentence in text_of(tried)
+
+
+@pytest.mark.parametrize("name", TRIES)
+def test_what_is_tried_can_still_be_read(name: str) -> None:
+    compile(TRIES[name].source(), name, "exec")
+
+
+def test_every_number_of_a_folded_answer_was_tried() -> None:
+    tried = {(Path(some.notebook).name, some.answer) for some in TRIES.values()} | GIVEN
+    told = {
+        (path.stem, cell["id"])
+        for path in notebooks(ROOT)
+        for cell in nbformat.read(path, as_version=4).cells
+        if cell.cell_type == "markdown"
+        for _, answer in BOX.findall(cell.source)
+        if "```python" not in answer and DECIMAL.search(re.sub(r"\$[^$]*\$", "", answer))
+    }
+    assert told - tried == set()
