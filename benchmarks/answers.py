@@ -343,7 +343,12 @@ values = {f"{name}, a hundred": [row[name] for row in hundreds] for name in hund
 values |= {f"{name}, all": [value] for name, value in measured(codes).items()}
 """,
         "cell-48",
-        lambda v: [],
+        lambda v: [
+            f"from {short(v['gap, all'][0], 1)} nats to {min(v['gap, a hundred']):.0f} and more",
+            f"from {short(v['nearest, all'][0])} to {span(v['nearest, a hundred'])}",
+            f"with {sum(d > v['distance, all'][0] for d in v['distance, a hundred'])} of twenty such hundreds, from "
+            f"{short(v['distance, all'][0], 3)} to {short(mean(v['distance, a hundred']), 3)} on average",
+        ],
     ),
     "second-stage": Try(
         f"{RAE}/4-ex-post-density-estimation",
