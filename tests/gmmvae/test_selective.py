@@ -66,6 +66,17 @@ def test_both_ratios_are_one_on_their_thresholds() -> None:
     torch.testing.assert_close(loss, torch.full((1,), 2.0))
 
 
+@pytest.mark.parametrize(("threshold", "far"), [(9.0, 5.0), (0.25, 0.4)])
+def test_a_threshold_on_norms_is_none_on_their_squares(threshold: float, far: float) -> None:
+    """The errata row of § 4.6: one number, and the text's rule and the fractions' rule disagree, either way round."""
+    prior = MixturePrior(class_means(3, 4), 1.0)
+    classifier = by_likelihood(as_code, as_image, prior, Thresholds(latent=threshold, pixels=1.0))
+    code = prior.means[:1] + far * torch.eye(4)[3]  # far from its own mean, and not nearer to another
+    accepted = bool(classifier.decide(as_image(code)).accepted)
+    assert accepted == (far**2 <= threshold)  # ours, on squares
+    assert accepted != (far <= threshold)  # the text's, on the norm
+
+
 def test_codes_that_follow_their_component_are_refused_at_the_stated_rate() -> None:
     codes = torch.cat([codes_near(label, 20_000, label) for label in range(3)])
     noisy = as_image(codes)
