@@ -461,7 +461,8 @@ values = {name: [fooled(look, wanted, ends["start"], 2000)[1]] for name, look in
         lambda v: [
             f"the pictures come to {short(v['D, trained'][0], 3)} by the trained D, "
             f"{short(v['an encoder, no game'][0], 3)} by the encoder and "
-            f"{short(v['D, never trained'][0], 3)} by the D that was never trained",
+            f"{short(v['D, never trained'][0], 3)} by the D that was never trained, and to "
+            f"{short(v['a classifier'][0])} by the classifier",
         ],
     ),
     "long-search": Try(
