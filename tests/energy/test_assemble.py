@@ -290,6 +290,18 @@ def test_painters_alone_are_measured_on_pictures_that_lack_their_object() -> Non
     assert assemble.alone(_model("assemble-joint"), held()[:][0], held().scenes, seed=0) == {}
 
 
+def test_real_shapes_with_room_around_them_are_the_ceiling_of_painters_alone() -> None:
+    pictures, _ = held()[:]
+    for number, name in enumerate(OBJECTS):
+        wanted = held().scenes.present.clone()
+        wanted[:, number] = True
+        room = assemble.clear(held().scenes.showing(wanted), number) & ~held().scenes.present[:, number]
+        found = assemble.laid_over(pictures[room], held().scenes[room])
+        assert found[f"{name} laid over"] > 0.99  # a classifier of areas may still take one for another
+    everywhere = assemble.laid_over(pictures, held().scenes)
+    assert all(0.7 < share < 1 for share in everywhere.values())
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -2,11 +2,12 @@
 
 from teachlib.energy.assemble import finding, grounds, standing, wearing, worn
 from teachlib.energy.assemble.chapter import CHAPTER
-from teachlib.energy.assemble.evaluation import alone, evaluate, measured, minds, pairs, pictures_of
+from teachlib.energy.assemble.evaluation import alone, evaluate, laid_over, measured, minds, pairs, pictures_of
 from teachlib.energy.assemble.measures import (
     apexes,
     boxes_of,
     classes_of,
+    clear,
     dependency,
     distance,
     obedience,
@@ -36,6 +37,7 @@ __all__ = [
     "apexes",
     "boxes_of",
     "classes_of",
+    "clear",
     "dependency",
     "depends",
     "distance",
@@ -43,6 +45,7 @@ __all__ = [
     "finding",
     "from_zoo",
     "grounds",
+    "laid_over",
     "load",
     "masks",
     "measured",

@@ -77,13 +77,36 @@ def alone(model: Assembled, pictures: Tensor, asked: Scenes, *, seed: int) -> di
         lacking = ~asked.present[:, number]
         before, conditions = pictures[lacking], model.told(whole.conditions())[lacking]
         after = model.generator.add(number, before, conditions, z[lacking])
-        if not len(before):
-            continue
-        on = seen(after - before)
-        real = boxes_of(asked.alphas()[lacking, number] >= 0.5)
-        found[f"{name} alone"] = overlap(boxes_of(on), real).mean().item()
-        found[f"{name} alone, named"] = ((classes_of(on)[0] == number) & on.flatten(1).any(1)).double().mean().item()
+        if len(before):
+            found |= _added(asked[lacking], number, after - before, f"{name} alone")
     return found
+
+
+def laid_over(pictures: Tensor, asked: Scenes) -> dict[str, float]:
+    """What :func:`alone` finds of the *real* shapes, laid over the same pictures: its ceiling.
+
+    It is less than one: most shapes come to lie over another object, and where both have one colour nothing changes.
+
+    Args:
+        pictures: real ones, (N, 3, 32, 32) in [0, 1].
+        asked: their scenes, whose hidden objects are laid over them.
+    """
+    found = {}
+    for number, name in enumerate(OBJECTS):
+        lacking = ~asked.present[:, number]
+        some, before = asked[lacking], pictures[lacking]
+        alpha, colour = some.alphas()[:, number, None], some.colours[:, number, :, None, None]
+        if len(before):
+            found |= _added(some, number, alpha * (colour - before), f"{name} laid over")
+    return found
+
+
+def _added(asked: Scenes, number: int, change: Tensor, title: str) -> dict[str, float]:
+    """Mean overlap of what has changed with an object's box, and how often it is named rightly."""
+    on = seen(change)
+    real = boxes_of(asked.alphas()[:, number] >= 0.5)
+    named = (classes_of(on)[0] == number) & on.flatten(1).any(1)
+    return {title: overlap(boxes_of(on), real).mean().item(), f"{title}, named": named.double().mean().item()}
 
 
 def evaluate(model: Assembled, pictures: Tensor, asked: Scenes, *, seed: int = 0) -> dict[str, float]:
