@@ -329,9 +329,7 @@ values = {"nats before the next": [lead(name) for name in ("ae", "wae")]}
 """,
         "cell-13",
         lambda v: [
-            "so are those of AE and WAE, where we tried it, by half a nat or more"
-            if min(v["nats before the next"]) >= 0.5
-            else listed(v["nats before the next"]),
+            f"so are those of AE and WAE, by {listed(v['nats before the next'])} nats",
         ],
     ),
     "few-codes": Try(
