@@ -55,7 +55,9 @@ class Try:
 
     def recipe(self, name: str) -> dict[str, str]:
         """What tells one try from another."""
-        return {"name": name, "notebook": self.notebook, "until": self.until, "code": self.code, "scale": "laptop"}
+        chapter, notebook = self.notebook.split("/")
+        told = {"name": name, "dataset": chapter, "notebook": notebook, "until": self.until}
+        return told | {"scale": "laptop", "code": self.code}
 
     def row(self, name: str) -> str:
         """The name of its file."""
@@ -553,6 +555,7 @@ def main() -> None:
         result = {
             "recipe": tried.recipe(name),
             "metric": f"what is tried in cell {tried.answer}",
+            "samples": max(map(len, values.values())),
             "provenance": provenance(range(tried.seeds), time.perf_counter() - begun),
             "values": {key: spread(some) for key, some in values.items()},
         }
