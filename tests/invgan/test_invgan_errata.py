@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from teachlib.invgan import losses
+from teachlib import invgan
+from teachlib.invgan import losses, pictures, tiling
 
 
 def test_feature_matching_sees_each_sample_and_the_printed_one_only_means() -> None:
@@ -33,3 +34,11 @@ def test_the_root_of_a_mean_square_is_larger_than_a_mean_absolute_error() -> Non
     assert (root / losses.pixel_error(images, rebuilt)).item() == pytest.approx(math.sqrt(math.pi / 2), rel=0.01)
     even = images + 0.1 * errors.sign().view_as(images)
     assert losses.pixel_error(images, even).item() == pytest.approx(0.2)  # equal only where all errors are
+
+
+def test_the_printed_direction_blurs_and_the_other_one_sharpens() -> None:
+    """§ 6.4.3 subtracts the code of the picture from that of the blurred one."""
+    model = invgan.from_zoo("invgan-direct", "patches")
+    flower = pictures.held_out()[1][None, :, 100:228, 200:328].float() / 255
+    steps = [tiling.sharpened(model, flower, strength).diff(dim=3).abs().mean().item() for strength in (-1.0, 0.0, 1.0)]
+    assert steps[0] < 0.9 * steps[1] < 0.81 * steps[2]
