@@ -96,7 +96,8 @@ def downwards(ratios: list[float]) -> str:
     return f"{short(fall)} downwards, is {fall / error:.1f} standard errors"
 
 
-PRIMER, RAE, INVGAN = "1-density-estimation", "2-regularized-autoencoders", "5-invertible-gans"
+PRIMER, RAE, GMM = "1-density-estimation", "2-regularized-autoencoders", "3-gaussian-mixture-vae"
+INVGAN = "5-invertible-gans"
 TRIES = {
     "empty-cells": Try(
         f"{PRIMER}/2-classical-estimators",
@@ -404,7 +405,7 @@ values["lost of the lead"] = [(stopped - free) / (stopped - nats["mixture"]) for
         seeds=3,
     ),
     "steep-exponent": Try(
-        "3-gaussian-mixture-vae/3-attacks-the-thesis-ran",
+        f"{GMM}/3-attacks-the-thesis-ran",
         "cell-17",
         """
 x, labels = gmmvae.load("glyphs", "test", limit=60)[:]
@@ -417,6 +418,99 @@ for exponent in (1.5, 4.0):
         "cell-19",
         lambda v: [
             f"with $a=b=4$, tried apart on sixty, {'one' if round(v['found, 4.0'][0]) == 1 else v['found, 4.0'][0]})"
+        ],
+    ),
+    "stricter-rule": Try(
+        f"{GMM}/3-attacks-the-thesis-ran",
+        "cell-02",
+        """
+model = gmmvae.from_zoo("gmm-vae", "mnist")
+train, held_out, test = (gmmvae.load("mnist", split) for split in ("train", "validation", "test"))
+x, labels = test.first(300)[:]
+loss = attacks.misclassified(model.scores, labels)
+values = {}
+for rule in ("held-out", "chi-square"):
+    judge = gmmvae.selective(model, train, held_out, latent=rule)
+    moved = (attacks.fgsm(loss, x, attacks.Ball(epsilon)) for epsilon in (0.05, 0.1, 0.2, 0.3))
+    values[f"largest error, {rule}"] = [max(gmmvae.outcome(judge.decide(m), labels).error for m in moved)]
+""",
+        "cell-16",
+        lambda v: [
+            f"the largest error under FGSM is {100 * v['largest error, chi-square'][0]:.0f} % and not "
+            f"{100 * v['largest error, held-out'][0]:.0f}.",
+        ],
+    ),
+    "least-slack": Try(
+        f"{GMM}/4-attacks-that-came-after",
+        "cell-02",
+        """
+some, known = gmmvae.load("glyphs", "test", limit=50)[:]
+slack = attacks.slacks(classifier, known)
+values = {}
+for name, loss in (("joint", attacks.accepted_wrongly(classifier, known)), ("least", lambda x: slack(x).amin(1))):
+    ended = attacks.apgd(loss, some, attacks.Ball(0.1), steps=40, step_size=0.05)
+    values[name] = [gmmvae.outcome(classifier.decide(ended), known).error]
+""",
+        "cell-05",
+        lambda v: [
+            f"it succeeded on {100 * v['least'][0]:.0f} % where the loss here did on {100 * v['joint'][0]:.0f}",
+        ],
+    ),
+    "other-throws": Try(
+        f"{GMM}/4-attacks-that-came-after",
+        "dice-error",
+        """
+def again(draws, seed):
+    noise = torch.Generator().manual_seed(seed)
+    return error_of(attacks.adaptive(dice, *known, draws=draws, generator=noise, **budget), dice)
+
+
+values = {f"{draws} a gradient": [again(draws, seed) for seed in (3, 4, 5, 6)] for draws in (1, 4)}
+""",
+        "dice-said",
+        lambda v: [
+            f"({span([*v['1 a gradient'], *v['4 a gradient']])}, tried apart with four)",
+        ],
+    ),
+    "shortest-steps": Try(
+        f"{INVGAN}/4-editing",
+        "cell-15",
+        """
+def told_apart(values):  # what a regression on codes explains, and how long its step is
+    inputs, wanted = (codes - codes.mean(0)).double(), values.double() - values.double().mean()
+    weights = torch.linalg.solve(inputs.T @ inputs + torch.eye(inputs.shape[1]).double(), inputs.T @ wanted)
+    explained = 1 - (wanted - inputs @ weights).square().mean() / wanted.square().mean()
+    return explained.item(), editing.direction(codes, values).norm().item()
+
+
+found = {name: told_apart(v) for name, v in (factor | {"glasses": told["glasses"]}).items()}
+values = {f"{what}, {name}": [pair[k]] for name, pair in found.items() for k, what in enumerate(("explained", "step"))}
+""",
+        "cell-19",
+        lambda v: [
+            f"({v['step, glasses'][0]:.1f}, where turning has {v['step, yaw'][0]:.1f}, the mouth "
+            f"{v['step, jaw'][0]:.1f} and light {short(v['step, side of the light'][0], 1)})",
+            "explains a twentieth" if abs(v["explained, glasses"][0] - 0.05) < 0.01 else "explains another part",
+        ],
+    ),
+    "tiles-of-one-photograph": Try(
+        f"{INVGAN}/6-what-codes-know",
+        "cell-drawn",
+        """
+def alone_of(which, seed):  # tiles of one photograph, each drawn by itself
+    all_of = crops(300, seed)
+    codes = tiling.infer(of_patches, all_of[300 * which : 300 * (which + 1)])
+    generator = torch.Generator().manual_seed(seed)
+    one = rae.fit_gaussian(codes.flatten(0, 2)).sample(800, generator).view(200, 2, 2, -1)
+    return tiling.seams(tiling.generate(of_patches, one, 64, 64), 32)
+
+
+values = {name: [alone_of(which, seed) for seed in range(3)] for which, name in enumerate(("temple", "flower"))}
+""",
+        "cell-23",
+        lambda v: [
+            f"of single tiles of the temple alone it was {mean(v['temple']):.0f}, of the flower alone "
+            f"{mean(v['flower']):.0f}",
         ],
     ),
     "components-of-patches": Try(
