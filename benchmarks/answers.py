@@ -509,7 +509,7 @@ values = {name: [alone_of(which, seed) for seed in range(3)] for which, name in 
 """,
         "cell-23",
         lambda v: [
-            f"of single tiles of the temple alone it was {mean(v['temple']):.0f}, of the flower alone "
+            f"with single tiles of the temple alone it was {mean(v['temple']):.0f}, of the flower alone "
             f"{mean(v['flower']):.0f}",
         ],
     ),
