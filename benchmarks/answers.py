@@ -93,7 +93,7 @@ def listed(values: list[float], digits: int = 2) -> str:
 def downwards(ratios: list[float]) -> str:
     """By how much ratios lie below one, and how sure that is."""
     fall, error = 1 - mean(ratios), stdev(ratios) / len(ratios) ** 0.5
-    return f"{short(fall)} downwards, is {fall / error:.1f} standard errors"
+    return f"{100 * fall:.0f} % downwards, is {fall / error:.1f} standard errors"
 
 
 PRIMER, RAE, GMM = "1-density-estimation", "2-regularized-autoencoders", "3-gaussian-mixture-vae"
@@ -239,9 +239,10 @@ values = gone
 """,
         "cell-37",
         lambda v: [
-            f"of 20,000 chains {100 * v['gone after 10'][0]:.0f} % have gone after 10 steps, "
-            f"{100 * v['gone after 50'][0]:.0f} % after 50, and all but {20_000 * (1 - v['gone after 200'][0]):.0f} "
-            "after 200"
+            f"of 20,000 chains {100 * v['gone after 10'][0]:.0f} % have gone (beyond $|x|=10$) after 10 steps, "
+            f"{100 * v['gone after 50'][0]:.0f} % after 50, and all but a few after 200"
+            if v["gone after 200"][0] > 0.999
+            else "more than a few are left after 200",
         ],
     ),
     "short-chains": Try(
@@ -356,7 +357,7 @@ values |= {f"{name}, all": [value] for name, value in measured(codes).items()}
         "cell-48",
         lambda v: [
             f"from {short(v['gap, all'][0], 1)} nats to {min(v['gap, a hundred']):.0f} and more",
-            f"from {short(v['nearest, all'][0])} to {span(v['nearest, a hundred'])}",
+            f"from {short(v['nearest, all'][0])} to between {span(v['nearest, a hundred']).replace(' to ', ' and ')}",
             f"with {sum(d > v['distance, all'][0] for d in v['distance, a hundred'])} of twenty such hundreds, from "
             f"{short(v['distance, all'][0], 3)} to {short(mean(v['distance, a hundred']), 3)} on average",
         ],

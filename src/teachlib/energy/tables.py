@@ -39,6 +39,11 @@ ROWS = {
 ROWS_ON_PICTURES = {
     "modes-gan+penalty=none": _TITLES["modes-gan"],
     "modes-gan": f"{_TITLES['modes-gan']}, R1",
+    **{
+        f"modes-gan+spread={name}": f"{_TITLES['modes-gan']}, R1, {_SPREAD[name]}"
+        for name in SPREADS
+        if name in _SPREAD
+    },
     "modes-likelihood+m=16": f"{_TITLES['modes-likelihood']}, m = 16, R1",
 }
 TABLES = {
