@@ -70,7 +70,7 @@ def alone(model: Assembled, pictures: Tensor, asked: Scenes, *, seed: int) -> di
     """
     if not isinstance(model.generator, Assembler):
         return {}
-    found = {}
+    found: dict[str, float] = {}
     z = model.noise(len(pictures), torch.Generator().manual_seed(seed))
     whole = asked.showing(torch.ones_like(asked.present))
     for number, name in enumerate(OBJECTS):
@@ -91,7 +91,7 @@ def laid_over(pictures: Tensor, asked: Scenes) -> dict[str, float]:
         pictures: real ones, (N, 3, 32, 32) in [0, 1].
         asked: their scenes, whose hidden objects are laid over them.
     """
-    found = {}
+    found: dict[str, float] = {}
     for number, name in enumerate(OBJECTS):
         lacking = ~asked.present[:, number]
         some, before = asked[lacking], pictures[lacking]
