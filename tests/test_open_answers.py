@@ -1,5 +1,7 @@
 """What folded answers say in numbers was tried, and is what came out."""
 
+import ast
+import builtins
 import re
 import sys
 from pathlib import Path
@@ -41,7 +43,14 @@ def test_a_page_says_what_came_out(name: str) -> None:
 
 @pytest.mark.parametrize("name", TRIES)
 def test_what_is_tried_can_still_be_read(name: str) -> None:
-    compile(TRIES[name].source(), name, "exec")
+    """Each name that it uses is still made by the notebook's cells, or by itself."""
+    tried, source = TRIES[name], ast.parse(TRIES[name].source())
+    made = {node.id for node in ast.walk(source) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    made |= {node.name for node in ast.walk(source) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    made |= {node.arg for node in ast.walk(source) if isinstance(node, ast.arg)}
+    made |= {(node.asname or node.name).split(".")[0] for node in ast.walk(source) if isinstance(node, ast.alias)}
+    used = {node.id for node in ast.walk(ast.parse(tried.code)) if isinstance(node, ast.Name)}
+    assert used - made - set(dir(builtins)) == set()
 
 
 def test_every_number_of_a_folded_answer_was_tried() -> None:

@@ -27,23 +27,26 @@ _LIKELIHOOD = {
     "modes-likelihood+points=prior": "m = 128, points of a prior",
     "modes-likelihood+spread=flow": "m = 128, a flow and its entropy",
 }
+
+
+def _kept_apart(game: str) -> dict[str, str]:
+    """A row for each way to keep samples apart, added to a game."""
+    return {f"modes-gan+spread={name}": f"{game}, {_SPREAD[name]}" for name in SPREADS if name in _SPREAD}
+
+
 ROWS = {
     "modes-gan": _TITLES["modes-gan"],
     "modes-gan+together=True": f"{_TITLES['modes-gan']}, both at once",
     "modes-gan+penalty=R1": f"{_TITLES['modes-gan']}, R1",
     "modes-gan+penalty=R1+spread=kernel": f"{_TITLES['modes-gan']}, R1, samples repel, by a kernel",
-    **{f"modes-gan+spread={name}": f"{_TITLES['modes-gan']}, {_SPREAD[name]}" for name in SPREADS if name in _SPREAD},
+    **_kept_apart(_TITLES["modes-gan"]),
     **{label: f"{_TITLES['modes-likelihood']}, {title}" for label, title in _LIKELIHOOD.items()},
 }
 # On pictures R1 is what a row has that says nothing of a penalty.
 ROWS_ON_PICTURES = {
     "modes-gan+penalty=none": _TITLES["modes-gan"],
     "modes-gan": f"{_TITLES['modes-gan']}, R1",
-    **{
-        f"modes-gan+spread={name}": f"{_TITLES['modes-gan']}, R1, {_SPREAD[name]}"
-        for name in SPREADS
-        if name in _SPREAD
-    },
+    **_kept_apart(f"{_TITLES['modes-gan']}, R1"),
     "modes-likelihood+m=16": f"{_TITLES['modes-likelihood']}, m = 16, R1",
 }
 TABLES = {
