@@ -203,8 +203,8 @@ values = {
             f"areas grow {span(v['area on a bridge'], 1)} times"
             if max(v["area on a spot"]) < 1
             else "on a spot areas grow, too",
-            f"lower there by {short(v['log N lower by'][0], 1)} nats",
-            f"the stretch makes {short(v['share of the stretch'][0])} of the difference",
+            f"lower than at a spot, by {short(v['log N lower by'][0], 1)} nats",
+            f"the stretch makes {short(v['share of the stretch'][0])} of it",
         ],
     ),
     "affine-ring": Try(

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
-from teachlib.energy import Pair, PairObjective, gaussians
+from teachlib.energy import Counted, Pair, PairObjective, gaussians
 from teachlib.energy.chapter import CHAPTER
 from teachlib.energy.evaluation import evaluate
 from teachlib.energy.recipes import Recipe
@@ -54,12 +54,11 @@ class Losses(nn.Module):
         return self.game.generator_loss(made, z, log_prob)
 
 
-def cost(recipe: Recipe, steps: int = 60, turns: int = 4) -> float:
-    """Processor time of a step by the course's own loop, over that of the plain game's, by turns; the least counts."""
-    data = gaussians(10_000, torch.Generator().manual_seed(0))
+def cost(recipe: Recipe, over: Recipe, data: Counted, steps: int = 60, turns: int = 4) -> float:
+    """Processor time of a step by the course's own loop, over that of another game's, by turns; the least counts."""
     least = [math.inf, math.inf]
     for _ in range(turns):
-        for number, chosen in enumerate((CHAPTER.recipe("modes-gan", scale="laptop"), recipe)):
+        for number, chosen in enumerate((over, recipe)):
             schedule = Schedule(steps=steps, batch_size=chosen.batch_size, ema_half_life=chosen.ema_half_life)
             game = PairObjective(Pair(chosen))
             begun = time.process_time()
@@ -73,14 +72,11 @@ def can_be_mapped(recipe: Recipe) -> bool:
     return recipe.penalty == "none" and recipe.points == "generator" and recipe.spread != "flow"
 
 
-def one_by_one(recipe: Recipe) -> list[Pair]:
-    """A row's models, by the course's own loop."""
-    pairs = []
-    for seed in SEEDS:
-        with tempfile.TemporaryDirectory() as folder:
-            CHAPTER.train(recipe, seed=seed, folder=folder, progress=False)
-            pairs.append(CHAPTER.open_run(folder)[0])  # the average of the weights
-    return pairs
+def trained(recipe: Recipe, seed: int) -> Pair:
+    """A model by the course's own loop: the average of its weights."""
+    with tempfile.TemporaryDirectory() as folder:
+        CHAPTER.train(recipe, seed=seed, folder=folder, progress=False)
+        return CHAPTER.open_run(folder)[0]
 
 
 def side_by_side(recipe: Recipe) -> list[Pair]:
@@ -128,13 +124,15 @@ def side_by_side(recipe: Recipe) -> list[Pair]:
 def measure(recipe: Recipe, *, alone: bool) -> dict[str, Any]:
     """A row, as `teachlib evaluate --record` writes it."""
     begun = time.perf_counter()
-    pairs = one_by_one(recipe) if alone or not can_be_mapped(recipe) else side_by_side(recipe)
+    plain, data = CHAPTER.recipe("modes-gan", scale="laptop"), gaussians(10_000, torch.Generator().manual_seed(0))
+    one_by_one = alone or not can_be_mapped(recipe)
+    pairs = [trained(recipe, seed) for seed in SEEDS] if one_by_one else side_by_side(recipe)
     rows = [evaluate(pair.eval(), seed=seed) for seed, pair in zip(SEEDS, pairs, strict=True)]
     origin = provenance(SEEDS, time.perf_counter() - begun)
     values = {name: spread([row[name] for row in rows]) for name in rows[0]}
     return {
         "recipe": recipe.as_dict(),
-        "values": values | {"cost of a step": spread([cost(recipe)])},
+        "values": values | {"cost of a step": spread([cost(recipe, plain, data)])},
         "metric": "modes with a tenth of their share, share of good samples, KL to equal shares",
         "samples": 10_000,
         "provenance": origin | {"command": " ".join(["python benchmarks/modes.py", *sys.argv[1:]])},

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from teachlib.energy.evaluation import counted
 from teachlib.energy.sets import CENTRES
 from teachlib.primer.gan import discriminator_loss, generator_loss
-from teachlib.results import measured_folder, provenance, spread, write_result
+from teachlib.results import measured_folder, provenance, row_file, spread, write_result
 
 PUBLISHED_STEPS, BATCH, RATE = 400_000, 100, 1e-4
 _APART = 2.0  # theirs; the course's grid has centres one apart, and deviations as wide
@@ -97,10 +97,10 @@ def recipe(packed: int, steps: int) -> dict[str, Any]:
     return {"name": "pacgan", "dataset": "gaussians", "packed": packed, "steps": steps}
 
 
-def done(file: Path, packed: int, steps: int) -> tuple[list[dict[str, float]], float]:
-    """What is measured of the first seeds, and the seconds that took; nothing, if there is no such row."""
+def done(file: Path, recipe: dict[str, Any]) -> tuple[list[dict[str, float]], float]:
+    """What a row has of its first seeds, and the seconds that took; nothing, if there is no such row."""
     kept = json.loads(file.read_text()) if file.exists() else {}
-    if kept.get("recipe") != recipe(packed, steps):
+    if kept.get("recipe") != recipe:
         return [], 0.0
     columns = {name: value["values"] for name, value in kept["values"].items()}
     found = [dict(zip(columns, each, strict=True)) for each in zip(*columns.values(), strict=True)]
@@ -129,7 +129,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     label = f"pacgan+packed={options.packed}"
-    found, before = done(options.record / "packing" / f"{label}-gaussians.json", options.packed, options.steps)
+    file = row_file(options.record, "packing", label, "gaussians")
+    found, before = done(file, recipe(options.packed, options.steps))
     for seed in range(len(found), options.seeds):
         found.append(measure(train(options.packed, seed, options.steps), seed))
         # After each seed: a run that is stopped has lost one training, not all.

@@ -48,6 +48,7 @@ ROWS_ON_PICTURES = {
     "modes-gan": f"{_TITLES['modes-gan']}, R1",
     **_kept_apart(f"{_TITLES['modes-gan']}, R1"),
     "modes-likelihood+m=16": f"{_TITLES['modes-likelihood']}, m = 16, R1",
+    "modes-likelihood+m=16+penalty=none": f"{_TITLES['modes-likelihood']}, m = 16",
 }
 TABLES = {
     "modes": Table(

@@ -1,0 +1,81 @@
+"""Ways to keep samples apart, on stacked glyphs at equal seconds: `python benchmarks/stacks.py [--seeds N] [rows …]`.
+
+A step of one way costs several of another's. So what a step costs, over one of the game with R1, is measured first, by
+turns on one thread, and every way takes as many steps as fit into the time of that game's `--steps`.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from modes import cost, trained
+from packing import done
+
+from teachlib import energy
+from teachlib.energy.chapter import CHAPTER
+from teachlib.energy.evaluation import evaluate
+from teachlib.energy.recipes import Recipe
+from teachlib.energy.tables import ROWS_ON_PICTURES
+from teachlib.results import measured_folder, provenance, row_file, spread, write_result
+
+DATASET, TABLE = "stacked-glyphs", "equal-seconds"
+
+
+def chosen(label: str, file: Path, over: Recipe, data: energy.Counted) -> tuple[Recipe, float]:
+    """A row's game with the steps it may take, and what each costs: as the row has them, or measured now."""
+    name, own = CHAPTER.named(label)
+    recipe = CHAPTER.recipe(name, dataset=DATASET, scale="laptop", **own)
+    if file.exists():
+        row = json.loads(file.read_text())
+        steps, costs = row["recipe"]["steps"], row["values"]["cost of a step"]["mean"]
+    else:
+        costs = cost(recipe, over, data, steps=20, turns=3)
+        steps = round(over.steps / costs)
+    return CHAPTER.recipe(name, dataset=DATASET, scale="laptop", steps=steps, **own), costs
+
+
+def row(recipe: Recipe, found: list[dict[str, float]], seconds: float, command: str) -> dict[str, Any]:
+    """A row over the seeds 0, 1, … that are through; seconds are one thread's processor time."""
+    return {
+        "recipe": recipe.as_dict(),
+        "values": {name: spread([each[name] for each in found]) for name in found[0]},
+        "metric": "modes with a tenth of their share, share of good samples, KL to equal shares",
+        "samples": 10_000,
+        "provenance": provenance(tuple(range(len(found))), seconds) | {"command": command},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", help="of the table of pictures; all")
+    parser.add_argument("--steps", type=int, default=1100, help="of the game with R1")
+    parser.add_argument("--seeds", type=int, default=10, help="how many trainings a row")
+    parser.add_argument("--record", type=Path, default=measured_folder())
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    data = energy.load(DATASET, "train")
+    over = CHAPTER.recipe("modes-gan", dataset=DATASET, scale="laptop", steps=options.steps)
+    for label in options.rows or ROWS_ON_PICTURES:
+        file = row_file(options.record, TABLE, label, DATASET)
+        recipe, costs = chosen(label, file, over, data)
+        found, before = done(file, recipe.as_dict())
+        begun = time.process_time()
+        for seed in range(len(found), options.seeds):
+            measured = evaluate(trained(recipe, seed), seed=seed)
+            found.append(measured | {"cost of a step": costs})
+            # After each seed: a run that is stopped has lost one training, not all.
+            through = row(
+                recipe,
+                found,
+                before + time.process_time() - begun,
+                f"python benchmarks/stacks.py {label} --seeds {len(found)} --steps {options.steps}",
+            )
+            write_result(options.record, TABLE, label, DATASET, through)
+            print(label, recipe.steps, "steps, seed", seed, {k: round(v, 3) for k, v in found[-1].items()}, flush=True)
+
+
+if __name__ == "__main__":
+    main()
