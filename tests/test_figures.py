@@ -237,6 +237,13 @@ def test_curves_differ_without_colour_and_no_legend_covers_them() -> None:
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("k", "loss")
 
 
+def test_only_curves_of_few_points_have_markers() -> None:
+    series = {"measured": (range(5), range(5)), "formula": (range(200), range(200))}
+    (axes,) = figures.curves(series, xlabel="x", ylabel="y").axes
+    measured, formula = (line.get_marker() for line in axes.lines)
+    assert (measured in ("None", ""), formula in ("None", "")) == (False, True)
+
+
 def test_bars_carry_their_values_and_leave_gaps() -> None:
     figure = figures.bars({"a": {"x": 1.234, "y": 2.0}, "b": {"x": float("nan")}}, ylabel="FD")
     (axes,) = figure.axes
@@ -521,7 +528,9 @@ def test_heatmaps_share_one_scale_and_stand_upright() -> None:
     low, high = torch.zeros(4, 4), torch.zeros(4, 4)
     high[0, 3] = 2.0  # the upper right
     figure = figures.heatmaps({"low": low, "high": high}, extent=3.0, points={"low": torch.zeros(5, 2)})
-    first, second = figure.axes
+    first, second, bar = figure.axes
+    assert bar.get_ylabel() == "density"
+    assert len(figures.heatmaps({"empty": torch.zeros(2, 2)}, extent=1.0).axes) == 1
     assert first.images[0].get_clim() == second.images[0].get_clim() == (0, 2)
     assert second.images[0].get_extent() == [-3, 3, -3, 3]
     assert second.images[0].origin == "upper"

@@ -21,6 +21,7 @@ import check_html
 import index_pages
 import live_models
 from address import AddressError
+from folding import folded
 from notebooks import digest, executed
 from pages import PageError
 from staging import FILES, BookError, notebooks, stage, static_sources, toc_pages
@@ -188,7 +189,7 @@ def build(book: Book, scale: str, at_once: int | None = None) -> str:
     stage(book.src, static, keep=names)
     outputs, cached = executed(names, root=ROOT, src=book.src, build=book.build, scale=scale, at_once=at_once)
     index = index_pages.filled(static, outputs, book.build / "cache" / "gallery")
-    stage(book.src, {**static, **outputs, **index}, keep=())
+    stage(book.src, {**static, **folded(outputs), **index}, keep=())
     render(book)
     if found := check_html.findings(book.html):
         raise BookError("the rendered pages are not fit to publish:\n" + "\n".join(found))

@@ -15,6 +15,8 @@ from torch import Tensor
 from teachlib.errors import TeachlibError
 from teachlib.figures.style import COLOURS, HATCHES, LINES, MARKERS, WIDTH, use_style
 
+_DENSE = 40  # points of a curve that is drawn, not measured
+
 
 def _plot(xlabel: str, ylabel: str, title: str | None, height: float = 3.6) -> tuple[Figure, Axes]:
     use_style()
@@ -51,7 +53,7 @@ def curves(
     yscale: str = "linear",
     ylim: tuple[float, float] | None = None,
 ) -> Figure:
-    """Lines that differ in colour, dashes and markers; the legend stands below the axes.
+    """Lines that differ in colour, dashes and, where points are few, markers; the legend stands below the axes.
 
     Args:
         series: name → (x, y), each of length N.
@@ -74,10 +76,10 @@ def curves(
         every = max(1, math.ceil(len(xs) / 12))
         # Each curve's markers start elsewhere, so that curves on top of each other show.
         start = index * every // len(series)
+        # A marker says "measured here"; on so many points it would say so of a formula, too.
+        marked: Any = {} if len(xs) > _DENSE else {"marker": marker, "markersize": 5, "markevery": (start, every)}
         style: Any = LINES[index % len(LINES)]
-        axes.plot(
-            xs, ys, label=name, color=colour, linestyle=style, marker=marker, markersize=5, markevery=(start, every)
-        )
+        axes.plot(xs, ys, label=name, color=colour, linestyle=style, **marked)
     axes.set(xscale=xscale, yscale=yscale, **({"ylim": ylim} if ylim else {}))
     if xscale == "log":
         _name_settings(axes, [x for x, _ in series.values()])
@@ -142,8 +144,9 @@ def heatmaps(
     points: Mapping[str, Tensor] | None = None,
     columns: int = 3,
     names: tuple[str, str] = ("x₁", "x₂"),
+    scale: str = "density",
 ) -> Figure:
-    """Densities over a square of the plane, one panel each, all on one scale of colours.
+    """Densities over a square of the plane, one panel each, all on one scale of colours, with its bar.
 
     Args:
         panels: name → (side, side), not negative, first row at the top.
@@ -151,6 +154,7 @@ def heatmaps(
         points: name → (N, 2), drawn over the panel of that name.
         columns: panels a row at most.
         names: of the two axes.
+        scale: what the colours stand for; there is no bar where all panels are empty.
 
     Raises:
         TeachlibError: nothing to draw.
@@ -174,6 +178,8 @@ def heatmaps(
         axes.set(title=name, xlim=(-extent, extent), ylim=(-extent, extent), xlabel=names[0], ylabel=names[1])
         axes.grid(visible=False)
         axes.label_outer()
+    if highest > 0:
+        figure.colorbar(axes.images[0], ax=figure.axes, label=scale, shrink=0.8, pad=0.02)
     return figure
 
 
