@@ -824,6 +824,8 @@ def test_thesis_map_leads_to_pages_and_names_that_exist() -> None:
             assert entry.page.partition("#")[0] in TOC_PAGES, entry
         for name in entry.code:
             resolve(name)
+        assert not entry.results or any((ROOT / "src/teachlib/measured" / entry.results).glob("*.json")), entry
+        assert entry.run or not entry.results, entry
 
 
 def resolve(name: str) -> object:
@@ -845,15 +847,16 @@ def test_thesis_map_counts_and_groups(tmp_path: Path, monkeypatch: pytest.Monkey
     path.write_text(
         '- {kind: section, number: "3", title: One}\n'
         '- {kind: algorithm, number: "1", title: "A|B", code: teachlib.scale.begin}\n'
-        '- {kind: section, number: "A", title: Two, page: book/errata}\n'
+        '- {kind: section, number: "A", title: Two, page: book/errata, run: shapes, results: "3.1"}\n'
     )
     entries = pages.thesis_entries(path)
     monkeypatch.setattr(pages, "thesis_entries", lambda: entries)
     text = pages.thesis_map()
     assert "**2 of 3 entries are covered so far.**" in text
     assert "## Chapter 3: From variational to deterministic autoencoders\n\n1 of 2 covered." in text
-    assert "| Algorithm 1 | A\\|B | {py:obj}`scale.begin <teachlib.scale.begin>` |" in text
-    assert "| Section A | Two | {doc}`/book/errata` |" in text
+    assert "| Algorithm 1 | A\\|B | {py:obj}`scale.begin <teachlib.scale.begin>` | explained |" in text
+    assert "| Section A | Two | {doc}`/book/errata` | run on shapes; `measured/3.1` |" in text
+    assert "| Section 3 | One | not yet | – |" in text
 
 
 def test_thesis_map_wants_quoted_numbers(tmp_path: Path) -> None:

@@ -45,6 +45,8 @@ class Entry:
     title: str
     page: str | None
     code: tuple[str, ...]
+    run: str = ""
+    results: str = ""
 
     @property
     def covered(self) -> bool:
@@ -65,7 +67,8 @@ def read_entry(raw: dict[str, Any]) -> Entry:
         raise PageError(f'book/thesis-map.yml: "{raw["title"]}" needs quotes around its number: "{raw["number"]}"')
     code = raw.get("code") or ()
     names = (code,) if isinstance(code, str) else tuple(code)
-    return Entry(str(raw["kind"]), str(raw["number"]), str(raw["title"]), raw.get("page"), names)
+    run, results = (str(raw.get(key, "")) for key in ("run", "results"))
+    return Entry(str(raw["kind"]), str(raw["number"]), str(raw["title"]), raw.get("page"), names, run, results)
 
 
 def thesis_entries(path: Path = ROOT / "book" / "thesis-map.yml") -> list[Entry]:
@@ -97,11 +100,22 @@ def where(entry: Entry) -> str:
     return " · ".join(page + [code_link(name) for name in entry.code])
 
 
+def how(entry: Entry) -> str:
+    """Whether an entry is explained or was run, and on what; nothing was run on the thesis's own scale."""
+    if not entry.covered:
+        return "–"
+    kept = f"; `measured/{entry.results}`" if entry.results else ""
+    return f"run on {entry.run}{kept}" if entry.run else "explained"
+
+
 def table(entries: Iterable[Entry]) -> str:
     """A Markdown table, one row an entry."""
     about = [(entry, entry.title.replace("|", "\\|")) for entry in entries]
-    rows = [f"| {entry.kind.capitalize()} {entry.number} | {title} | {where(entry)} |" for entry, title in about]
-    return "\n".join(["| In the thesis | About | In the course |", "|---|---|---|", *rows])
+    rows = [
+        f"| {entry.kind.capitalize()} {entry.number} | {title} | {where(entry)} | {how(entry)} |"
+        for entry, title in about
+    ]
+    return "\n".join(["| In the thesis | About | In the course | How |", "|---|---|---|---|", *rows])
 
 
 def chapter_heading(chapter: str) -> str:
