@@ -44,6 +44,7 @@ _SLIDER_STYLE = (
     ".teachlib-slider .columns{grid-auto-columns:1fr;grid-auto-flow:column;text-align:center;align-items:end}"
     f"{DARK} .teachlib-slider input{{accent-color:#2B93CC;color-scheme:dark}}" + THEME_STYLE + BARE
 )
+_TICKS = 25  # more would run into each other
 # In attributes: they work in a static page and in Jupyter alike, and find their parts without an id.
 _ON_INPUT = (
     "const s=this.closest('.teachlib-slider'),c=JSON.parse(s.dataset.captions)[this.value];"
@@ -121,10 +122,11 @@ def slider(
         f'<img class="{theme}"{hidden} alt="{described}" src="{address}" style="{style}">'
         for (theme, hidden), address in zip(themes, addresses, strict=True)
     )
+    ticks = "".join(f'<option value="{place}"></option>' for place in range(len(frames)) if len(frames) <= _TICKS)
     control = (
         f'<label>{html.escape(label)}<input type="range" min="0" max="{len(frames) - 1}" step="1" '
-        f'value="{start}" autocomplete="off" aria-valuetext="{html.escape(captions[start])}" '
-        f'oninput="{html.escape(_ON_INPUT)}"></label>'
+        f'value="{start}" autocomplete="off" aria-valuetext="{html.escape(captions[start])}" list="{name}-ticks" '
+        f'oninput="{html.escape(_ON_INPUT)}"></label><datalist id="{name}-ticks">{ticks}</datalist>'
     )
     button = f'<button type="button" onclick="{html.escape(_ON_PLAY)}">Play</button>' if play else ""
     return HTML(
