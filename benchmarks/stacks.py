@@ -51,7 +51,7 @@ def row(recipe: Recipe, found: list[dict[str, float]], seconds: float, command: 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*", help="of the table of pictures; all")
-    parser.add_argument("--steps", type=int, default=1100, help="of the game with R1")
+    parser.add_argument("--steps", type=int, default=900, help="of the game with R1, where a row has none")
     parser.add_argument("--seeds", type=int, default=10, help="how many trainings a row")
     parser.add_argument("--record", type=Path, default=measured_folder())
     options = parser.parse_args()
