@@ -16,6 +16,7 @@ from teachlib.errors import TeachlibError
 from teachlib.figures.style import COLOURS, HATCHES, LINES, MARKERS, WIDTH, use_style
 
 _DENSE = 40  # points of a curve that is drawn, not measured
+_BAR = 0.8  # inches that a bar of colours and its label take
 
 
 def _plot(xlabel: str, ylabel: str, title: str | None, height: float = 3.6) -> tuple[Figure, Axes]:
@@ -164,9 +165,9 @@ def heatmaps(
     use_style()
     columns = min(columns, len(panels))
     rows = math.ceil(len(panels) / columns)
-    side = WIDTH / columns
-    figure = Figure(figsize=(WIDTH, rows * (side + 0.4) + 0.1), layout="constrained")
     highest = max(float(panel.max()) for panel in panels.values())
+    side = (WIDTH - _BAR * (highest > 0)) / columns
+    figure = Figure(figsize=(WIDTH, rows * (side + 0.4) + 0.1), layout="constrained")
     for place, (name, panel) in enumerate(panels.items()):
         axes = figure.add_subplot(rows, columns, place + 1)
         square = (-extent, extent, -extent, extent)
@@ -175,7 +176,8 @@ def heatmaps(
         if over is not None:
             x, y = _array(over).T
             axes.scatter(x, y, s=3, color="white", alpha=0.6, linewidths=0)
-        axes.set(title=name, xlim=(-extent, extent), ylim=(-extent, extent), xlabel=names[0], ylabel=names[1])
+        axes.set_title(name, fontsize="small" if columns > 2 else None)
+        axes.set(xlim=(-extent, extent), ylim=(-extent, extent), xlabel=names[0], ylabel=names[1])
         axes.grid(visible=False)
         axes.label_outer()
     if highest > 0:
