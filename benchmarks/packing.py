@@ -107,16 +107,16 @@ def done(file: Path, recipe: dict[str, Any]) -> tuple[list[dict[str, float]], fl
     return found, kept["provenance"]["seconds"]
 
 
-def row(packed: int, found: list[dict[str, float]], steps: int, seconds: float) -> dict[str, Any]:
+def row(
+    recipe: dict[str, Any], found: list[dict[str, float]], seconds: float, *, metric: str, samples: int, command: str
+) -> dict[str, Any]:
     """A row over the seeds 0, 1, … that are through; seconds are one thread's processor time."""
-    origin = provenance(tuple(range(len(found))), seconds)
     return {
-        "recipe": recipe(packed, steps),
+        "recipe": recipe,
         "values": {name: spread([each[name] for each in found]) for name in found[0]},
-        "metric": "modes, share of good samples, KL to equal shares",
-        "samples": 2500,
-        "provenance": origin
-        | {"command": f"python benchmarks/packing.py --packed {packed} --seeds {len(found)} --steps {steps}"},
+        "metric": metric,
+        "samples": samples,
+        "provenance": provenance(tuple(range(len(found))), seconds) | {"command": command},
     }
 
 
@@ -134,7 +134,14 @@ def main() -> None:
     for seed in range(len(found), options.seeds):
         found.append(measure(train(options.packed, seed, options.steps), seed))
         # After each seed: a run that is stopped has lost one training, not all.
-        through = row(options.packed, found, options.steps, before + time.process_time())
+        through = row(
+            recipe(options.packed, options.steps),
+            found,
+            before + time.process_time(),
+            metric="modes, share of good samples, KL to equal shares",
+            samples=2500,
+            command=f"python benchmarks/packing.py --packed {options.packed} --seeds {len(found)} --steps {options.steps}",
+        )
         write_result(options.record, "packing", label, "gaussians", through)
         print(f"{options.packed} at once, seed {seed}:", found[-1], flush=True)
 

@@ -18,12 +18,20 @@ from teachlib.gmmvae import attacks
 from teachlib.gmmvae.evaluation import RATE, measured_prior
 
 
-def helped(model: gmmvae.GMMVAE, splits: dict[str, ImageData], lengths: list[int]) -> dict[str, float]:
-    """Shares of the refused test images, by the length of the search, and how many these are."""
+def fitted(
+    model: gmmvae.GMMVAE, splits: dict[str, ImageData]
+) -> tuple[gmmvae.MixturePrior, gmmvae.Thresholds, gmmvae.SelectiveClassifier]:
+    """The spread of a model's codes, its thresholds, and the classifier that refuses by them."""
     prior, held_out = measured_prior(model, splits["train"]), splits["validation"][:][0]
     limits = gmmvae.fit_thresholds(model.encode, model.decode, prior, held_out, rate=RATE, latent="held-out")
+    return prior, limits, gmmvae.by_likelihood(model.encode, model.decode, prior, limits)
+
+
+def helped(model: gmmvae.GMMVAE, splits: dict[str, ImageData], lengths: list[int]) -> dict[str, float]:
+    """Shares of the refused test images, by the length of the search, and how many these are."""
+    prior, limits, classifier = fitted(model, splits)
     images, labels = splits["test"][:]
-    first = gmmvae.by_likelihood(model.encode, model.decode, prior, limits).decide(images)
+    first = classifier.decide(images)
     refused = ~first.accepted
     before = first.labels[refused] == labels[refused]
     row = {"refused": float(refused.sum()), "right by the encoder": before.double().mean().item()}
@@ -43,9 +51,7 @@ def helped(model: gmmvae.GMMVAE, splits: dict[str, ImageData], lengths: list[int
 
 def defended(model: gmmvae.GMMVAE, splits: dict[str, ImageData], count: int) -> dict[str, float]:
     """Right labels of attacked test images by encoder and search, and right ones that thresholds accept, by ε."""
-    prior, held_out = measured_prior(model, splits["train"]), splits["validation"][:][0]
-    limits = gmmvae.fit_thresholds(model.encode, model.decode, prior, held_out, rate=RATE, latent="held-out")
-    classifier = gmmvae.by_likelihood(model.encode, model.decode, prior, limits)
+    prior, limits, classifier = fitted(model, splits)
     images, labels = splits["test"].first(count)[:]
     row = {}
     for epsilon in (0.1, 0.3):

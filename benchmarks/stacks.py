@@ -8,18 +8,17 @@ import argparse
 import json
 import time
 from pathlib import Path
-from typing import Any
 
 import torch
 from modes import cost, trained
-from packing import done
+from packing import done, row
 
 from teachlib import energy
 from teachlib.energy.chapter import CHAPTER
 from teachlib.energy.evaluation import evaluate
 from teachlib.energy.recipes import Recipe
 from teachlib.energy.tables import ROWS_ON_PICTURES
-from teachlib.results import measured_folder, provenance, row_file, spread, write_result
+from teachlib.results import measured_folder, row_file, write_result
 
 DATASET, TABLE = "stacked-glyphs", "equal-seconds"
 
@@ -29,23 +28,12 @@ def chosen(label: str, file: Path, over: Recipe, data: energy.Counted) -> tuple[
     name, own = CHAPTER.named(label)
     recipe = CHAPTER.recipe(name, dataset=DATASET, scale="laptop", **own)
     if file.exists():
-        row = json.loads(file.read_text())
-        steps, costs = row["recipe"]["steps"], row["values"]["cost of a step"]["mean"]
+        kept = json.loads(file.read_text())
+        steps, costs = kept["recipe"]["steps"], kept["values"]["cost of a step"]["mean"]
     else:
         costs = cost(recipe, over, data, steps=20, turns=3)
         steps = round(over.steps / costs)
     return CHAPTER.recipe(name, dataset=DATASET, scale="laptop", steps=steps, **own), costs
-
-
-def row(recipe: Recipe, found: list[dict[str, float]], seconds: float, command: str) -> dict[str, Any]:
-    """A row over the seeds 0, 1, … that are through; seconds are one thread's processor time."""
-    return {
-        "recipe": recipe.as_dict(),
-        "values": {name: spread([each[name] for each in found]) for name in found[0]},
-        "metric": "modes with a tenth of their share, share of good samples, KL to equal shares",
-        "samples": 10_000,
-        "provenance": provenance(tuple(range(len(found))), seconds) | {"command": command},
-    }
 
 
 def main() -> None:
@@ -68,10 +56,12 @@ def main() -> None:
             found.append(measured | {"cost of a step": costs})
             # After each seed: a run that is stopped has lost one training, not all.
             through = row(
-                recipe,
+                recipe.as_dict(),
                 found,
                 before + time.process_time() - begun,
-                f"python benchmarks/stacks.py {label} --seeds {len(found)} --steps {options.steps}",
+                metric="modes with a tenth of their share, share of good samples, KL to equal shares",
+                samples=10_000,
+                command=f"python benchmarks/stacks.py {label} --seeds {len(found)} --steps {options.steps}",
             )
             write_result(options.record, TABLE, label, DATASET, through)
             print(label, recipe.steps, "steps, seed", seed, {k: round(v, 3) for k, v in found[-1].items()}, flush=True)

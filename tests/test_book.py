@@ -64,6 +64,15 @@ def test_pages_are_offline_small_described_and_linked(html: Path) -> None:
     assert check_html.findings(html) == []
 
 
+def test_pages_fold_imports_and_leave_out_what_papermill_adds(html: Path) -> None:
+    """The cell that imports is one click away on every notebook's page."""
+    for notebook in staging.notebooks(ROOT):
+        page = (html / notebook.relative_to(ROOT)).with_suffix(".html").read_text(encoding="utf-8")
+        assert "tag_injected-parameters" not in page, notebook
+        folded = [cell for cell in page.split('<div class="cell ')[1:] if "tag_hide-input" in cell.partition(">")[0]]
+        assert any('<span class="kn">import</span>' in cell for cell in folded), notebook
+
+
 def test_whatever_unfolds_has_a_name(html: Path) -> None:
     for name in TOC_PAGES:
         text = (html / f"{name}.html").read_text(encoding="utf-8")

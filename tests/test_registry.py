@@ -175,7 +175,11 @@ def test_a_new_chapter_is_on_the_page_and_obeys_the_rule_of_imports() -> None:
     from import_rules import allowed
     from measured_page import paper_vs_measured
 
-    assert paper_vs_measured().endswith("## The toy\n\nIt was never published.")
+    text = paper_vs_measured()
+    assert text.endswith("## The toy\n\nIt was never published.")
+    for section in text.split("\n## "):  # a heading, and what has a table is a click away
+        before = section.partition("<details>")[0]
+        assert not any(line.startswith("|") for line in before.splitlines()), before[:200]
     assert allowed("toy.chapter", "teachlib.rae.models")
     assert allowed("toy.chapter", "teachlib.data")
     assert not allowed("teachlib.rae.models", "toy.chapter")

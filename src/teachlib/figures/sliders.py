@@ -122,7 +122,8 @@ def slider(
         f'<img class="{theme}"{hidden} alt="{described}" src="{address}" style="{style}">'
         for (theme, hidden), address in zip(themes, addresses, strict=True)
     )
-    ticks = "".join(f'<option value="{place}"></option>' for place in range(len(frames)) if len(frames) <= _TICKS)
+    marked = len(frames) if len(frames) <= _TICKS else 0
+    ticks = "".join(f'<option value="{place}"></option>' for place in range(marked))
     control = (
         f'<label>{html.escape(label)}<input type="range" min="0" max="{len(frames) - 1}" step="1" '
         f'value="{start}" autocomplete="off" aria-valuetext="{html.escape(captions[start])}" list="{name}-ticks" '
