@@ -131,6 +131,7 @@ def main() -> None:
     label = f"pacgan+packed={options.packed}"
     file = row_file(options.record, "packing", label, "gaussians")
     found, before = done(file, recipe(options.packed, options.steps))
+    command = f"python benchmarks/packing.py --packed {options.packed}"
     for seed in range(len(found), options.seeds):
         found.append(measure(train(options.packed, seed, options.steps), seed))
         # After each seed: a run that is stopped has lost one training, not all.
@@ -140,7 +141,7 @@ def main() -> None:
             before + time.process_time(),
             metric="modes, share of good samples, KL to equal shares",
             samples=2500,
-            command=f"python benchmarks/packing.py --packed {options.packed} --seeds {len(found)} --steps {options.steps}",
+            command=f"{command} --seeds {len(found)} --steps {options.steps}",
         )
         write_result(options.record, "packing", label, "gaussians", through)
         print(f"{options.packed} at once, seed {seed}:", found[-1], flush=True)
