@@ -137,7 +137,7 @@ FORMULAS = ("mjx-container",)
 # Thousands of elements on every page, alike on all: looked at once.
 ALIKE = (*FORMULAS, ".highlight", "dt.sig")
 # Lists of hundreds of links in one colour, whose contrasts take axe a minute each: looked at on a reference page.
-LISTS = ("genindex", "book/library-reference", "book/claims", "book/gallery", "book/paper-vs-measured")
+LISTS = ("genindex", "book/claims", "book/gallery", "book/paper-vs-measured")
 
 
 def violations(page: Any, left: tuple[str, ...] = ALIKE, contrasts: bool = True) -> list[str]:
@@ -174,7 +174,7 @@ def test_one_faint_text_among_many_others_is_found(browser: Any, faint: str) -> 
     page.close()
 
 
-@pytest.mark.parametrize("name", [TOC_PAGES[0], TOC_PAGES[5], "book/reference-rae", "search"])
+@pytest.mark.parametrize("name", [TOC_PAGES[0], TOC_PAGES[5], "book/reference/teachlib.rae", "search"])
 def test_page_on_a_desk_is_accessible(browser: Any, address: str, name: str) -> None:
     """What a phone hides, the contents at both sides, is the same on all pages."""
     page = browser.new_page(viewport={"width": 1400, "height": 900})
@@ -203,7 +203,7 @@ def test_page_on_a_phone(browser: Any, address: str, name: str) -> None:
     assert page.evaluate(FORMULAS_WITH_ERRORS) == []
     assert page.evaluate(LEFTOVER_DOLLARS) == []
     assert page.evaluate(TOO_WIDE) <= 0, "the page scrolls sideways"
-    assert violations(page, contrasts=name not in LISTS and "/reference-" not in name) == []
+    assert violations(page, contrasts=name not in LISTS and "/reference/" not in name) == []
     page.close()
 
 
@@ -875,18 +875,21 @@ def test_thesis_map_wants_quoted_numbers(tmp_path: Path) -> None:
         pages.thesis_entries(path)
 
 
-def test_library_reference_names_every_public_module() -> None:
-    parts = [pages.library_reference(chapter) for chapter in (None, *pages.CHAPTERS)]
-    text = "\n".join(parts)
-    titles = [line for line in text.splitlines() if line.startswith("## ")]
-    assert len(set(titles)) == len(titles)
-    assert all(parts)
+def test_library_reference_has_a_page_for_every_public_module() -> None:
+    written = pages.reference_pages()
+    text = "\n".join(written.values())
     source = ROOT / "src" / "teachlib"
     modules = [path.stem for path in source.glob("[a-z]*.py")]
     modules += [init.parent.name for init in source.glob("[a-z]*/__init__.py") if pages.exports(init)]
     assert {"figures", "data", "scale"} <= set(modules)
-    assert all(f".. automodule:: teachlib.{name}\n" in text for name in modules)
+    assert {f"{pages.REFERENCE}/teachlib.{name}" for name in modules} <= set(written)
+    assert all(text.count(f".. automodule:: teachlib.{name}\n") == 1 for name in modules)
     assert ".. automodule:: teachlib.figures." not in text, "what a package offers is described once"
+    order = staging.toc_pages(ROOT)
+    start = order.index(staging.LIBRARY) + 1
+    assert order[start : start + len(written)] == list(written)
+    listed = pages.library_reference()
+    assert all(listed.count(f"</{page}>`") == 1 for page in written)
 
 
 def test_notebooks_are_in_their_committed_form() -> None:

@@ -89,7 +89,8 @@ def structure_digest(root: Path = ROOT) -> str:
     """
     assets = [path.relative_to(root).as_posix() for path in (root / "_assets").rglob("*") if path.is_file()]
     own = [(name, (root / name).read_bytes()) for name in [*STRUCTURE, *sorted(assets)]]
-    return digest([*own, ("live models", live_digest(root).encode())])
+    named = ("contents", "\n".join(toc_pages(root)).encode())  # pages of the reference come and go with modules
+    return digest([*own, named, ("live models", live_digest(root).encode())])
 
 
 def read_stamp(book: Book) -> dict[str, str]:

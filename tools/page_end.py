@@ -19,7 +19,7 @@ LEAD = 220  # letters
 # Lists of everything are like every page, and pages of signatures like no other.
 LISTS = re.compile(
     r"book/(gallery|claims|exercises|changelog|bibliography|glossary|notation|thesis-map|errata|paper-vs-measured"
-    r"|library-reference|reference-.*|misconceptions|teaching)"
+    r"|library-reference|reference/.*|misconceptions|teaching)"
 )
 
 

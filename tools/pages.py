@@ -5,9 +5,9 @@ A generator reads committed files only, so that the same commit always gives the
 """
 
 import ast
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -180,29 +180,63 @@ def _described(folder: Path, name: str) -> Iterable[tuple[str, list[str]]]:
 
 
 PACKAGE = ROOT / "src" / "teachlib"
-CHAPTERS = ("primer", "rae", "gmmvae", "gif", "invgan", "energy")  # packages that have a page of the reference each
+CHAPTERS = {
+    "primer": "1-density-estimation",
+    "rae": "2-regularized-autoencoders",
+    "gmmvae": "3-gaussian-mixture-vae",
+    "gif": "4-interpretable-faces",
+    "invgan": "5-invertible-gans",
+    "energy": "6-gans-as-energy-models",
+}
+"""A chapter's package → its folder."""
+ROLE = re.compile(r":([\w:]+):`")  # as docstrings write it
+REFERENCE = "book/reference"  # its pages are written by the build alone: one a module
 
 
-def _chapter_of(name: str) -> str | None:
-    """The chapter whose page describes a module, ``None`` for the page of what chapters share."""
-    inside = name.split(".")[1] if "." in name else ""
-    return inside if inside in CHAPTERS else None
+def reference_pages(package: Path = PACKAGE) -> dict[str, str]:
+    """A page for each module directly below ``teachlib`` and each package, described by its docstrings.
 
-
-def library_reference(chapter: str | None = None, package: Path = PACKAGE) -> str:
-    """One section for each module directly below ``teachlib`` and each package, described by its docstrings.
-
-    Args:
-        chapter: of :data:`CHAPTERS`, whose packages alone are described; ``None``: what belongs to no chapter.
-        package: the library's folder.
+    Returns:
+        Page, as the contents name it → MyST Markdown.
     """
-    sections = []
+    written = {}
     for name, modules in _described(package, package.name):
-        if _chapter_of(name) != chapter:
-            continue
         directives = [f".. automodule:: {module}\n   :members:" for module in modules]
-        sections.append(f"## {name}\n\n```{{eval-rst}}\n" + "\n\n".join(directives) + "\n```")
-    return "\n\n".join(sections)
+        text = f"# {name}\n\n```{{eval-rst}}\n" + "\n\n".join(directives) + "\n```\n"
+        written[f"{REFERENCE}/{name}"] = text
+    return written
+
+
+def _docstring(name: str) -> str:
+    path = PACKAGE.parent.joinpath(*name.split("."))
+    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
+
+
+def _listed(pages: Iterable[str]) -> str:
+    """A list of pages of the reference with the first line of what each module says of itself."""
+    names = [page.removeprefix(f"{REFERENCE}/") for page in pages]
+    said = {name: ROLE.sub(r"{\1}`", _docstring(name).partition("\n")[0].rstrip(":.")) for name in names}
+    return "\n".join(
+        f"- {{doc}}`{name} </{REFERENCE}/{name}>`" + (f": {said[name]}" if said[name] else "") for name in names
+    )
+
+
+def library_reference() -> str:
+    """The modules of the library: what chapters share, then each chapter's."""
+    groups: dict[str, list[str]] = {"": [], **{package: [] for package in CHAPTERS}}
+    for page in reference_pages():
+        inside = page.removeprefix(f"{REFERENCE}/").split(".")[1]
+        groups[inside if inside in CHAPTERS else ""].append(page)
+    parts = ["## What chapters share", _listed(groups.pop(""))]
+    for package, listed in groups.items():
+        folder = CHAPTERS[package]
+        parts += [
+            f"## Chapter {folder[0]}",
+            f"The models of {{doc}}`/chapters/{folder}/index` in full.",
+            _listed(listed),
+        ]
+    return "\n\n".join(parts)
 
 
 GENERATORS: dict[str, Callable[[], str]] = {
@@ -216,7 +250,6 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "data-catalogue": data_catalogue,
     "string-catalogue": string_catalogue,
     "library-reference": library_reference,
-    **{f"reference-{chapter}": partial(library_reference, chapter) for chapter in CHAPTERS},
     "paper-vs-measured": paper_vs_measured,
     "thesis-map": thesis_map,
     "welcome-demo": demo,

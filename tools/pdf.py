@@ -28,7 +28,7 @@ from book import ROOT, Book, of_whole_book, read_stamp, whole
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 # Three hundred sheets of signatures, and a second copy of every figure, help nobody on paper.
-LEFT_OUT = re.compile("book/(gallery|library-reference|reference-.*)")
+LEFT_OUT = re.compile("book/(gallery|library-reference|reference/.*)")
 ASIDE = ("Solution", "Answer")
 LAST = "solutions"
 POINTING = ("for", "aria-labelledby", "aria-describedby", "aria-controls")

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 from diagrams import diagram
-from pages import GENERATORS
+from pages import GENERATORS, reference_pages
 
 # Folders copied whole, except for the pages in them: of those, only the ones that the contents name.
 FOLDERS = ("book", "chapters", "_assets")
@@ -23,6 +23,7 @@ FILES = (
     "tools/captions.py",
 )
 PAGE_SUFFIXES = (".md", ".ipynb")
+LIBRARY = "book/library-reference"
 DIAGRAM = "diagram-"
 GENERATED = re.compile(r"^<!-- generated: (?P<name>[\w-]+) -->$", re.MULTILINE)
 
@@ -31,15 +32,37 @@ class BookError(Exception):
     """A mistake in the book's sources that an author can mend; printed without a traceback."""
 
 
+def contents(root: Path) -> dict[str, Any]:
+    """What ``_toc.yml`` says, and below the library reference its pages, which no author wrote."""
+    found: dict[str, Any] = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    for entry in _entries(found):
+        if entry.get("file") == LIBRARY:
+            entry["sections"] = [{"file": page} for page in reference_pages()]
+    return found
+
+
 def toc_depths(root: Path) -> dict[str, int]:
-    """The pages that ``_toc.yml`` names, in reading order, without their suffixes; 1: a section of another page."""
-    contents = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-    return dict(_named_pages(contents, 0))
+    """The pages of the book, in reading order, without their suffixes; 1: a section of another page."""
+    return dict(_named_pages(contents(root), 0))
 
 
 def toc_pages(root: Path) -> list[str]:
-    """The pages that ``_toc.yml`` names, in reading order, without their suffixes."""
+    """The pages of the book, in reading order, without their suffixes."""
     return list(toc_depths(root))
+
+
+def written_pages(root: Path) -> list[str]:
+    """Those of them that an author wrote: they have a file."""
+    generated = reference_pages()
+    return [page for page in toc_pages(root) if page not in generated]
+
+
+def _entries(node: Any) -> Iterable[dict[str, Any]]:
+    """Every mapping of the contents, at any depth."""
+    if isinstance(node, dict):
+        yield node
+    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _entries(inner)
 
 
 def _named_pages(node: Any, depth: int) -> Iterable[tuple[str, int]]:
@@ -67,7 +90,7 @@ def page_source(root: Path, page: str) -> Path:
 
 def notebooks(root: Path) -> list[Path]:
     """The notebooks that ``_toc.yml`` names, in reading order."""
-    sources = [page_source(root, page) for page in toc_pages(root)]
+    sources = [page_source(root, page) for page in written_pages(root)]
     return [path for path in sources if path.suffix == ".ipynb"]
 
 
@@ -109,8 +132,9 @@ def static_sources(root: Path) -> dict[str, bytes]:
     files = [path for path in folders if _is_wanted(path, root)] + [root / name for name in FILES]
     sources = {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(files)}
     sources["_config.yml"] = _config(root)
-    sources["_toc.yml"] = (root / "_toc.yml").read_bytes()
-    for page in toc_pages(root):
+    sources["_toc.yml"] = yaml.safe_dump(contents(root), allow_unicode=True, sort_keys=False).encode()
+    sources |= {f"{page}.md": text.encode() for page, text in reference_pages().items()}
+    for page in written_pages(root):
         path = page_source(root, page)
         if path.suffix == ".md":
             text = fill_generated(path.read_text(encoding="utf-8"), f"{page}.md")

@@ -45,17 +45,31 @@ def test_one_image_has_no_covariance(splits) -> None:
 
 
 def test_interpolations_are_half_way(found, splits) -> None:
-    """On the sphere between random pairs of validation codes, the first random numbers that the seed gives."""
-    _, validation, test = splits
+    """On spheres between random pairs of validation codes, the first random numbers that the seed gives.
+
+    Round the mean of the training set's codes, which is at hand before any validation image is.
+    """
+    train, validation, test = splits
     model = rae.from_zoo("rae-l2", "glyphs")
     codes = rae.encode_all(model, validation)
-    pairs = codes[torch.randint(len(codes), (2, 300), generator=torch.Generator().manual_seed(0))]
-    angle = torch.acos(torch.nn.functional.cosine_similarity(pairs[0], pairs[1]).clamp(-1, 1))[:, None]
-    middle = (pairs[0] + pairs[1]) * (angle / 2).sin() / angle.sin()
-    middle = torch.where(angle < 1e-3, pairs[0], middle)
-    sides = [_extract(rae.decode_all(model, middle)), _extract(test[:][0])]
-    by_hand = frechet_between(*map(statistics_of, sides), relative=True)
-    assert found.distances["interpolation"] == pytest.approx(by_hand, rel=1e-3)
+    drawn = codes[torch.randint(len(codes), (2, 300), generator=torch.Generator().manual_seed(0))]
+    centres = {"interpolation": torch.zeros(16), "interpolation_mean": rae.encode_all(model, train).mean(0)}
+    for name, centre in centres.items():
+        pairs = drawn - centre
+        angle = torch.acos(torch.nn.functional.cosine_similarity(pairs[0], pairs[1]).clamp(-1, 1))[:, None]
+        middle = (pairs[0] + pairs[1]) * (angle / 2).sin() / angle.sin()
+        middle = centre + torch.where(angle < 1e-3, pairs[0], middle)
+        sides = [_extract(rae.decode_all(model, middle)), _extract(test[:][0])]
+        by_hand = frechet_between(*map(statistics_of, sides), relative=True)
+        assert found.distances[name] == pytest.approx(by_hand, rel=1e-3)
+    assert found.distances["interpolation_mean"] < 0.95 * found.distances["interpolation"]
+
+
+def test_samples_of_both_readings(found, splits) -> None:
+    """`normal` of a deterministic model is a fitted Gaussian, another draw of it; N(0, I) is farther."""
+    distances = found.distances
+    assert distances["fitted"] == pytest.approx(distances["normal"], rel=0.25)
+    assert distances["standard"] > 1.5 * max(distances["fitted"], distances["normal"])
 
 
 def test_floor_and_reconstruction_by_hand(found, splits) -> None:

@@ -19,7 +19,7 @@ from teachlib.rae.tables import TABLES, page
 from teachlib.scale import best_device
 from teachlib.training import Objective
 
-_SETS = 6  # whose features are taken a run: test and validation images, and four kinds of generated ones
+_SETS = 9  # whose features are taken a run: test and validation images, and seven kinds of generated ones
 _ON_MNIST = ("vae", "wae", "rae", "rae-l2", "rae-gp", "rae-sn", "ae")
 _FACTORS = {
     "times_beta": Option("multiplies β of Eq 3.11, and a VAE's weight of KL.", 1.0),

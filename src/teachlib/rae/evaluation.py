@@ -69,9 +69,11 @@ class Evaluation:
     """What :func:`evaluate` measured.
 
     Attributes:
-        distances: ``reconstruction``, ``normal``, ``mixture``, ``interpolation``, and ``floor``, the distance between
-            real validation and test images. Fréchet distances, all but FID relative: divided by the total variance of
-            the test set's features, so that numbers of different extractors can be set side by side.
+        distances: ``reconstruction``; samples of ``normal`` and ``mixture``, and, whatever the model, of N(0, I)
+            (``standard``) and one fitted Gaussian (``fitted``); mid-points of paths round the origin
+            (``interpolation``) and round the mean of the codes (``interpolation_mean``); and ``floor``, the distance
+            between real validation and test images. Fréchet distances, all but FID relative: divided by the total
+            variance of the test set's features, so that numbers of different extractors can be set side by side.
         curves: precision–recall of ``normal`` and ``mixture`` samples against the test set.
         neighbourhoods: density and coverage of the same.
         squared_error: ‖x − x̂‖² of an image, averaged over validation images.
@@ -110,7 +112,10 @@ def evaluate(
     """Measure one model as App. A.1.3 does.
 
     Densities are fitted to training codes. Reconstructions are of validation images, interpolations are spherical
-    mid-points between random pairs of validation codes; all are compared with the test set.
+    mid-points between random pairs of validation codes; all are compared with the test set. Where text and released
+    script of the thesis disagree, or a choice decides the order of models, both ways are measured: the text samples a
+    fitted Gaussian, the script N(0, I); the script's paths go round the origin, which is not where the codes of every
+    model lie.
 
     Args:
         model: measured in evaluation mode, and left in its own.
@@ -134,12 +139,16 @@ def evaluate(
     reconstructions = decode_all(model, held_out)
     extract = extractor.features
     real = extract(test.first(count)[:][0])
-    pairs = held_out[torch.randint(len(held_out), (2, count), generator=generator)]
-    middle = spherical(pairs[0], pairs[1], torch.tensor([0.5]))[:, 0]
+    half = torch.tensor([0.5])
+    start, end = held_out[torch.randint(len(held_out), (2, count), generator=generator)]
+    latent = {kind: density.sample(count, generator) for kind, density in fitted.items()} | {
+        "standard": standard_normal(codes.shape[1]).sample(count, generator),
+        "fitted": fit_gaussian(codes).sample(count, generator),
+        "interpolation": spherical(start, end, half)[:, 0],
+        "interpolation_mean": spherical(start, end, half, centre=codes.mean(0))[:, 0],
+    }
     features = {"floor": extract(originals), "reconstruction": extract(reconstructions)}
-    for kind, density in fitted.items():
-        features[kind] = extract(decode_all(model, density.sample(count, generator)))
-    features["interpolation"] = extract(decode_all(model, middle))
+    features |= {kind: extract(decode_all(model, z)) for kind, z in latent.items()}
     against = statistics_of(real)
     return Evaluation(
         distances={kind: extractor.between(drawn, against) for kind, drawn in features.items()},
