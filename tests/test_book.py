@@ -207,6 +207,31 @@ def test_page_on_a_phone(browser: Any, address: str, name: str) -> None:
     page.close()
 
 
+MOVED = """() => {
+    document.querySelectorAll("details").forEach(part => { part.open = true; });
+    const found = [];
+    for (const table of document.querySelectorAll("main table.table, main table.dataframe")) {
+        const box = table.closest(".pst-scrollable-table-container, .output.text_html");
+        const cell = table.querySelector("tbody tr > :first-child");
+        if (!box || box.scrollWidth < box.clientWidth + 40 || cell.rowSpan > 1) continue;
+        box.scrollLeft = 40;
+        found.push(cell.getBoundingClientRect().left - box.getBoundingClientRect().left);
+    }
+    return found;
+}"""
+
+
+@pytest.mark.parametrize("name", ["book/paper-vs-measured", "chapters/6-gans-as-energy-models/3-who-is-missing"])
+def test_names_of_rows_stay_when_a_wide_table_is_moved(browser: Any, address: str, name: str) -> None:
+    page = browser.new_page(viewport=PHONE)
+    page.set_default_timeout(PATIENCE)
+    page.goto(f"{address}{name}.html", wait_until="load")
+    places = page.evaluate(MOVED)
+    assert places
+    assert all(abs(place) < 4 for place in places), places
+    page.close()
+
+
 def brightness(page: Any, name: str) -> float:
     """The mean of a colour's three parts on the page's body, between 0 and 255."""
     parts = page.evaluate(f"() => getComputedStyle(document.body).{name}.match(/[0-9.]+/g).slice(0, 3).map(Number)")
