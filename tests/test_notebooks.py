@@ -1,5 +1,6 @@
 """Every notebook runs at scale ci as its reader has it, by nbval; and what is asked of its cells."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -69,3 +70,12 @@ def test_cells_are_short_and_one_is_compared(notebook: Path) -> None:
     assert min(len(cell.source.split()) for cell in cells) >= 1
     assert max(len(cell.source.splitlines()) for cell in cells) <= LONGEST_CELL
     assert any("nbval-check-output" in cell.metadata.get("tags", []) for cell in cells)
+
+
+@pytest.mark.parametrize("notebook", PUBLISHED, ids=lambda path: path.stem)
+def test_each_prediction_has_a_folded_answer(notebook: Path) -> None:
+    """Before the next prediction is asked for, so that a reader can check the guess where it was made."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    prose = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    for asked in re.split(r"\*\*Predict\b", prose)[1:]:
+        assert re.search(r"<summary>Answer</summary>\n\n\S", asked), asked[:200]
