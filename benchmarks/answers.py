@@ -245,6 +245,33 @@ values = gone
             else "more than a few are left after 200",
         ],
     ),
+    "five-energies": Try(
+        f"{PRIMER}/7-energy",
+        "c7-kernels",
+        """
+def gap_of(method, seed):
+    other = trained(method, seed)
+    with torch.no_grad():
+        constant = torch.logsumexp(-other(grid.float()), 0) + math.log(area)
+        return (exact + (other(test) + constant).mean()).item()
+
+
+values = {title: [gap_of(method, seed) for seed in range(5)] for method, title in methods.items()}
+values["kernels"] = [classical]
+""",
+        "c7-kernels-said",
+        lambda v: [
+            "with five seeds each: "
+            + "; ".join(f"{name} {span(v[name])}" for name in ("CD-10", "persistent", "denoising", "sliced", "NCE")),
+            "Persistent chains are last with every seed"
+            if min(v["persistent"]) > max(max(v[name]) for name in v if name != "persistent")
+            else "No way is last with every seed",
+            "kernels ahead of all"
+            if v["kernels"][0] < min(min(v[name]) for name in v if name != "kernels")
+            else "kernels not ahead of all",
+        ],
+        seeds=5,
+    ),
     "short-chains": Try(
         f"{PRIMER}/7-energy",
         "cell-21",
