@@ -1,4 +1,5 @@
-"""What a penalty's weight, or more steps, change: `python benchmarks/penalties.py RUN … [--record PLACE --table NAME]`.
+"""What samplers, centres of paths, a penalty's weight, or more steps change:
+`python benchmarks/penalties.py RUN … [--record PLACE --table NAME]`.
 
 Distances of reconstructions, of samples (from N(0, I), a fitted Gaussian, ten fitted Gaussians) and of mid-points of
 paths (round the origin, round the mean of the codes), by two extractors whose failings differ: a classifier of the data
