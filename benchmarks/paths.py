@@ -37,7 +37,7 @@ def measure(name: str, held_out: ImageData, test: ImageData, look: Extractor, se
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--record", type=Path, help="folder that rows are written to")
-    parser.add_argument("--datasets", nargs="+", default=["glyphs", "mnist"])
+    parser.add_argument("--datasets", nargs="+", default=["glyphs"])
     parser.add_argument("--count", type=int, default=4_000, help="images at most")
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()

@@ -151,10 +151,7 @@ def thesis_map() -> str:
 
 def exports(init: Path) -> bool:
     """Whether a package's ``__init__.py`` says by ``__all__`` what it offers."""
-    targets = [
-        node.targets for node in ast.parse(init.read_text(encoding="utf-8")).body if isinstance(node, ast.Assign)
-    ]
-    return any(isinstance(target, ast.Name) and target.id == "__all__" for names in targets for target in names)
+    return _offered(ast.parse(init.read_text(encoding="utf-8"))) is not None
 
 
 def public_modules(folder: Path, name: str) -> list[str]:
@@ -199,18 +196,43 @@ def reference_pages(package: Path = PACKAGE) -> dict[str, str]:
     Returns:
         Page, as the contents name it → MyST Markdown.
     """
+    described = dict(_described(package, package.name))
     written = {}
-    for name, modules in _described(package, package.name):
-        directives = [f".. automodule:: {module}\n   :members:" for module in modules]
+    for name, modules in described.items():
+        shared = {
+            other for page, others in described.items() if not f"{page}.".startswith(f"{name}.") for other in others
+        }
+        directives = [_directive(module, shared) for module in modules]
         text = f"# {name}\n\n```{{eval-rst}}\n" + "\n\n".join(directives) + "\n```\n"
         written[f"{REFERENCE}/{name}"] = text
     return written
 
 
+def _directive(module: str, elsewhere: set[str]) -> str:
+    """What describes a module, but for what it offers of modules that are described elsewhere."""
+    tree = _source(module)
+    imported = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module in elsewhere]
+    borrowed = {alias.name for node in imported for alias in node.names} & (_offered(tree) or set())
+    left_out = f"\n   :exclude-members: {', '.join(sorted(borrowed))}" if borrowed else ""
+    return f".. automodule:: {module}\n   :members:{left_out}"
+
+
+def _offered(tree: ast.Module) -> set[str] | None:
+    """The names that ``__all__`` spells out; ``None`` where a module has none."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
+            constants = (inner.value for inner in ast.walk(node.value) if isinstance(inner, ast.Constant))
+            return {value for value in constants if isinstance(value, str)}
+    return None
+
+
+def _source(module: str) -> ast.Module:
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    return ast.parse((path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text(encoding="utf-8"))
+
+
 def _docstring(name: str) -> str:
-    path = PACKAGE.parent.joinpath(*name.split("."))
-    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    return ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
+    return ast.get_docstring(_source(name)) or ""
 
 
 def _listed(pages: Iterable[str]) -> str:
