@@ -213,7 +213,7 @@ MOVED = """() => {
     for (const table of document.querySelectorAll("main table.table, main table.dataframe")) {
         const box = table.closest(".pst-scrollable-table-container, .output.text_html");
         const cell = table.querySelector("tbody tr > :first-child");
-        if (!box || box.scrollWidth < box.clientWidth + 40 || cell.rowSpan > 1) continue;
+        if (!box || !cell || box.scrollWidth < box.clientWidth + 40 || cell.rowSpan > 1) continue;
         box.scrollLeft = 40;
         found.push(cell.getBoundingClientRect().left - box.getBoundingClientRect().left);
     }
