@@ -99,3 +99,14 @@ def test_a_model_in_training_mode_is_measured_as_in_evaluation_and_left_as_it_wa
     assert again.row() == found.row()
     assert all(module.training for module in model.modules())
     assert all(torch.equal(a, b) for a, b in zip(before, model.buffers(), strict=True))
+
+
+def test_halves_of_the_test_digits_are_not_alike(real_data) -> None:
+    """What the page on data says of a limit: it takes digits of other writers."""
+    x, look = rae.load("mnist", "test")[:][0], extractor(None, "mnist")
+    shuffled = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(0))]
+    halves, random = (
+        look.between(look.features(h[:5000]), statistics_of(look.features(h[5000:]))) for h in (x, shuffled)
+    )
+    assert [round(half.mean().item(), 3) for half in (x[:5000], x[5000:])] == [0.093, 0.109]
+    assert [round(halves, 3), round(random, 3)] == [0.03, 0.002]
