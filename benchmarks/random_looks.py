@@ -7,42 +7,19 @@ the thesis prints. Against all 10,000 test images, since the first of them are o
 """
 
 import argparse
-from functools import partial
 from pathlib import Path
 
 import torch
+from penalties import pictures
 from scipy.stats import spearmanr
-from torch import Tensor
 
 from teachlib import rae
 from teachlib.commands.runs import seeds_of_one_recipe
-from teachlib.data import ImageData
-from teachlib.metrics import Extractor, statistics_of
-from teachlib.metrics.classifier import FeatureClassifier, features_of
-from teachlib.rae.models import Autoencoder
+from teachlib.metrics import statistics_of
+from teachlib.metrics.extractors import untrained
 
 NAMES = ("vae", "cv-vae", "wae", "rae-gp", "rae-l2", "rae-sn", "rae", "ae", "ae-l2")
 PRINTED = {"reconstruction": "reconstruction", "origin": "interpolation", "mean": "interpolation"}
-
-
-def look(seed: int) -> Extractor:
-    """An untrained network, as :func:`teachlib.metrics.extractor` makes one of seed 0."""
-    torch.manual_seed(seed)
-    model = FeatureClassifier(channels=1, size=32).eval()
-    return Extractor(f"untrained network, seed {seed}", "FD-untrained", True, partial(features_of, model))
-
-
-def pictures(model: Autoencoder, train: ImageData, held_out: ImageData, seed: int) -> dict[str, Tensor]:
-    """What is compared with the test set, by name."""
-    ends, centre = rae.encode_all(model, held_out), rae.encode_all(model, train).mean(0)
-    pairs = ends[torch.randint(len(ends), (2, len(ends)), generator=torch.Generator().manual_seed(seed))]
-    half = torch.tensor([0.5])
-    latent = {
-        "reconstruction": ends,
-        "origin": rae.spherical(*pairs, half)[:, 0],
-        "mean": rae.spherical(*pairs, half, centre=centre)[:, 0],
-    }
-    return {name: rae.decode_all(model, z) for name, z in latent.items()}
 
 
 def main() -> None:
@@ -53,15 +30,16 @@ def main() -> None:
     options = parser.parse_args()
     train, held_out = (rae.load("mnist", split).first(options.count) for split in ("train", "validation"))
     test = rae.load("mnist", "test")[:][0]
-    looks = [look(seed) for seed in range(options.networks)]
+    looks = [untrained((1, 32, 32), seed=seed) for seed in range(options.networks)]
     real = [statistics_of(one.features(test)) for one in looks]
     found: dict[tuple[str, int], dict[str, float]] = {}
     for name in NAMES:
         for run in seeds_of_one_recipe([options.folder / f"mnist-{name}-{seed}" for seed in range(3)]).opened():
-            for way, x in pictures(run.model, train, held_out, run.seed).items():
+            shown = pictures(run.model, train, held_out, run.seed)
+            for way in PRINTED:
                 for network, (one, against) in enumerate(zip(looks, real, strict=True)):
                     row = found.setdefault((way, network), dict.fromkeys(NAMES, 0.0))
-                    row[name] += one.between(one.features(x), against) / 3
+                    row[name] += one.between(one.features(shown[way]), against) / 3
     printed = rae.published("A.3", "mnist").combine_first(rae.published("3.1", "mnist"))
     for (way, network), row in found.items():
         order = spearmanr(printed.loc[list(NAMES), PRINTED[way]], [row[name] for name in NAMES]).statistic

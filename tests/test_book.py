@@ -910,6 +910,8 @@ def test_library_reference_has_a_page_for_every_public_module() -> None:
     assert {f"{pages.REFERENCE}/teachlib.{name}" for name in modules} <= set(written)
     assert all(text.count(f".. automodule:: teachlib.{name}\n") == 1 for name in modules)
     assert ".. automodule:: teachlib.figures." not in text, "what a package offers is described once"
+    handed_on = written[f"{pages.REFERENCE}/teachlib.data"].partition(":exclude-members:")[2]
+    assert "Entry" in handed_on, "teachlib.catalogue's page describes it"
     order = staging.toc_pages(ROOT)
     start = order.index(staging.LIBRARY) + 1
     assert order[start : start + len(written)] == list(written)

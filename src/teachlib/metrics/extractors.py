@@ -93,12 +93,12 @@ def _of_run(folder: Path, dataset: str) -> FeatureClassifier:
     return model
 
 
-def untrained(shape: tuple[int, int, int]) -> Extractor:
+def untrained(shape: tuple[int, int, int], *, seed: int = UNTRAINED_SEED) -> Extractor:
     """The extractor that needs no data: random weights from a fixed seed, for images (C, H, W)."""
     channels, side, _ = shape
     size = 32 if side <= 32 else 64
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(UNTRAINED_SEED)
+        torch.manual_seed(seed)
         model = FeatureClassifier(channels=channels, size=size).eval()
-    name = f"untrained network, seed {UNTRAINED_SEED}, {channels}×{size}×{size}, {DIMENSION} features"
+    name = f"untrained network, seed {seed}, {channels}×{size}×{size}, {DIMENSION} features"
     return Extractor(name, "FD-untrained", True, partial(features_of, model))
