@@ -35,14 +35,19 @@ def seeded() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Each worker begins with its share of the notebooks, whose run the book waits for, and ends with the book's pages.
 
-    Workers get neighbours, in equal numbers.
+    The first worker builds the book after its notebooks, for the first of the pages' tests; meanwhile nobody waits for
+    it. Workers get neighbours, in equal numbers.
     """
     runs = [item for item in items if item.name.startswith("test_notebook_runs_at_scale_ci")]
     pages = [item for item in items if "html" in getattr(item, "fixturenames", ())]
     chosen = {*runs, *pages}
     others = [item for item in items if item not in chosen]
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    items[:] = [item for k in range(workers) for kind in (runs, others, pages) for item in _share(kind, k, workers)]
+    parts = (runs, others, pages[1:])
+    shares = [[item for kind in parts for item in _share(kind, k, workers)] for k in range(workers)]
+    begun = len(_share(runs, 0, workers))
+    shares[0][begun:begun] = pages[:1]
+    items[:] = [item for share in shares for item in share]
 
 
 def _share(items: list[pytest.Item], k: int, workers: int) -> list[pytest.Item]:

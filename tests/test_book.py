@@ -104,15 +104,16 @@ LEFTOVER_DOLLARS = """() => {
 TOO_WIDE = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
-VIOLATIONS = """async ([left, rules]) => {
-    const chosen = rules.runOnly ? { include: teachlibTexts(left) } : {};
-    const context = { ...chosen, exclude: left.map(s => [s]) };
-    const found = await axe.run(context, { resultTypes: ["violations"], ...rules });
+VIOLATIONS = """async ([left, rules, texts]) => {
+    const chosen = texts ? { include: window.teachlibTexts } : {};
+    const found = await axe.run({ ...chosen, exclude: left.map(s => [s]) }, { resultTypes: ["violations"], ...rules });
     return found.violations.filter(fault => ["serious", "critical"].includes(fault.impact))
         .map(fault => `${fault.id}: ${fault.nodes.slice(0, 3).map(node => node.html.slice(0, 200)).join(" | ")}`);
 }"""
-# Of texts that look alike, in letters and in all that lies behind them, axe needs to see a few: a page has thousands.
-TEXTS = """() => { window.teachlibTexts = left => {
+# Of texts that look alike, in letters and in all that lies behind and around them, axe needs to see a few on one page:
+# a book has a million. These are the looks that no page had before, and what has them is kept for axe.
+NEW_LOOKS = """([left, seen]) => {
+    const known = new Set(seen), alike = new Map();
     const ground = element => {
         const behind = [];
         for (let e = element; e; e = e.parentElement) {
@@ -121,57 +122,80 @@ TEXTS = """() => { window.teachlibTexts = left => {
         }
         return behind.filter(one => !["rgba(0, 0, 0, 0)", "none", "1"].includes(one)).join();
     };
-    const alike = new Map();
+    const told = link => [getComputedStyle(link).textDecorationLine, getComputedStyle(link.parentElement).color];
     for (const element of document.querySelectorAll("body *")) {
         if (![...element.childNodes].some(node => node.nodeType === 3 && node.data.trim())) continue;
         if (element.closest(left.join()) || !element.checkVisibility()) continue;
         const { color, fontSize, fontWeight, textShadow } = getComputedStyle(element);
-        const look = [color, fontSize, fontWeight, textShadow, ground(element)].join();
-        alike.set(look, [...(alike.get(look) || []), element].slice(0, 3));
+        const link = element.closest("a");
+        const look = [color, fontSize, fontWeight, textShadow, ...(link ? told(link) : []), ground(element)].join();
+        if (!known.has(look)) alike.set(look, [...(alike.get(look) || []), link || element].slice(0, 3));
     }
-    return [...alike.values()].flat();
-}; }"""
-ONLY_CONTRAST = {"runOnly": ["color-contrast"]}
+    window.teachlibTexts = [...alike.values()].flat();
+    return [...alike.keys()];
+}"""
+OF_LOOKS = ("color-contrast", "link-in-text-block")
 # Formulas are left to MathJax, which describes them to whoever asks.
 FORMULAS = ("mjx-container",)
 # Thousands of elements on every page, alike on all: looked at once.
 ALIKE = (*FORMULAS, ".highlight", "dt.sig")
-# Lists of hundreds of links in one colour, whose contrasts take axe a minute each: looked at on a reference page.
-LISTS = ("genindex", "book/claims", "book/gallery", "book/paper-vs-measured")
 
 
-def violations(page: Any, left: tuple[str, ...] = ALIKE, contrasts: bool = True) -> list[str]:
-    """What axe-core calls serious or worse, in the light theme, and the contrasts in the dark one."""
+def violations(page: Any, seen: set[str], left: tuple[str, ...] = ALIKE) -> list[str]:
+    """What axe-core calls serious or worse: in structure, and in how texts look in the light theme and in the dark one.
+
+    Args:
+        page: loaded.
+        seen: looks of texts that need not be looked at again; gets those of this page.
+        left: selectors of what is left out.
+    """
     page.add_script_tag(path=AXE)
-    page.evaluate(TEXTS)
     page.add_style_tag(content="*, *::before, *::after { transition: none !important; }")  # else colours fade
-    found: list[str] = []
-    others = {"rules": {"color-contrast": {"enabled": False}}}
-    looks = [("light", others), *([("light", ONLY_CONTRAST), ("dark", ONLY_CONTRAST)] if contrasts else [])]
-    for theme, rules in looks:
+    of_pages = {"rules": {rule: {"enabled": False} for rule in OF_LOOKS}}
+    found: list[str] = page.evaluate(VIOLATIONS, [left, of_pages, False])
+    for theme in ("light", "dark"):
         page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
-        found += [f"{theme}: {fault}" for fault in page.evaluate(VIOLATIONS, [left, rules])]
+        looks = page.evaluate(NEW_LOOKS, [left, sorted(seen)])
+        faults = page.evaluate(VIOLATIONS, [left, {"runOnly": OF_LOOKS}, True]) if looks else []
+        found += [f"{theme}: {fault}" for fault in faults]
+        seen.update(looks)
     return found
 
 
 @pytest.mark.parametrize(
-    "faint",
+    ("faint", "rule"),
     [
-        "<p style='color:#bbb'>faint</p>",
-        "<p style='opacity:.3'>faint</p>",
-        "<div style='background:#333'><p>black on nearly black</p></div>",
-        "<p>dark <em style='color:#ccc'>and faint</em></p>",
-        "<table><tr><td style='color:#aaa'>3.1</td></tr></table>",
+        ("<p style='color:#bbb'>faint</p>", "color-contrast"),
+        ("<p style='opacity:.3'>faint</p>", "color-contrast"),
+        ("<div style='background:#333'><p>black on nearly black</p></div>", "color-contrast"),
+        ("<p>dark <em style='color:#ccc'>and faint</em></p>", "color-contrast"),
+        ("<table><tr><td style='color:#aaa'>3.1</td></tr></table>", "color-contrast"),
+        ("<p>dark <a href='#x' style='color:#222;text-decoration:none'>leads on</a></p>", "link-in-text-block"),
     ],
 )
-def test_one_faint_text_among_many_others_is_found(browser: Any, faint: str) -> None:
+def test_one_text_that_is_hard_to_see_among_many_others_is_found(browser: Any, faint: str, rule: str) -> None:
     page = browser.new_page()
     page.set_default_timeout(PATIENCE)
-    text = "<p>as it should be</p><ul><li>one</li></ul><table><tr><td>2.7</td></tr></table>" * 20
-    for content, faults in ((text, 0), (text + faint + text, 1)):
+    text = "<p>as <a href='#x'>it</a> should be</p><ul><li>one</li></ul><table><tr><td>2.7</td></tr></table>" * 20
+    seen: set[str] = set()  # also where a page before had all the other looks
+    for content, faults in ((text, 0), (text + faint + text, 1), (text, 0)):
         page.set_content(f"<!doctype html><html lang=en><title>t</title><main><h1>t</h1>{content}</main></html>")
-        assert sum("light: color-contrast" in fault for fault in violations(page)) == faults
+        assert sum(f"light: {rule}" in fault for fault in violations(page, seen)) == faults
     page.close()
+
+
+@pytest.fixture(scope="session")
+def seen() -> set[str]:
+    """The looks of texts that were judged on pages before, by this process."""
+    return set()
+
+
+@pytest.fixture(scope="session")
+def phone(browser: Any) -> Iterator[Any]:
+    """A reader's phone, which keeps what all pages load."""
+    context = browser.new_context(viewport=PHONE)
+    yield context
+    context.close()
 
 
 @pytest.mark.parametrize("name", [TOC_PAGES[0], TOC_PAGES[5], "book/reference/teachlib.rae", "search"])
@@ -181,15 +205,15 @@ def test_page_on_a_desk_is_accessible(browser: Any, address: str, name: str) -> 
     page.set_default_timeout(PATIENCE)
     page.goto(f"{address}{name}.html", wait_until="load")
     page.wait_for_function(EVERY_FORMULA_IS_SET)
-    assert violations(page, FORMULAS) == []
+    assert violations(page, set(), FORMULAS) == []
     page.close()
 
 
 @pytest.mark.parametrize("name", [*TOC_PAGES, "search", "genindex"])
-def test_page_on_a_phone(browser: Any, address: str, name: str) -> None:
+def test_page_on_a_phone(phone: Any, address: str, name: str, seen: set[str]) -> None:
     requests: list[str] = []
     errors: list[str] = []
-    page = browser.new_page(viewport=PHONE)
+    page = phone.new_page()
     page.set_default_timeout(PATIENCE)
     page.on("request", lambda request: requests.append(request.url))
     page.on("requestfailed", lambda request: errors.append(f"failed: {request.url}"))
@@ -203,7 +227,7 @@ def test_page_on_a_phone(browser: Any, address: str, name: str) -> None:
     assert page.evaluate(FORMULAS_WITH_ERRORS) == []
     assert page.evaluate(LEFTOVER_DOLLARS) == []
     assert page.evaluate(TOO_WIDE) <= 0, "the page scrolls sideways"
-    assert violations(page, contrasts=name not in LISTS and "/reference/" not in name) == []
+    assert violations(page, seen) == []
     page.close()
 
 

@@ -1,5 +1,6 @@
 """Sphinx extension with the book's wishes that no setting fulfils, and what follows from its public address."""
 
+import gc
 import json
 import re
 from enum import EnumMeta
@@ -121,6 +122,9 @@ def caption_figures(app: "Sphinx", page: str, template: str, context: dict[str, 
 
 def setup(app: "Sphinx") -> dict[str, Any]:
     """Register with Sphinx."""
+    gc.set_threshold(
+        100_000, 20, 50
+    )  # a book is millions of objects that stay; a sixth of the time went on them
     NbElementRenderer.render_image = render_described_image
     app.connect("autodoc-process-signature", hide_enum_signature)
     app.add_config_value("public_address", "", "html", str)
