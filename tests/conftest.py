@@ -1,5 +1,6 @@
 """Shared by all tests: one thread, and the real data where they are at hand."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from rendered import address, browser, html  # noqa: F401
 import teachlib  # noqa: F401  (before torchvision, wherever a test imports it)
 
 torch.set_num_threads(1)
+gc.set_threshold(100_000, 20, 50)  # pages of the book are millions of objects
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")

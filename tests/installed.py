@@ -152,11 +152,11 @@ class Reader:
             "--nbval-cell-timeout=300",
             "--nbval-kernel-startup-timeout=300",
         )  # the first kernel waits for imports
-        command = [str(self.python), "-m", "pytest", "--nbval-lax", *patience, "-p", "no:cacheprovider"]
+        nbval = ("-p", "nbval.plugin", "--nbval-lax", *patience, "-p", "no:cacheprovider")
         done = subprocess.run(
-            [*command, f"--confcutdir={folder}", f"--keep-outputs={outputs}", notebook.name],
+            [self.python, "-m", "pytest", *nbval, f"--confcutdir={folder}", f"--keep-outputs={outputs}", notebook.name],
             cwd=alone,
-            env=self.environment,
+            env={**self.environment, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},  # a second for each notebook
             capture_output=True,
             text=True,
             check=False,

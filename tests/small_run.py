@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import lightning_fabric  # noqa: F401  (here and below: training imports them, which takes forks of this seconds)
 import numpy as np
 import torch
+import torch._dynamo
 from torch import Tensor, nn
 
 from teachlib.catalogue import CATALOGUE

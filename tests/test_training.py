@@ -18,6 +18,7 @@ import small_run
 import torch
 from small_run import Denoiser, images
 from torch import nn
+from two_processes import both
 
 from teachlib.alone import alone
 from teachlib.checkpoints import part, read_checkpoint, write_checkpoint
@@ -27,10 +28,8 @@ from teachlib.training.schedule import mix
 
 
 def _start(folder: Path) -> BaseProcess:
-    """The run in a process of its own, forked from a server that has imported everything already."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["teachlib.training"])
-    process = context.Process(target=small_run.resume, args=(folder,))
+    """The run in a process of its own, a fork of this one, which has imported everything already."""
+    process = multiprocessing.get_context("fork").Process(target=small_run.resume, args=(folder,))
     process.start()
     return process
 
@@ -78,14 +77,9 @@ def test_two_processes_reach_the_weights_of_one(tmp_path: Path) -> None:
         assert (one[name] - start[name.removeprefix("net.")]).abs().max() > 1e-2  # it did learn
 
 
-def _two(what: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(Path(__file__).with_name("two_processes.py")), what, str(folder)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)  # against hanging alone
-
-
 def test_two_processes_with_batch_norm_and_a_plateau_keep_one_set_of_weights(tmp_path: Path) -> None:
-    done = _two("plain", tmp_path)
-    assert done.returncode == 0, done.stderr
+    codes, said = both("plain", tmp_path)
+    assert codes == [0, 0], said
     (first, _), (second, _) = (read_checkpoint(tmp_path / f"{rank}.safetensors") for rank in (0, 1))
     for name in ("drawn", "memory"):  # each process has noise and a memory of its own
         assert not torch.equal(first.pop(name), second.pop(name))
@@ -98,14 +92,16 @@ def test_two_processes_with_batch_norm_and_a_plateau_keep_one_set_of_weights(tmp
 
 
 def test_a_loss_that_is_no_number_on_one_process_stops_both_and_both_go_on(tmp_path: Path) -> None:
-    assert _two("plain", tmp_path / "whole").returncode == 0
-    done = _two("poisoned", tmp_path / "pieces")
-    assert done.returncode == 1
-    said = [line for line in done.stdout.splitlines() if line]
-    assert len(said) == 2
-    assert all("the loss 'denoise' is nan at step 24 on process 1; the last good checkpoint" in line for line in said)
-    done = _two("plain", tmp_path / "pieces")
-    assert done.returncode == 0, done.stderr
+    codes, said = both("plain", tmp_path / "whole")
+    assert codes == [0, 0], said
+    codes, said = both("poisoned", tmp_path / "pieces")
+    assert codes == [1, 1], said
+    told = [
+        line for line in said if "the loss 'denoise' is nan at step 24 on process 1; the last good checkpoint" in line
+    ]
+    assert [line[:2] for line in told] == ["0:", "1:"]
+    codes, said = both("plain", tmp_path / "pieces")
+    assert codes == [0, 0], said
     for file in ("0", "1", "checkpoint"):
         whole, pieced = (read_checkpoint(tmp_path / run / f"{file}.safetensors")[0] for run in ("whole", "pieces"))
         assert whole.keys() == pieced.keys()
@@ -114,18 +110,17 @@ def test_a_loss_that_is_no_number_on_one_process_stops_both_and_both_go_on(tmp_p
 
 def test_where_another_trains_both_processes_are_refused(tmp_path: Path) -> None:
     with alone(tmp_path / ".lock", "trains here"):
-        done = _two("plain", tmp_path)
-    assert done.returncode == 1
-    said = sorted(line for line in done.stdout.splitlines() if line)
-    assert [line[:2] for line in said] == ["0:", "1:"]
-    assert all(f"process {os.getpid()} on " in line and line.endswith("choose another folder") for line in said)
+        codes, said = both("plain", tmp_path)
+    assert codes == [1, 1], said
+    told = [line for line in said if f"process {os.getpid()} on " in line and line.endswith("choose another folder")]
+    assert [line[:2] for line in told] == ["0:", "1:"]
 
 
 def test_a_batch_that_processes_cannot_share_is_refused(tmp_path: Path) -> None:
     for what, words in (("uneven", "21 cannot be shared evenly by 2"), ("alone", "batch norm needs two samples")):
-        done = _two(what, tmp_path / what)
-        assert done.returncode == 1
-        assert words in done.stdout
+        codes, said = both(what, tmp_path / what)
+        assert 1 in codes
+        assert any(words in line for line in said), said
 
 
 def test_loss_falls_and_the_log_says_so(tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
-"""Runs of two processes that could drift apart, hang, or lose what is theirs: two_processes.py WHAT FOLDER."""
+"""Runs of two processes that could drift apart, hang, or lose what is theirs."""
 
+import multiprocessing
+import os
+import socket
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -43,7 +46,32 @@ class Poisoned(Denoiser):
         self.augmentation.load_state_dict(state)
 
 
-def main(what: str, folder: Path) -> None:
+def both(what: str, folder: Path) -> tuple[list[int | None], list[str]]:
+    """How two processes end, and the lines that they print: forks of this one, which has everything imported."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    folder.mkdir(exist_ok=True)
+    said = [folder.with_suffix(f".{rank}") for rank in (0, 1)]
+    fork = multiprocessing.get_context("fork")
+    ranks = [fork.Process(target=_one, args=(what, folder, rank, port, said[rank])) for rank in (0, 1)]
+    for process in ranks:
+        process.start()
+    for process in ranks:
+        process.join(600)  # against hanging alone
+        process.kill()
+        process.join()
+    return [process.exitcode for process in ranks], [line for file in said for line in file.read_text().splitlines()]
+
+
+def _one(what: str, folder: Path, rank: int, port: str, said: Path) -> None:
+    sys.stdout = sys.stderr = said.open("w", buffering=1)
+    # As a cluster's launcher has them; Fabric starts no further process then.
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": "0", "LOCAL_RANK": str(rank)}
+    _main(what, folder)
+
+
+def _main(what: str, folder: Path) -> None:
     torch.set_num_threads(1)
     fabric = make_fabric(devices=2, accelerator="cpu")
     fabric.launch()
@@ -61,14 +89,9 @@ def main(what: str, folder: Path) -> None:
     try:
         fit(objective, data, plan, folder=folder, resume=True, validation=held_out, fabric=fabric, progress=False)
     except TeachlibError as error:
-        sys.stdout.write(f"{rank}: {error}\n")  # in one piece: print may let the other write before its line ends
-        sys.stdout.flush()
+        print(f"{rank}: {error}", flush=True)
         fabric.barrier()  # who ends first takes the other with it
         sys.exit(1)
     own = {**objective.nets["net"].state_dict(), "drawn": objective.drawn, "memory": objective.memory}
     own["p"] = torch.tensor(objective.augmentation.p)
     write_checkpoint(folder / f"{rank}.safetensors", own, {})
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))

@@ -5,6 +5,7 @@ A start runs in a process forked for it, so whatever it changes in the library l
 
 import gzip
 import hashlib
+import importlib
 import json
 import os
 import random
@@ -23,9 +24,13 @@ from typing import Any
 import make_zoo
 import nbformat
 from torchvision import datasets
+from warm_kernels import PRELOADED
 
 from teachlib import cli, data, registry, zoo
 from teachlib.chapter import Shipped
+
+for name in PRELOADED:  # else each start imports what it needs, for seconds
+    importlib.import_module(name)
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = ("--scale", "ci", "--width", "8", "--steps")
