@@ -4,6 +4,10 @@ import gc
 import os
 from pathlib import Path
 
+# Before anything is loaded that reads it, and for every process of a test: threads of several that share a machine's
+# cores wait for each other, by turning round and round.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import hypothesis
 import pytest
 import torch
