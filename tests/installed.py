@@ -99,12 +99,13 @@ def sandbox(python: Path, places: Path) -> tuple[str, ...]:
 
 @pytest.fixture(scope="session")
 def reader_environment(python: Path, places: Path) -> dict[str, str]:
-    """A reader's environment: home and data cannot be written; temporary files have a place."""
+    """A reader's environment: home and data cannot be written; temporary and decoded files have a place."""
     scratch = places / "scratch"
     scratch.mkdir(exist_ok=True)
     home = python.parents[2] / "home"
     own = {"HOME": str(home), "TEACHLIB_DATA": str(home), "TMPDIR": str(scratch), "JUPYTER_RUNTIME_DIR": str(scratch)}
-    foreign = ("PYTHONPATH", "TEACHLIB_CACHE", "XDG_CACHE_HOME", "MPLCONFIGDIR", "IPYTHONDIR")
+    own["TEACHLIB_CACHE"] = str(scratch / "cache")  # heads that one notebook drew need not be drawn by the next
+    foreign = ("PYTHONPATH", "XDG_CACHE_HOME", "MPLCONFIGDIR", "IPYTHONDIR")
     return {name: value for name, value in {**kernel_environment("ci"), **own}.items() if name not in foreign}
 
 

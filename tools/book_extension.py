@@ -122,9 +122,7 @@ def caption_figures(app: "Sphinx", page: str, template: str, context: dict[str, 
 
 def setup(app: "Sphinx") -> dict[str, Any]:
     """Register with Sphinx."""
-    gc.set_threshold(
-        100_000, 20, 50
-    )  # a book is millions of objects that stay; a sixth of the time went on them
+    gc.set_threshold(100_000, 20, 50)  # a book is millions of objects that stay; a sixth of the time went on them
     NbElementRenderer.render_image = render_described_image
     app.connect("autodoc-process-signature", hide_enum_signature)
     app.add_config_value("public_address", "", "html", str)
