@@ -4,6 +4,8 @@ PYTHON ?= python3
 SCALE ?= laptop
 # More arguments for pytest: make test ARGS="-k book"
 ARGS ?=
+# The slow tests too: make test SLOW=1
+SLOW ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -43,12 +45,12 @@ versions: book  ## build the book of every tag, too, and a page that leads to al
 serve: book  ## build the book, serve it on this machine, open the browser
 	@$(BIN)/python tools/serve.py
 
-test: $(VENV)/.ready  ## check style, types and imports, then run all tests
+test: $(VENV)/.ready  ## check style, types and imports, then run the tests; all of them with SLOW=1
 	@$(BIN)/python -m ruff check --quiet
 	@$(BIN)/python -m ruff format --check --quiet || { echo "some files are not formatted: make format"; exit 1; }
 	@output=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$output"; exit 1; }
 	@$(BIN)/python -m mypy --no-error-summary src/teachlib tools & types=$$!; \
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS); tests=$$?; \
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(if $(SLOW),,-m "not slow") $(ARGS); tests=$$?; \
 	wait $$types && exit $$tests
 
 # No lock, and a folder of its own: with Python 3.11, the oldest too. LIGHT needs no package of the book's or the tests'.

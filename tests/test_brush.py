@@ -147,6 +147,7 @@ def _erase_by_touch_with_a_larger_brush(page: Any) -> None:
     assert np.array_equal(_answered(page, 8), expected)
 
 
+@pytest.mark.slow
 def test_a_reader_paints_in_jupyterlab_by_mouse_keys_and_touch(lab: str) -> None:
     pytest.importorskip("anywidget")
 

@@ -315,6 +315,7 @@ def test_a_table_is_trained_measured_and_gone_on_with(tmp_path: Path, monkeypatc
     assert written["provenance"]["seeds"] == [0]
 
 
+@pytest.mark.slow
 def test_rows_that_differ_in_an_option_are_trained_by_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def here(*command: str, **_: object) -> Done:
         return teachlib(*command[3:], folder=tmp_path)

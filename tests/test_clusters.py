@@ -59,11 +59,13 @@ def compare(alone: dict[str, torch.Tensor], folder: Path) -> None:
         torch.testing.assert_close(several[name], value, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_torchrun_trains_what_one_process_trains(alone: dict[str, torch.Tensor], tmp_path: Path) -> None:
     run(ROOT / "examples" / "torchrun.sh", *SMALL, "--out", "run", folder=tmp_path, PROCESSES="2")
     compare(alone, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_slurm_trains_what_one_process_trains_and_goes_on(alone: dict[str, torch.Tensor], tmp_path: Path) -> None:
     (tmp_path / "srun").write_text(SRUN)
     (tmp_path / "srun").chmod(0o755)

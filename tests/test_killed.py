@@ -62,11 +62,13 @@ def _kill(*options: str) -> None:
 
 
 @pytest.mark.parametrize(("what", "times"), [("fit", "4"), ("data", "8"), ("zoo", "4")])
+@pytest.mark.slow
 def test_killed_at_any_moment_the_next_start_comes_to_the_same_end(what: str, times: str) -> None:
     _kill("--what", what, "--times", times)
 
 
 @pytest.mark.parametrize(("what", "times"), [("fit", "2"), ("data", "4"), ("zoo", "2")])
+@pytest.mark.slow
 def test_of_two_that_meet_in_one_folder_both_are_right_or_the_second_is_refused(what: str, times: str) -> None:
     _kill("--what", what, "--times", times, "--together")
 

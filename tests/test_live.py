@@ -142,6 +142,7 @@ def test_a_warped_grid_ends_where_the_flow_decodes_it_and_its_stretch_is_the_jac
     torch.testing.assert_close(log_stretch, torch.linalg.slogdet(slopes)[1], atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_warped_flow_is_the_same_in_a_page_with_room_to_spare_on_any_processor() -> None:
     """It is fitted where the book is built, and no two kinds of processors fit the same one."""
     demo = warping(registry.chapter("primer"))

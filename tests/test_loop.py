@@ -365,6 +365,7 @@ def _run(what: str, folder: Path, *, launcher: tuple[str, ...] = ()) -> dict[str
     return read_checkpoint(folder / "checkpoint.safetensors")[0]
 
 
+@pytest.mark.slow
 def test_processes_of_torchrun_reach_the_weights_of_one(tmp_path: Path) -> None:
     torchrun = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0", "--standalone")
     one, two = _run("1", tmp_path / "one"), _run("2", tmp_path / "two", launcher=torchrun)
@@ -372,6 +373,7 @@ def test_processes_of_torchrun_reach_the_weights_of_one(tmp_path: Path) -> None:
         torch.testing.assert_close(two[f"model.{name}"], value, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_two_processes_play_a_game_as_one_would(tmp_path: Path) -> None:
     """The generator's update passes through the discriminator, whose own reducer would wait for gradients for ever."""
     one, two = _run("game-1", tmp_path / "one"), _run("game-2", tmp_path / "two")
@@ -385,6 +387,7 @@ def test_a_game_has_no_validation_loss() -> None:
 
 
 @pytest.mark.parametrize("logger", ["tensorboard", "wandb"])
+@pytest.mark.slow
 def test_loggers_log(logger: str, tmp_path: Path) -> None:
     environment = {**os.environ, "WANDB_MODE": "offline", "WANDB_SILENT": "true", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "teachlib.cli", "train", "rae", "--dataset", "digits", "--scale", "ci"]

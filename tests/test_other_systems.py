@@ -41,6 +41,7 @@ def command(preamble: str, *words: str, folder: Path) -> subprocess.CompletedPro
     return subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_a_mac_trains_and_is_measured(tmp_path: Path) -> None:
     quick = ("--dataset", "digits", "--scale", "ci", "--width", "2", "--steps", "4", "--out", "run")
     done = command(MAC, "train", "ae", *quick, folder=tmp_path)
@@ -59,6 +60,7 @@ def test_a_mac_trains_and_is_measured(tmp_path: Path) -> None:
         (("assignment", "check", "primer", "--sandbox", "strict"), "no strict sandbox on this machine: it needs"),
     ],
 )
+@pytest.mark.slow
 def test_a_mac_is_told_in_a_line_where_to_grade(tmp_path: Path, words: tuple[str, ...], line: str) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "ann.ipynb").write_text("{}")

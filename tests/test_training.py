@@ -65,6 +65,7 @@ def test_a_run_killed_ten_times_ends_bit_identical(tmp_path: Path) -> None:
     assert all(torch.equal(tensors[name], pieced[name]) for name in tensors)
 
 
+@pytest.mark.slow
 def test_two_processes_reach_the_weights_of_one(tmp_path: Path) -> None:
     for devices in ("1", "2"):
         command = [sys.executable, small_run.__file__, devices, str(tmp_path / devices)]

@@ -140,6 +140,7 @@ def test_the_order_of_files_and_the_number_of_jobs_do_not_matter(
     assert (out / "grades.csv").read_bytes() == (graded / "grades.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_and_started_again_it_ends_alike(graded: Path, place: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
@@ -365,6 +366,7 @@ def test_two_graders_do_not_share_a_folder(
         holder.kill()
 
 
+@pytest.mark.slow
 def test_a_class_with_other_seeds_than_the_record_is_refused(
     toy: Assignment, place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

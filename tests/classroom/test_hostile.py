@@ -3,8 +3,9 @@
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sandboxes import warm_process
@@ -171,7 +172,18 @@ UNENDING = {
 }
 
 
-@pytest.mark.parametrize("name", IN_A_CELL)
+def slow_if(names: Iterable[str], slow: Container[str]) -> list[Any]:
+    """The names as parameters of a test; those that run into a limit of time or of all memory are slow."""
+    return [pytest.param(name, marks=pytest.mark.slow if name in slow else ()) for name in names]
+
+
+EXHAUSTING = {
+    *("endless loop", "endless loop in C", "a regular expression that never ends", "a power that never ends"),
+    *("signals ignored", "processes that fill the memory", "endless recursion"),
+}
+
+
+@pytest.mark.parametrize("name", slow_if(IN_A_CELL, EXHAUSTING))
 def test_a_cell_costs_its_own_submission_at_most(
     warm: Warm, toy: Assignment, exercises: dict[str, Exercise], name: str
 ) -> None:
@@ -235,7 +247,7 @@ return Bomb()""",
 }
 
 
-@pytest.mark.parametrize("name", IN_AN_ANSWER)
+@pytest.mark.parametrize("name", slow_if(IN_AN_ANSWER, EXHAUSTING))
 def test_an_answer_costs_itself_at_most(warm: Warm, toy: Assignment, exercises: dict[str, Exercise], name: str) -> None:
     limits = QUICK if name == "endless loop" else PATIENT
     outcome = graded(warm, toy, exercises, submission({"scaled": body(IN_AN_ANSWER[name])}), limits)

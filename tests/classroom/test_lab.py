@@ -36,6 +36,7 @@ def lab(tmp_path: Path, toy: Assignment) -> Iterator[tuple[str, Path]]:
         yield address, folder
 
 
+@pytest.mark.slow
 def test_a_student_solves_the_assignment_and_gets_full_marks(
     lab: tuple[str, Path], toy: Assignment, tmp_path: Path
 ) -> None:

@@ -42,6 +42,7 @@ def session(warm: Warm) -> Iterator[Session]:
     session.close()
 
 
+@pytest.mark.slow
 def test_it_ends_with_a_grader_that_is_killed(warm: Warm) -> None:
     """Whatever the submission does; here it never ends by itself."""
     program = (

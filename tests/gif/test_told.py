@@ -295,6 +295,7 @@ def test_at_paper_scale_the_networks_have_as_many_weights_as_the_released_ones()
     assert count(face.discriminator) == 28_864_897
 
 
+@pytest.mark.slow
 def test_at_paper_scale_a_step_goes_through() -> None:
     recipe = replace(recipes.recipe("gif-no-texture-loss", "ffhq", scale="paper"), pictures=2)
     luck = _generator()

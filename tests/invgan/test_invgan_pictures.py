@@ -183,6 +183,7 @@ def test_precisions_are_scikit_learns_and_those_of_guesses_are_the_prevalence() 
         semantics.precisions_of(scores, torch.ones(5_000, 2))
 
 
+@pytest.mark.slow
 def test_a_classifier_learns_attributes_that_pictures_show_and_none_that_are_shuffled() -> None:
     generator = torch.Generator().manual_seed(0)
     targets = (torch.rand(600, 2, generator=generator) < 0.4).float()

@@ -371,6 +371,7 @@ def test_encoders_recover_planted_codes(plan: encoders.Plan, pictures: ImageData
     assert all(weight.requires_grad for weight in model.parameters())
 
 
+@pytest.mark.slow
 def test_every_pass_starts_where_the_one_before_ended_and_later_ones_are_better(pictures: ImageData) -> None:
     model = Shown()
     encoder = encoders.train_encoder(model, pictures, encoders.Plan(200, iterations=3))

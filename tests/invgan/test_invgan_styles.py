@@ -33,6 +33,7 @@ def test_the_generator_is_the_given_one_and_stays_as_it_was(face: gif.Face) -> N
         assert torch.allclose(encoder.generate(mapping(style), conditions), face.draw(conditions, style), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_styles_of_samples_are_learned_and_so_are_photographs(face: gif.Face) -> None:
     some = heads.load("train", 32, 50)
     conditions, images = _told(face, some), some[:][0]

@@ -230,6 +230,7 @@ def test_a_flow_is_trained_for_the_steps_that_are_asked_for(codes, monkeypatch: 
     assert plans == [3, 30]
 
 
+@pytest.mark.slow
 def test_a_flow_that_is_stopped_early_describes_unseen_codes_better() -> None:
     """With 120 codes in six dimensions, 200 steps are many too many.
 

@@ -43,6 +43,7 @@ def test_what_is_drawn_parses_to_itself(grammar: Grammar) -> None:
         assert grammar.derive(rules) == text
 
 
+@pytest.mark.slow
 def test_all_generated_expressions_make_the_round_trip() -> None:
     for split in ("train", "validation", "test"):
         for text in strings.load("expressions", split):
@@ -50,6 +51,7 @@ def test_all_generated_expressions_make_the_round_trip() -> None:
 
 
 @needs_zinc
+@pytest.mark.slow
 def test_ten_thousand_molecules_make_the_round_trip() -> None:
     found = strings.load("zinc", "train", limit=5000) + strings.load("zinc", "test")
     assert len(found) == 10_000
