@@ -1,7 +1,7 @@
 # The course in a container: what continuous integration installs, then what make installs.
 #
 #     docker build --tag course .
-#     docker run --rm course                                                     # all tests
+#     docker run --rm course                                                     # the tests
 #     docker run --rm --publish 8888:8888 course .venv/bin/jupyter lab --ip 0.0.0.0 --no-browser chapters
 #
 # Tests of the sandbox are skipped unless it may make namespaces: --security-opt seccomp=unconfined. A GPU takes
