@@ -38,6 +38,7 @@ def seeded() -> None:
     torch.manual_seed(0)
 
 
+@pytest.hookimpl(trylast=True)  # when those that are not to run have gone
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Each worker begins with its share of the notebooks, whose run the book waits for, and ends with the book's pages.
 
