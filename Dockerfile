@@ -8,10 +8,10 @@
 # --gpus all, and PyTorch as its own site says.
 FROM python:3.11-slim-bookworm AS system
 
-# Debian's packages get security updates under new numbers, and lose the old ones.
+# Playwright's node needs libatomic. Debian's packages get security updates under new numbers, and lose the old ones.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends bubblewrap chromium git make \
+    && apt-get install --yes --no-install-recommends bubblewrap chromium git libatomic1 make \
     && rm -rf /var/lib/apt/lists/*
 
 # bubblewrap and Chromium both do less for root.
