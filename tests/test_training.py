@@ -97,10 +97,8 @@ def test_a_loss_that_is_no_number_on_one_process_stops_both_and_both_go_on(tmp_p
     assert codes == [0, 0], said
     codes, said = both("poisoned", tmp_path / "pieces")
     assert codes == [1, 1], said
-    told = [
-        line for line in said if "the loss 'denoise' is nan at step 24 on process 1; the last good checkpoint" in line
-    ]
-    assert [line[:2] for line in told] == ["0:", "1:"]
+    assert [line[:2] for line in said] == ["0:", "1:"]
+    assert all("the loss 'denoise' is nan at step 24 on process 1; the last good checkpoint" in line for line in said)
     codes, said = both("plain", tmp_path / "pieces")
     assert codes == [0, 0], said
     for file in ("0", "1", "checkpoint"):
@@ -113,8 +111,8 @@ def test_where_another_trains_both_processes_are_refused(tmp_path: Path) -> None
     with alone(tmp_path / ".lock", "trains here"):
         codes, said = both("plain", tmp_path)
     assert codes == [1, 1], said
-    told = [line for line in said if f"process {os.getpid()} on " in line and line.endswith("choose another folder")]
-    assert [line[:2] for line in told] == ["0:", "1:"]
+    assert [line[:2] for line in said] == ["0:", "1:"]
+    assert all(f"process {os.getpid()} on " in line and line.endswith("choose another folder") for line in said)
 
 
 def test_a_batch_that_processes_cannot_share_is_refused(tmp_path: Path) -> None:

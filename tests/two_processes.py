@@ -65,7 +65,7 @@ def both(what: str, folder: Path) -> tuple[list[int | None], list[str]]:
 
 
 def _one(what: str, folder: Path, rank: int, port: str, said: Path) -> None:
-    sys.stdout = sys.stderr = said.open("w", buffering=1)
+    sys.stdout = said.open("w", buffering=1)
     # As a cluster's launcher has them; Fabric starts no further process then.
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": "0", "LOCAL_RANK": str(rank)}
     _main(what, folder)

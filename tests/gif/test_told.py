@@ -297,14 +297,14 @@ def test_at_paper_scale_the_networks_have_as_many_weights_as_the_released_ones()
 
 @pytest.mark.slow
 def test_at_paper_scale_a_step_goes_through() -> None:
-    recipe = replace(recipes.recipe("gif-no-texture-loss", "ffhq", scale="paper"), pictures=2)
+    recipe = replace(recipes.recipe("gif-no-texture-loss", "ffhq", scale="paper"), pictures=4)
     luck = _generator()
     images, conditions = (
-        torch.randint(0, 255, (2, channels, 256, 256), generator=luck, dtype=torch.uint8) for channels in (3, 6)
+        torch.randint(0, 255, (4, channels, 256, 256), generator=luck, dtype=torch.uint8) for channels in (3, 6)
     )
-    training = ffhq.Ffhq(images, conditions, torch.randn(2, 236, generator=luck), scene=None)  # type: ignore[arg-type]
+    training = ffhq.Ffhq(images, conditions, torch.randn(4, 236, generator=luck), scene=None)  # type: ignore[arg-type]
     face = models.Face(recipe)
-    history = fit(objectives.FaceObjective(face, training), training, Schedule(steps=1, batch_size=1), progress=False)
+    history = fit(objectives.FaceObjective(face, training), training, Schedule(steps=1, batch_size=2), progress=False)
     assert all(math.isfinite(value) for value in history.lines[-1].values())
 
 
