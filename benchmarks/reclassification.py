@@ -2,13 +2,16 @@
 
 All test images that a GMM-VAE refuses are labelled by the search over its decoder, and by its encoder, which refused
 them. How many labels were right before, how many are right afterwards, and which of them changed? With `--attacked N`
-the same of the first N test images after FGSM on the encoder, whether they are refused or not.
+the same of the first N test images after FGSM on the encoder, whether they are refused or not; with `--through N` after
+Auto-PGD through the search itself, five steps of which are kept on the tape.
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from teachlib import gmmvae
 from teachlib.chapter import Measured
@@ -16,6 +19,8 @@ from teachlib.commands.runs import printed, seeds_of_one_recipe, summary
 from teachlib.data import ImageData
 from teachlib.gmmvae import attacks
 from teachlib.gmmvae.evaluation import RATE, measured_prior
+
+PART = 50  # images at once where a search is on the tape
 
 
 def fitted(
@@ -64,17 +69,47 @@ def defended(model: gmmvae.GMMVAE, splits: dict[str, ImageData], count: int) -> 
     return row
 
 
+def through(model: gmmvae.GMMVAE, splits: dict[str, ImageData], count: int) -> dict[str, float]:
+    """What the search makes of test images that were moved through it, and of others moved by PGD on the encoder."""
+    prior, limits, _ = fitted(model, splits)
+    images, labels = splits["test"].first(count)[:]
+
+    def margin(known: Tensor, moved: Tensor) -> Tensor:
+        errors = gmmvae.unrolled_errors(model.decode, prior, moved, steps=5, step_size=0.05)
+        own = errors.gather(1, known[:, None]).squeeze(1)
+        return own - errors.scatter(1, known[:, None], torch.inf).amin(1)
+
+    row = {}
+    for epsilon in (0.1, 0.3):
+        ball, moved = attacks.Ball(epsilon), []
+        for part, known in zip(images.split(PART), labels.split(PART), strict=True):
+            moved.append(attacks.apgd(partial(margin, known), part, ball, steps=8))
+        ends = {
+            "encoder": attacks.pgd(attacks.misclassified(model.scores, labels), images, ball, steps=10),
+            "search": torch.cat(moved),
+        }
+        for name, end in ends.items():
+            later = gmmvae.reclassify(model.decode, prior, limits, end, steps=60)
+            row[f"right after attacks on the {name}, {epsilon}"] = (later.labels == labels).double().mean().item()
+            row[f"wrong and accepted after attacks on the {name}, {epsilon}"] = gmmvae.outcome(later, labels).error
+    return row
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path, help="folders of runs of one recipe")
     parser.add_argument("--steps", type=int, nargs="+", default=[60, 400], help="of each search")
     parser.add_argument("--attacked", type=int, help="images that FGSM moves first, instead of all refused ones")
+    parser.add_argument("--through", type=int, help="images that an attack through the search moves first")
     parser.add_argument("--record", type=Path, help="folder that the row is written to")
     options = parser.parse_args()
     seeds = seeds_of_one_recipe(options.runs)
     seeds.refuse_unfinished(bool(options.record))
     splits = {split: gmmvae.load(seeds.recipe["dataset"], split) for split in ("train", "validation", "test")}
-    if options.attacked:
+    if options.through:
+        rows = [through(run.model, splits, options.through) for run in seeds.opened()]
+        table, metric, count = "through-the-search", "shares of test images after an attack", options.through
+    elif options.attacked:
         rows = [defended(run.model, splits, options.attacked) for run in seeds.opened()]
         table, metric, count = "defended", "shares of test images after FGSM on the encoder", options.attacked
     else:

@@ -165,7 +165,7 @@ def test_rows_of_a_folder_are_found_at_whatever_size(tmp_path: Path) -> None:
     [
         (["/somewhere/bin/teachlib", "evaluate", "run"], "teachlib evaluate run"),
         (["/somewhere/teachlib/__main__.py", "evaluate", "run"], "teachlib evaluate run"),
-        (["/somewhere/benchmarks/paths.py", "--seeds", "2"], "python benchmarks/paths.py --seeds 2"),
+        (["/somewhere/benchmarks/modes.py", "--seeds", "2"], "python benchmarks/modes.py --seeds 2"),
     ],
 )
 def test_a_result_says_which_command_measured_it(argv: list[str], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
