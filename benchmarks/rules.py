@@ -1,8 +1,8 @@
 """Rules for the threshold on codes, under attack: `python benchmarks/rules.py runs/mnist-gmm-vae-* [--record FOLDER]`.
 
 FGSM at growing ε and the adaptive attack at one, against GMM-VAEs of one recipe: by the quantile of held-out codes, and
-by the one that codes would have if they followed their Gaussian, at the course's rate of false rejections, the former at
-five times that too, the latter at the thesis's 0.27 % (three sigma). `--rates` takes some of these rates alone.
+by the one that codes would have if they followed their Gaussian, at the course's rate of false rejections, the former
+at five times that too, the latter at the thesis's 0.27 % (three sigma). `--rates` takes some of these rates alone.
 """
 
 import argparse
