@@ -90,13 +90,13 @@ def _origin(name: str, row: dict[str, Any]) -> str:
 
 
 def white_box() -> dict[str, dict[str, str]]:
-    """Of Eq 4.9 on handwriting: exponents and rule → shares in per cent and a length, over the seeds."""
+    """Of Eq 4.9 on handwriting, over seeds: exponents and rule → shares in per cent, the error first, and a length."""
     rows = read_results("white-box", "mnist").values()
     ordered = sorted(rows, key=lambda row: (row["recipe"]["rule"] == "chi-square", row["recipe"]["exponent"]))
     return {
         f"a = b = {row['recipe']['exponent']:g}, {row['recipe']['rule']}": {
             name: shown(value, digits=2) if name.startswith("length") else shown(value, factor=100, digits=0)
-            for name, value in row["values"].items()
+            for name, value in sorted(row["values"].items(), key=lambda one: one[0] != "error")
         }
         for row in ordered
     }

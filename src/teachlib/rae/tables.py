@@ -213,7 +213,8 @@ def _round_the_mean(measured: dict[str, Any]) -> str:
     trainings = len(rows["vae"]["values"]["mean_classifier"]["values"])
     whose = f"{trainings} trainings" if trainings > 1 else "one training, the zoo's"
     return (
-        f" These paths go round the origin. Round the mean of the codes, RAE-L2 has {ours} and the VAE {theirs} ({whose})."
+        f" These paths go round the origin. Round the mean of the codes, RAE-L2 has {ours} and the VAE {theirs} "
+        f"({whose})."
     )
 
 

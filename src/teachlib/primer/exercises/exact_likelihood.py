@@ -34,6 +34,10 @@ affine_step = exercise(
             lambda x, s, t: torch.cat([x * s.exp() + t, s.mean(1, keepdim=True)], 1),
             "the logarithm of a product is a sum: add the log-scales of the d coordinates",
         ),
+        "sum_of_scales": (
+            lambda x, s, t: torch.cat([x * s.exp() + t, s.exp().sum(1, keepdim=True)], 1),
+            "the scales were added; the log-determinant adds their logarithms, which are s",
+        ),
         "shift_first": (
             lambda x, s, t: torch.cat([(x + t) * s.exp(), s.sum(1, keepdim=True)], 1),
             "first scale, then shift, as the formula says",

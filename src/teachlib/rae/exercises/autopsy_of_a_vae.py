@@ -148,7 +148,13 @@ kl_of_gaussian = exercise(
     "kl_of_gaussian",
     "Write kl_of_gaussian(mean, covariance), (d,) and (d, d): KL(N(mean, covariance) ‖ N(0, I)) in nats, a scalar.",
     _kl_of_gaussian,
-    calls({"divergence": (_CENTRE, _ROOT @ _ROOT.T), "at the prior": (torch.zeros(3), torch.eye(3))}),
+    calls(
+        {
+            "divergence": (_CENTRE, _ROOT @ _ROOT.T),
+            "at the prior": (torch.zeros(3), torch.eye(3)),
+            "narrow, in many dimensions": (torch.zeros(50), 1e-4 * torch.eye(50)),
+        }
+    ),
     wrong={
         "diagonal": (
             lambda mean, covariance: _kl_of_gaussian(mean, covariance.diagonal().diag()),
@@ -159,6 +165,12 @@ kl_of_gaussian = exercise(
                 0.5 * (covariance.trace() + mean @ mean - len(mean) - torch.linalg.det(covariance))
             ),
             "the determinant itself was subtracted; the divergence has its logarithm",
+        ),
+        "logarithm_last": (
+            lambda mean, covariance: (
+                0.5 * (covariance.trace() + mean @ mean - len(mean) - torch.linalg.det(covariance).log())
+            ),
+            "the determinant of fifty narrow dimensions underflows to zero before its logarithm is taken: use slogdet",
         ),
         "dimension": (
             lambda mean, covariance: _kl_of_gaussian(mean, covariance) + 0.5 * len(mean),
