@@ -29,6 +29,10 @@ OPTIONS = [
     ("modes-gan", {}),
     *(("modes-gan", {"spread": name}) for name in energy.SPREADS if name not in ("none", "flow")),
     ("modes-gan", {"together": True}),
+    ("modes-gan", {"aim": "sum"}),
+    ("modes-gan", {"aim": "mean"}),
+    ("modes-likelihood", {"aim": "game"}),
+    ("modes-likelihood", {"aim": "mean"}),
     ("modes-likelihood", {}),
     ("modes-likelihood", {"m": 1, "penalty": "one-centred"}),
     ("modes-likelihood", {"spread": "flow"}),
@@ -68,6 +72,34 @@ def test_together_each_has_the_gradient_that_it_has_alone() -> None:
     alone = game.judge_loss(x, game.model.generator(z).detach(), z[:, 0], torch.Generator())
     pairs = zip(torch.autograd.grad(both, judge), torch.autograd.grad(alone, judge), strict=True)
     assert all(torch.allclose(a, b, atol=1e-7) for a, b in pairs)
+
+
+@pytest.mark.parametrize("name", energy.RECIPES)
+def test_the_generator_climbs_what_it_is_told_whoever_judges(name: str) -> None:
+    """Of log D = s at its samples: the mean of s, the logarithm of the mean of exp(s) over m, or log sigmoid(s)."""
+    made = _batch(64)[0]
+    for aim in ("game", "sum", "mean"):
+        game = PairObjective(_pair(name, aim=aim, m=16 if aim == "sum" else 0 if name == "modes-likelihood" else 1))
+        torch.nn.init.constant_(game.model.judge.head.bias, 1.5)
+        scores = game.model.judge(made)
+        normalized = scores - scores.exp().mean().log().detach() if name == "modes-likelihood" else scores
+        climbed = {
+            "game": normalized.sigmoid().log().mean(),
+            "sum": scores.view(4, 16).exp().mean(1).log().mean(),
+            "mean": scores.mean(),
+        }[aim]
+        loss = game.generator_loss(made, torch.zeros(64, 2), torch.zeros(64))
+        assert loss.item() == pytest.approx(-climbed.item(), abs=1e-5)
+
+
+def test_a_factor_that_eq_7_3_leaves_open_moves_no_generator() -> None:
+    game, made = PairObjective(_pair("modes-likelihood", aim="game")), _batch(32)[0].requires_grad_()
+    slopes = []
+    for bias in (0.0, 7.0):
+        torch.nn.init.constant_(game.model.judge.head.bias, bias)
+        loss = game.generator_loss(made, torch.zeros(32, 2), torch.zeros(32))
+        slopes += torch.autograd.grad(loss, made)
+    assert torch.allclose(*slopes, atol=1e-6)
 
 
 def test_a_spread_is_weighed_and_added() -> None:
@@ -128,6 +160,11 @@ def test_a_packed_judge_sees_pairs() -> None:
     ("options", "message"),
     [
         ({"name": "modes-gan", "m": 4}, "has no sum"),
+        ({"name": "modes-gan", "points": "prior"}, "judge has no sum"),
+        ({"name": "modes-gan", "m": 7, "aim": "sum"}, "verdicts a batch do not fall"),
+        ({"name": "modes-gan", "aim": "up"}, "unknown aim"),
+        ({"name": "modes-gan", "batch_size": -1}, "batch_size"),
+        ({"name": "modes-likelihood", "spread": "flow", "aim": "game"}, "mean of log D is climbed"),
         ({"name": "modes-gan", "spread": "flow"}, "belongs to modes-likelihood"),
         ({"name": "modes-likelihood", "m": 7}, "verdicts a batch do not fall"),
         ({"name": "modes-likelihood", "dataset": "stacked-glyphs", "points": "prior"}, "only in the plane"),

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from torch import nn
 from tqdm import tqdm
@@ -13,7 +14,7 @@ from teachlib.energy.evaluation import evaluate
 from teachlib.energy.networks import Pair
 from teachlib.energy.objective import PairObjective
 from teachlib.energy.penalties import PENALTIES
-from teachlib.energy.recipes import POINTS, Recipe, recipe
+from teachlib.energy.recipes import AIMS, POINTS, Recipe, recipe
 from teachlib.energy.sets import Counted
 from teachlib.energy.spread import SPREADS
 from teachlib.energy.tables import TABLES, page
@@ -40,7 +41,9 @@ class EnergyModels(Chapter[Recipe, Pair, Counted]):
         "spread": Option(f"what keeps samples apart: {', '.join(SPREADS)}", "none"),
         "spread_weight": Option("its weight; -1: the usual one", -1.0),
         "points": Option(f"where the sum's points come from: {', '.join(POINTS)}", "generator"),
+        "aim": Option(f"what the generator climbs: {', '.join(AIMS)}", "usual"),
         "together": Option("Both networks take their steps at once.", False),
+        "batch_size": Option("samples a step, over all devices; 0: the usual number", 0),
     }
     zoo = (Shipped("modes-gan", "gaussians"), Shipped("modes-likelihood", "gaussians"))
     tables, page = TABLES, staticmethod(page)
@@ -71,7 +74,11 @@ class EnergyModels(Chapter[Recipe, Pair, Counted]):
 
     def label(self, recipe: Recipe) -> str:
         usual = self.recipe(recipe.name, recipe.dataset, scale=recipe.scale)
-        return label_with(recipe, replace(usual, spread_weight=SPREADS[recipe.spread]), self.options, {})
+        # A sum is usually over the whole batch, whatever that is.
+        given: dict[str, Any] = {"batch_size": recipe.batch_size, "aim": recipe.aim, "spread": recipe.spread}
+        whole = self.recipe(recipe.name, recipe.dataset, scale=recipe.scale, **given).m
+        expected = {**usual.as_dict(), "m": whole, "spread_weight": SPREADS[recipe.spread]}
+        return label_with(recipe, cast(Recipe, SimpleNamespace(**expected)), self.options, {})
 
     def named(self, label: str) -> tuple[str, dict[str, Any]]:
         return options_in(label, self.options)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from teachlib.energy.likelihood import likelihood_loss, sums_of, support_loss
+from teachlib.energy.likelihood import likelihood_loss, log_mean, sums_of, support_loss
 from teachlib.energy.networks import FlowGenerator, Judge, Pair, normalized_features
 from teachlib.energy.penalties import penalty
 from teachlib.energy.spread import determinantal, kernel_repulsion, repulsion, shared_information
@@ -102,11 +102,15 @@ class PairObjective:
 
     def _outwitting(self, made: Tensor) -> Tensor:
         scores = self.nets["judge"](made)
-        if self.recipe.name == "modes-gan":
-            return generator_loss(scores)
-        if self.recipe.spread == "flow":  # KL(p_G ‖ D/Z): the mean of log D, not its largest, and the entropy
+        game = self.recipe.name == "modes-gan"
+        aim = self.recipe.aim if self.recipe.aim != "usual" else "game" if game else "sum"
+        if aim == "mean" or self.recipe.spread == "flow":  # KL(p_G ‖ D/Z): the mean of log D, and the entropy
             return -scores.mean()
-        return support_loss(sums_of(-scores, self.recipe.m))
+        if aim == "sum":
+            return support_loss(sums_of(-scores, self.recipe.m))
+        if not game:  # Eq 7.3 leaves a factor of D open: here D has the mean one over samples, as p_data/p_G has
+            scores = scores - log_mean(-scores.detach(), None)
+        return generator_loss(scores)
 
     def _spreading(self, made: Tensor, z: Tensor, log_prob: Tensor) -> Tensor:
         if not self.recipe.spread_weight:
