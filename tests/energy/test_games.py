@@ -12,7 +12,7 @@ from teachlib.energy.chapter import CHAPTER
 from teachlib.energy.evaluation import evaluate
 from teachlib.energy.networks import Judge
 from teachlib.energy.sets import DEVIATION, load, stacked
-from teachlib.energy.tables import ROWS
+from teachlib.energy.tables import PARTS, ROWS
 from teachlib.errors import TeachlibError
 
 
@@ -184,7 +184,7 @@ def test_what_does_not_fit_is_refused_in_a_line(options, message) -> None:
         recipe(**options)
 
 
-@pytest.mark.parametrize("label", ROWS)
+@pytest.mark.parametrize("label", [*ROWS, *PARTS])
 def test_labels_lead_back(label) -> None:
     name, options = CHAPTER.named(label)
     assert CHAPTER.label(CHAPTER.recipe(name, scale="laptop", **options)) == label
