@@ -28,6 +28,8 @@ _LIKELIHOOD = {
     "modes-likelihood+spread=flow": "m = 128, a flow and its entropy",
 }
 
+LIN_ET_AL = {1: "17.3", 2: "–", 4: "24.8"}  # modes of 25 with a good sample; of pairs we have no printed number at hand
+
 
 def _kept_apart(game: str) -> dict[str, str]:
     """A row for each way to keep samples apart, added to a game."""
@@ -132,6 +134,7 @@ def _modes() -> list[str]:
     for folder, dataset, title, of_rows, took in (
         ("modes", "gaussians", "25 Gaussians", ROWS, length),
         ("parts", "gaussians", "25 Gaussians, one part of a game at a time", PARTS, length),
+        ("modes-long", "gaussians", "25 Gaussians, longer", ROWS, "{:,} steps"),
         ("modes", "stacked-glyphs", "stacked glyphs, 1,000 modes", ROWS_ON_PICTURES, length),
         ("equal-seconds", "stacked-glyphs", "stacked glyphs", ROWS_ON_PICTURES, "as long as R1 takes for 900 steps"),
         ("modes", "stacked-mnist", "stacked MNIST, 1,000 modes", ROWS_ON_PICTURES, length),
@@ -162,4 +165,24 @@ def _modes() -> list[str]:
         "24.6, PacGAN of four 24.8. One baseline with two values is why all rows here have one pair of networks. "
         "*Game* is the non-saturating one, *Eq. 7.3* the pair of Eqs 7.3 and 7.4."
     )
-    return ["## Modes", printed, *parts]
+    return ["## Modes", printed, *parts, *_packing()]
+
+
+def _packing() -> list[str]:
+    """PacGAN's own networks, beside what its authors print."""
+    measured = {row["recipe"]["packed"]: row for row in read_results("packing", "gaussians").values()}
+    columns = {"modes with a good sample": 1, "modes": 1, "quality": 3, "divergence": 3}
+    rows = [
+        [str(packed), LIN_ET_AL[packed], *(shown(row["values"][name], digits=n) for name, n in columns.items())]
+        for packed, row in sorted(measured.items())
+    ]
+    if not rows:
+        return []
+    some = next(iter(measured.values()))
+    seeds = len(some["provenance"]["seeds"])
+    return [
+        "The networks of Lin et al. (2018) on their grid, for a tenth of their steps "
+        f"({some['recipe']['steps']:,}; {seeds} training{'s' if seeds > 1 else ''} each), beside the modes that they "
+        f"print (`python benchmarks/packing.py`; {machine_of(some)}):",
+        markdown(["samples at once", "printed", *columns], rows),
+    ]
