@@ -76,12 +76,12 @@ P = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
 Q = torch.tensor([0.2, 0.2, 0.6], dtype=torch.float64)
 
 
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("power", [0, -1, 1])
 @pytest.mark.parametrize("m", [1, 2, 3])
-def test_what_a_finite_sum_estimates_on_three_points(m, weighted) -> None:
+def test_what_a_finite_sum_estimates_on_three_points(m, power) -> None:
     """The mean of many estimates, against all m-tuples of a space of three points."""
     energies = torch.tensor([0.0, 1.0, -1.5], dtype=torch.float64)
-    log_weights = -Q.log() if weighted else torch.zeros(3, dtype=torch.float64)
+    log_weights = power * Q.log()
     exact = 0.0
     for chosen in itertools.product(range(3), repeat=m):
         index = torch.tensor(chosen)
@@ -89,16 +89,16 @@ def test_what_a_finite_sum_estimates_on_three_points(m, weighted) -> None:
     draws = torch.multinomial(Q, 60_000 * m, True, generator=torch.Generator().manual_seed(1)).view(-1, m)
     estimates = log_mean(energies[draws], log_weights[draws])
     assert estimates.mean().item() == pytest.approx(exact, abs=5 * estimates.std().item() / 245)
-    limit = torch.logsumexp(-energies + (0 if weighted else 1) * Q.log(), 0).item()
+    limit = torch.logsumexp(-energies + (1 + power) * Q.log(), 0).item()
     assert exact < limit  # too small, whatever m
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-def test_what_the_minimum_is_on_three_points(weighted) -> None:
-    """Unweighted, D is the ratio of the densities; weighted, the density."""
+@pytest.mark.parametrize("power", [0, -1, 1])
+def test_what_the_minimum_is_on_three_points(power) -> None:
+    """Unweighted, D is the ratio of the densities; weighed by 1/p_G, the density; by p_G, p_data/p_G²."""
     free = torch.zeros(3, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([free], max_iter=200, line_search_fn="strong_wolfe")
-    log_weights = Q.log() - (Q.log() if weighted else 0)  # the mean over all draws: each point by its probability
+    log_weights = (1 + power) * Q.log()  # the mean over all draws: each point by its probability
 
     def closure():
         optimizer.zero_grad()
@@ -108,7 +108,7 @@ def test_what_the_minimum_is_on_three_points(weighted) -> None:
 
     optimizer.step(closure)
     found = torch.softmax(-free.detach(), 0)
-    expected = P if weighted else P / Q
+    expected = P / Q ** (1 + power)
     assert torch.allclose(found, expected / expected.sum(), atol=1e-5)
 
 
@@ -127,8 +127,11 @@ def test_a_trained_sum_is_the_density_and_eq_7_3_the_ratio() -> None:
     printed = line.train(line.Points(128, line.SWAPPED), steps=400)
     assert line.divergence(line.DATA, line.log_density(printed.energy)) > 0.2
     assert line.divergence(line.DATA, line.log_density(printed.energy, line.SWAPPED)) < 0.05
-    weighted = line.train(line.Points(128, line.SWAPPED, weighted=True), steps=400)
+    weighted = line.train(line.Points(128, line.SWAPPED, power=-1), steps=400)
     assert line.divergence(line.DATA, line.log_density(weighted.energy)) < 0.1
+    squared = line.train(line.Points(128, line.SWAPPED, power=1), steps=400)
+    assert line.divergence(line.DATA, line.log_density(squared.energy, line.SWAPPED)) > 0.1
+    assert line.divergence(line.DATA, line.log_density(squared.energy, line.SWAPPED, 2)) < 0.05
 
 
 @pytest.mark.parametrize(

@@ -72,11 +72,11 @@ class LineEnergy(nn.Module):
         return self.net(x[..., None])[..., 0]
 
 
-def log_density(energy: Callable[[Tensor], Tensor], reweighted: Bumps | None = None) -> Tensor:
-    """log of exp(−f), of exp(−f)·p_G with a density, normalized by quadrature, at the middles of 4,000 cells."""
+def log_density(energy: Callable[[Tensor], Tensor], reweighted: Bumps | None = None, power: float = 1.0) -> Tensor:
+    """log of exp(−f), of exp(−f)·p_Gᵏ with a density, normalized by quadrature, at the middles of 4,000 cells."""
     points, length = cells(_CELLS)
     with torch.no_grad():
-        exponent = -energy(points) + (reweighted.log_prob(points) if reweighted is not None else 0)
+        exponent = -energy(points) + (power * reweighted.log_prob(points) if reweighted is not None else 0)
         return exponent - torch.logsumexp(exponent, 0) - math.log(length)
 
 
@@ -94,12 +94,13 @@ class Points:
     Attributes:
         m: in each sum.
         density: that they are drawn from; ``None``: the middles of m cells, moved together by chance.
-        weighted: by 1/p, as a mean over draws must be to estimate an integral; else as Eq 7.3 has it.
+        power: each point is weighed by that power of p: -1, as a mean over draws must be to estimate an integral; 0, as
+            Eq 7.3 has it. The best D is then p_data/p^(1 + power).
     """
 
     m: int
     density: Bumps | None = None
-    weighted: bool = False
+    power: float = 0.0
 
     def draw(self, sums: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Points of so many sums and the logarithms of their weights, (sums, m) each."""
@@ -108,7 +109,7 @@ class Points:
             points = corners + length * torch.rand(sums, 1, generator=generator, dtype=torch.float64)
             return points, torch.zeros_like(points)
         points = self.density.sample(sums, self.m, generator=generator)
-        return points, -self.density.log_prob(points) if self.weighted else torch.zeros_like(points)
+        return points, self.power * self.density.log_prob(points)
 
 
 @dataclass(frozen=True)
