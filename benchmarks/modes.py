@@ -5,8 +5,9 @@ weights leave most of a core idle, so here the weights of all seeds are stacked,
 What is trained are the library's own losses, mapped over the seeds; those that cannot be mapped, because they
 differentiate twice or draw by themselves, are trained one after the other.
 
-All rows take the same number of steps. What a step costs, over one of the plain game, is measured by turns, alone on
-one thread, by the course's own loop.
+All rows take the same number of steps, or with `--equal-seconds` as many as the plain game does in the same time (rows
+that are there already are left as they are). What a step costs, over one of the plain game, is measured by turns, alone
+on one thread, by the course's own loop.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import math
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,10 +123,15 @@ def side_by_side(recipe: Recipe) -> list[Pair]:
     return pairs
 
 
-def measure(recipe: Recipe, *, alone: bool) -> dict[str, Any]:
+def over_the_game(recipe: Recipe) -> float:
+    """What a step of a game costs over one of the plain game."""
+    data = gaussians(10_000, torch.Generator().manual_seed(0))
+    return cost(recipe, CHAPTER.recipe("modes-gan", scale="laptop"), data)
+
+
+def measure(recipe: Recipe, costs: float, *, alone: bool) -> dict[str, Any]:
     """A row, as `teachlib evaluate --record` writes it."""
     begun = time.perf_counter()
-    plain, data = CHAPTER.recipe("modes-gan", scale="laptop"), gaussians(10_000, torch.Generator().manual_seed(0))
     one_by_one = alone or not can_be_mapped(recipe)
     pairs = [trained(recipe, seed) for seed in SEEDS] if one_by_one else side_by_side(recipe)
     rows = [evaluate(pair.eval(), seed=seed) for seed, pair in zip(SEEDS, pairs, strict=True)]
@@ -132,7 +139,7 @@ def measure(recipe: Recipe, *, alone: bool) -> dict[str, Any]:
     values = {name: spread([row[name] for row in rows]) for name in rows[0]}
     return {
         "recipe": recipe.as_dict(),
-        "values": values | {"cost of a step": spread([cost(recipe, plain, data)])},
+        "values": values | {"cost of a step": spread([costs])},
         "metric": "modes with a tenth of their share, share of good samples, KL to equal shares",
         "samples": 10_000,
         "provenance": origin | {"command": " ".join(["python benchmarks/modes.py", *sys.argv[1:]])},
@@ -143,6 +150,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*", help="of the table; all that can be mapped over seeds")
     parser.add_argument("--steps", type=int, default=6000, help="of every row")
+    parser.add_argument(
+        "--equal-seconds", action="store_true", help="as many steps of each row as take the plain game's time"
+    )
     parser.add_argument("--table", default="modes", help="folder of the rows, for runs of another length")
     parser.add_argument(
         "--alone", action="store_true", help="no row's seeds side by side: what both programs differ by"
@@ -153,8 +163,14 @@ def main() -> None:
     for label in options.rows or ROWS:
         name, own = CHAPTER.named(label)
         recipe = CHAPTER.recipe(name, scale="laptop", steps=options.steps, **own)
-        refuse_another_row(row_file(options.record, options.table, label, "gaussians"), recipe.as_dict())
-        result = measure(recipe, alone=options.alone)
+        file = row_file(options.record, options.table, label, "gaussians")
+        if options.equal_seconds and file.is_file():  # costs are never the same twice, and so are steps
+            continue
+        costs = over_the_game(recipe)
+        if options.equal_seconds:
+            recipe = replace(recipe, steps=round(options.steps / costs))
+        refuse_another_row(file, recipe.as_dict())
+        result = measure(recipe, costs, alone=options.alone)
         print(
             label, recipe.steps, {key: round(value["mean"], 3) for key, value in result["values"].items()}, flush=True
         )

@@ -133,6 +133,7 @@ def _modes() -> list[str]:
     length = "{:,} steps where a row does not say otherwise"
     for folder, dataset, title, of_rows, took in (
         ("modes", "gaussians", "25 Gaussians", ROWS, length),
+        ("equal-seconds", "gaussians", "25 Gaussians", ROWS, "as long as the plain game takes for 6,000 steps"),
         ("parts", "gaussians", "25 Gaussians, one part of a game at a time", PARTS, length),
         ("modes-long", "gaussians", "25 Gaussians, longer", ROWS, "{:,} steps"),
         ("modes", "stacked-glyphs", "stacked glyphs, 1,000 modes", ROWS_ON_PICTURES, length),
