@@ -48,6 +48,9 @@ PHONE = {"width": 390, "height": 844}
 # ------------------------------------------------------------------------------------------------ the rendered book
 
 
+BY_NAME = re.compile(r'href="[^"#]*bibliography\.html(#[^"]*|)"[^>]*>(?:<span[^>]*>)?([^<]*\d{4}[^<]*)<')
+
+
 def test_book_is_built_without_warnings(html: Path) -> None:
     """The build treats each warning as an error, and leaves its stamp only when there was none."""
     stamp = book_tool.read_stamp(book_tool.Book(html.parent.parent))
@@ -71,6 +74,14 @@ def test_pages_fold_imports_and_leave_out_what_papermill_adds(html: Path) -> Non
         assert "tag_injected-parameters" not in page, notebook
         folded = [cell for cell in page.split('<div class="cell ')[1:] if "tag_hide-input" in cell.partition(">")[0]]
         assert any('<span class="kn">import</span>' in cell for cell in folded), notebook
+
+
+def test_citations_by_name_lead_to_their_entries(html: Path) -> None:
+    there = set(re.findall(r'id="([^"]+)"', (html / "book" / "bibliography.html").read_text(encoding="utf-8")))
+    links = [link for page in (html / "chapters").rglob("*.html") for link in BY_NAME.findall(page.read_text("utf-8"))]
+    assert len(links) > 100
+    astray = {text for place, text in links if place.removeprefix("#") not in there}
+    assert not astray
 
 
 def test_whatever_unfolds_has_a_name(html: Path) -> None:

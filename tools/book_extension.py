@@ -7,12 +7,14 @@ from enum import EnumMeta
 from html import escape, unescape
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import address
+import citations
 from captions import captioned
 from myst_nb.core.render import MimeData, NbElementRenderer  # type: ignore[import-untyped]
 from sphinx.util import logging
+from sphinxcontrib.bibtex.domain import BibtexDomain
 
 if TYPE_CHECKING:
     from docutils import nodes  # type: ignore[import-untyped]
@@ -120,6 +122,22 @@ def caption_figures(app: "Sphinx", page: str, template: str, context: dict[str, 
         context["body"] = captioned(context["body"], page)
 
 
+def lead_to_entries(app: "Sphinx", page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """Where a page cites by name, lead to the entry and not to the top of the bibliography."""
+    if doctree is None or "bibliography.html" not in context["body"]:
+        return
+    known = {citation.key: citation for citation in cast(BibtexDomain, app.env.get_domain("cite")).citations}
+    entries = {
+        key: citations.Entry(
+            tuple(" ".join([*each.prelast_names, *each.last_names]) for each in citation.entry.persons["author"]),
+            citation.entry.fields["year"],
+        )
+        for key, citation in known.items()
+    }
+    places = {key: citation.citation_id for key, citation in known.items()}
+    context["body"] = citations.linked(context["body"], entries, places)
+
+
 def setup(app: "Sphinx") -> dict[str, Any]:
     """Register with Sphinx."""
     gc.set_threshold(100_000, 20, 50)  # a book is millions of objects that stay; a sixth of the time went on them
@@ -131,5 +149,6 @@ def setup(app: "Sphinx") -> dict[str, Any]:
     app.connect("html-page-context", add_live_models)
     app.connect("html-page-context", mend_roles)
     app.connect("html-page-context", caption_figures)
+    app.connect("html-page-context", lead_to_entries)
     app.connect("html-page-context", name_toggles, priority=900)  # after the theme's own
     return {"version": "1", "parallel_read_safe": True}
