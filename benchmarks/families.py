@@ -1,0 +1,209 @@
+"""Where the families stand (thesis §§ 7.1, 7.2, 7.4): `python benchmarks/families.py [--record FOLDER]`.
+
+Models of the zoo, one training each, of chapter 1 on digits, of chapters 2, 3 and 5 on glyphs, of chapters 4 and 5 on
+heads. What a picture becomes: how many numbers, and how many bits, if each number is rounded so coarsely that the error
+of the rebuilt picture grows by a twentieth, and is written by an entropy coder that knows a Gaussian for it. (Exact
+likelihoods write a picture without loss: their bits are those of all pixels.) The mean absolute error of held-out
+pictures, rebuilt from rounded codes; Fréchet distance and coverage of as many samples; milliseconds a code and a sample.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from teachlib import data, gif, gmmvae, invgan, metrics, primer, rae, zoo
+from teachlib.gif import heads
+from teachlib.results import provenance, spread, write_result
+
+COARSER = 1.05  # the error with rounded codes over that with codes as they are
+STEPS = [2.0 * 0.8**k for k in range(24)]  # of rounding, in deviations of each number
+Map = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Stand:
+    """A model, as this table needs it.
+
+    Attributes:
+        sample: how many, and a source of chance → pictures.
+        encode: pictures → codes (N, d), where there is a way back.
+        decode: codes → pictures.
+        numbers: of a code, where nothing encodes; 0: there is none.
+        lossless: bits of a whole picture by the model's own likelihood.
+    """
+
+    sample: Callable[[int, torch.Generator], Tensor]
+    encode: Map | None = None
+    decode: Map | None = None
+    numbers: int = 0
+    lossless: float | None = None
+
+
+def rounded(codes: Tensor, like: Tensor, step: float) -> tuple[Tensor, float]:
+    """Codes in steps of so many deviations, and the mean bits of one under a Gaussian for each number.
+
+    Args:
+        codes: to be rounded, (N, d).
+        like: codes of training pictures, which the Gaussians are fitted to.
+        step: of rounding, in their deviations.
+    """
+    mean, deviation = like.mean(0), like.std(0).clamp_min(1e-6)
+    near = ((codes - mean) / deviation / step).round() * step
+    normal = torch.distributions.Normal(0.0, 1.0)
+    share = (normal.cdf(near + step / 2) - normal.cdf(near - step / 2)).clamp_min(1e-9)
+    return mean + deviation * near, -share.log2().sum(1).mean().item()
+
+
+def compressed(stand: Stand, x: Tensor, train: Tensor) -> dict[str, float]:
+    """Numbers and bits of a code, and the error that is left, of the coarsest rounding that is allowed."""
+    assert stand.encode is not None
+    assert stand.decode is not None
+    begun = time.perf_counter()
+    codes = stand.encode(x)
+    row = {"numbers": codes.shape[1], "ms a code": 1000 * (time.perf_counter() - begun) / len(x)}
+    like, error = stand.encode(train), (stand.decode(codes) - x).abs().mean()
+    for step in STEPS:
+        near, bits = rounded(codes, like, step)
+        left = (stand.decode(near) - x).abs().mean()
+        if left <= COARSER * error:
+            break
+    return row | {"bits": bits, "error": left.item()}
+
+
+def measure(stand: Stand, x: Tensor, train: Tensor, look: metrics.Extractor) -> dict[str, float]:
+    """A row."""
+    row: dict[str, float] = compressed(stand, x, train) if stand.encode else {"numbers": stand.numbers}
+    if stand.lossless is not None:
+        row |= {"bits": stand.lossless, "error": 0.0}
+    begun = time.perf_counter()
+    drawn = stand.sample(len(x), torch.Generator().manual_seed(0))
+    row["ms a sample"] = 1000 * (time.perf_counter() - begun) / len(x)
+    real, seen = look.features(x), look.features(drawn)
+    row["distance"] = metrics.frechet_between(metrics.statistics_of(seen), metrics.statistics_of(real), relative=True)
+    row["coverage"] = metrics.density_coverage(real, seen).coverage
+    return row
+
+
+Named = tuple[str, str, Callable[[], Stand]]  # a model's name in the zoo, how it is used, and what makes it
+
+
+def of_digits(_: Tensor) -> Iterator[Named]:
+    """Chapter 1's families."""
+    for kind in ("vae", "glow", "pixelcnn", "diffusion", "energy", "gan"):
+        name = f"primer-{kind}"
+
+        def stand(name: str = name, kind: str = kind) -> Stand:
+            model = primer.from_zoo(name, "digits").eval()
+            if kind == "vae":
+                return Stand(model.sample, model.encode, lambda z: model.vae.decode(z).unflatten(1, model.shape))
+            bits, numbers = zoo.card(f"{name}-digits")["values"]["bits"], {"glow": 64, "diffusion": 64, "gan": 16}
+            exact = kind in ("glow", "pixelcnn")  # the others' bits are bounds or estimates, which write nothing
+            return Stand(model.sample, numbers=numbers.get(kind, 0), lossless=64 * bits if exact else None)
+
+        yield name, "", stand
+
+
+def of_glyphs(train: Tensor) -> Iterator[Named]:
+    """Autoencoders with a density, the mixture of chapter 3, GANs with and without a way back."""
+    for name, kind in (("vae", "normal"), ("vae", "mixture"), ("rae-l2", "mixture"), ("ae", "mixture")):
+
+        def coded(name: str = name, kind: str = kind) -> Stand:
+            model = rae.from_zoo(name, "glyphs").eval()
+            density = rae.fit_density(kind, model.encode(train))
+            return Stand(lambda n, chance: model.decode(density.sample(n, chance)), model.encode, model.decode)
+
+        yield name, f"{kind} density", coded
+
+    def mixture() -> Stand:
+        model = gmmvae.from_zoo("gmm-vae", "glyphs").eval()
+        return Stand(lambda n, chance: model.sample(torch.arange(n) % 10, chance), model.encode, model.decode)
+
+    yield "gmm-vae", "", mixture
+    for name in ("gan", "bigan", "alae", "vae-gan", "invgan-naive", "invgan", "invgan-direct"):
+
+        def inverted(name: str = name) -> Stand:
+            return _of_gan(name, "glyphs")
+
+        yield name, "", inverted
+
+
+def _of_gan(name: str, dataset: str) -> Stand:
+    model = invgan.from_zoo(name, dataset).eval()
+
+    def sample(n: int, chance: torch.Generator) -> Tensor:
+        return model.generate(model.codes(n, chance))
+
+    return Stand(sample, model.infer, model.generate) if model.infers else Stand(sample, numbers=model.w_dim)
+
+
+def of_heads(_: Tensor) -> Iterator[Named]:
+    """A GIF, which is told what to draw, and an invertible GAN."""
+
+    def told() -> Stand:
+        face, given = gif.from_zoo("gif", "heads").eval(), heads.load("test", 32)
+
+        def sample(n: int, chance: torch.Generator) -> Tensor:
+            some = torch.randint(len(given), (n,), generator=chance)
+            asked = face.told(given.vectors[some], given.condition(some))
+            return face.draw(asked, torch.randn(n, face.recipe.width, generator=chance))
+
+        return Stand(sample, numbers=given.vectors.shape[1])
+
+    yield "gif", "", told
+    yield "invgan-direct", "", lambda: _of_gan("invgan-direct", "heads")
+
+
+SETS: dict[str, tuple[int, str, Callable[[Tensor], Iterator[Named]]]] = {
+    "digits": (8, "classifier", of_digits),
+    "glyphs": (32, "classifier", of_glyphs),
+    "heads": (32, "untrained", of_heads),
+}
+
+
+def pictures(dataset: str, split: str, count: int) -> Tensor:
+    """Some pictures of a split."""
+    if (
+        dataset == "heads"
+    ):  # 12,000 of them are trained on, and take long to draw: others tell the spread of codes as well
+        drawn = heads.load("validation" if split == "train" else split, 32)
+        return drawn[torch.arange(min(count, len(drawn)))][0]
+    return data.load(dataset, split, size=SETS[dataset][0], limit=count)[:][0]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--count", type=int, default=1_000, help="held-out pictures, and samples")
+    parser.add_argument("--record", type=Path, help="folder that rows are written to")
+    options = parser.parse_args()
+    for dataset in options.sets:
+        _, kind, models = SETS[dataset]
+        x, train = pictures(dataset, "test", options.count), pictures(dataset, "train", 2 * options.count)
+        look = metrics.extractor(kind, dataset) if kind == "classifier" else metrics.untrained((3, 32, 32))
+        for name, used, make in models(train):
+            begun = time.perf_counter()
+            row = measure(make(), x, train, look)
+            label = f"{name}+{used.replace(' ', '-')}" if used else name
+            print(dataset, f"{label:24}", {key: round(value, 4) for key, value in row.items()}, flush=True)
+            result: dict[str, Any] = {
+                "recipe": zoo.card(f"{name}-{dataset}")["recipe"] | {"used": used},
+                "metric": look.metric,
+                "extractor": look.name,
+                "samples": len(x),
+                "provenance": provenance([0], time.perf_counter() - begun),
+                "values": {key: spread([float(value)]) for key, value in row.items()},
+            }
+            if options.record:
+                write_result(options.record, "families", label, dataset, result)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    torch.set_grad_enabled(False)
+    main()
