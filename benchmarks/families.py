@@ -4,7 +4,7 @@ Models of the zoo, one training each, of chapter 1 on digits, of chapters 2, 3 a
 heads. What a picture becomes: how many numbers, and how many bits, if each number is rounded so coarsely that the error
 of the rebuilt picture grows by a twentieth, and is written by an entropy coder that knows a Gaussian for it. (Exact
 likelihoods write a picture without loss: their bits are those of all pixels.) The mean absolute error of held-out
-pictures, rebuilt from rounded codes; Fréchet distance and coverage of as many samples; milliseconds a code and a sample.
+pictures, rebuilt from rounded codes; Fréchet distance and coverage of as many samples; milliseconds for each.
 """
 
 import argparse
