@@ -619,7 +619,7 @@ def left(points):
     return line.divergence(line.DATA, line.log_density(line.train(points, steps=600).energy))
 
 
-values = {str(m): [left(line.Points(m, both, weighted=True))] for m in (16, 64, 256)}
+values = {str(m): [left(line.Points(m, both, power=-1))] for m in (16, 64, 256)}
 values["cells"] = [left(line.Points(256))]
 """,
         "cell-35",
