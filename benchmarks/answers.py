@@ -448,26 +448,6 @@ for exponent in (1.5, 4.0):
             f"with $a=b=4$, tried apart on sixty, {'one' if round(v['found, 4.0'][0]) == 1 else v['found, 4.0'][0]})"
         ],
     ),
-    "stricter-rule": Try(
-        f"{GMM}/3-attacks-the-thesis-ran",
-        "cell-02",
-        """
-model = gmmvae.from_zoo("gmm-vae", "mnist")
-train, held_out, test = (gmmvae.load("mnist", split) for split in ("train", "validation", "test"))
-x, labels = test.first(300)[:]
-loss = attacks.misclassified(model.scores, labels)
-values = {}
-for rule in ("held-out", "chi-square"):
-    judge = gmmvae.selective(model, train, held_out, latent=rule)
-    moved = (attacks.fgsm(loss, x, attacks.Ball(epsilon)) for epsilon in (0.05, 0.1, 0.2, 0.3))
-    values[f"largest error, {rule}"] = [max(gmmvae.outcome(judge.decide(m), labels).error for m in moved)]
-""",
-        "cell-16",
-        lambda v: [
-            f"the largest error under FGSM is {100 * v['largest error, chi-square'][0]:.0f} % and not "
-            f"{100 * v['largest error, held-out'][0]:.0f}.",
-        ],
-    ),
     "least-slack": Try(
         f"{GMM}/4-attacks-that-came-after",
         "cell-02",

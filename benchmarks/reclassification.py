@@ -70,7 +70,7 @@ def defended(model: gmmvae.GMMVAE, splits: dict[str, ImageData], count: int) -> 
 
 
 def through(model: gmmvae.GMMVAE, splits: dict[str, ImageData], count: int) -> dict[str, float]:
-    """What the search makes of test images that were moved through it, and of others moved by PGD on the encoder."""
+    """What the search makes of test images that were moved through it, and by PGD on the encoder."""
     prior, limits, _ = fitted(model, splits)
     images, labels = splits["test"].first(count)[:]
 

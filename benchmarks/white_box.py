@@ -57,7 +57,7 @@ def measure(
     if options.record:
         result = {
             "recipe": recipe,
-            "metric": f"shares of attacked digits; each threshold is to refuse {RATE:g} of clean ones",
+            "metric": f"shares of attacked pictures; each threshold is to refuse {RATE:g} of clean ones",
             "samples": len(labels),
             "data_sha256": {name: split.sha256 for name, split in splits.items()},
             "provenance": provenance(seeds.seeds, time.perf_counter() - begun),

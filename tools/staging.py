@@ -21,6 +21,7 @@ FILES = (
     "tools/page_end.py",
     "tools/address.py",
     "tools/captions.py",
+    "tools/citations.py",
 )
 PAGE_SUFFIXES = (".md", ".ipynb")
 LIBRARY = "book/library-reference"

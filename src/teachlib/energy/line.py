@@ -73,7 +73,7 @@ class LineEnergy(nn.Module):
 
 
 def log_density(energy: Callable[[Tensor], Tensor], reweighted: Bumps | None = None, power: float = 1.0) -> Tensor:
-    """log of exp(−f), of exp(−f)·p_Gᵏ with a density, normalized by quadrature, at the middles of 4,000 cells."""
+    """log of exp(−f), times a power of a density, normalized by quadrature, at the middles of 4,000 cells."""
     points, length = cells(_CELLS)
     with torch.no_grad():
         exponent = -energy(points) + (power * reweighted.log_prob(points) if reweighted is not None else 0)

@@ -52,19 +52,12 @@ ROWS_ON_PICTURES = {
     "modes-likelihood+m=16": f"{_TITLES['modes-likelihood']}, m = 16, R1",
     "modes-likelihood+m=16+penalty=none": f"{_TITLES['modes-likelihood']}, m = 16",
 }
-# One thing of the pair of Eqs 7.3 and 7.4 at a time: what D descends, what G climbs, m, and the batch.
+# One loss of the pair of Eqs 7.3 and 7.4 at a time.
 PARTS = {
     "modes-gan+aim=mean": "D: game, G: mean of log D",
     "modes-gan+aim=sum": "D: game, G: Eq. 7.4, m = 128",
     "modes-likelihood+aim=game": "D: Eq. 7.3, m = 128, G: game",
     "modes-likelihood+aim=mean": "D: Eq. 7.3, m = 128, G: mean of log D",
-    "modes-likelihood+m=4": "Eqs 7.3 and 7.4, m = 4",
-    "modes-likelihood+points=both": "Eqs 7.3 and 7.4, m = 128, points of both",
-    "modes-likelihood+spread=kernel": "Eqs 7.3 and 7.4, m = 128, samples repel, by a kernel",
-    "modes-likelihood+spread=distance": "Eqs 7.3 and 7.4, m = 128, samples repel, by distance",
-    "modes-gan+batch_size=1024": "game, batches of 1,024",
-    "modes-likelihood+m=16+batch_size=1024": "Eqs 7.3 and 7.4, m = 16, batches of 1,024",
-    "modes-likelihood+batch_size=1024": "Eqs 7.3 and 7.4, m = 1,024, batches of 1,024",
 }
 TABLES = {
     "modes": Table(
@@ -133,7 +126,6 @@ def _modes() -> list[str]:
     length = "{:,} steps where a row does not say otherwise"
     for folder, dataset, title, of_rows, took in (
         ("modes", "gaussians", "25 Gaussians", ROWS, length),
-        ("equal-seconds", "gaussians", "25 Gaussians", ROWS, "as long as the plain game takes for 6,000 steps"),
         ("parts", "gaussians", "25 Gaussians, one part of a game at a time", PARTS, length),
         ("modes-long", "gaussians", "25 Gaussians, longer", ROWS, "{:,} steps"),
         ("modes", "stacked-glyphs", "stacked glyphs, 1,000 modes", ROWS_ON_PICTURES, length),
@@ -174,7 +166,11 @@ def _packing() -> list[str]:
     measured = {row["recipe"]["packed"]: row for row in read_results("packing", "gaussians").values()}
     columns = {"modes with a good sample": 1, "modes": 1, "quality": 3, "divergence": 3}
     rows = [
-        [str(packed), LIN_ET_AL[packed], *(shown(row["values"][name], digits=n) for name, n in columns.items())]
+        [
+            str(packed),
+            LIN_ET_AL.get(packed, "–"),
+            *(shown(row["values"][name], digits=n) for name, n in columns.items()),
+        ]
         for packed, row in sorted(measured.items())
     ]
     if not rows:

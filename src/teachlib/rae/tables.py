@@ -260,8 +260,8 @@ def page() -> str:
         (
             "## Table 3.1 on MNIST",
             "Thesis: FID with Inception features. Here: FD-mnist, divided by the total variance of the test set's "
-            "features, in thousandths; mean ± standard deviation over seeds. Lower is better. Values of two extractors "
-            "cannot be compared, and of the orders two columns of four agree with the thesis's. " + HOW_TO_READ,
+            "features, in thousandths; mean ± standard deviation over seeds. Lower is better. Compare no values "
+            "across extractors. " + HOW_TO_READ,
             _beside("3.1", "mnist", FID, mnist),
             _claims(mnist, "mnist"),
             "## Table A.2 on MNIST",
