@@ -73,6 +73,8 @@ def compressed(stand: Stand, x: Tensor, train: Tensor) -> dict[str, float]:
         left = (stand.decode(near) - x).abs().mean()
         if left <= COARSER * error:
             break
+    else:
+        raise SystemExit(f"steps of {STEPS[-1]:.2g} deviations are too coarse for these codes; add finer ones to STEPS")
     return row | {"bits": bits, "error": left.item()}
 
 

@@ -153,28 +153,30 @@ def main() -> None:
     parser.add_argument(
         "--equal-seconds", action="store_true", help="as many steps of each row as take the plain game's time"
     )
-    parser.add_argument("--table", default="modes", help="folder of the rows, for runs of another length")
+    parser.add_argument("--table", help="folder of the rows; modes, or equal-seconds")
     parser.add_argument(
         "--alone", action="store_true", help="no row's seeds side by side: what both programs differ by"
     )
     parser.add_argument("--record", type=Path, default=measured_folder())
     options = parser.parse_args()
+    table = options.table or ("equal-seconds" if options.equal_seconds else "modes")
     torch.set_num_threads(1)
     for label in options.rows or ROWS:
         name, own = CHAPTER.named(label)
         recipe = CHAPTER.recipe(name, scale="laptop", steps=options.steps, **own)
-        file = row_file(options.record, options.table, label, "gaussians")
+        file = row_file(options.record, table, label, "gaussians")
         if options.equal_seconds and file.is_file():  # costs are never the same twice, and so are steps
+            print(f"{file}: there already, left as it is")
             continue
+        refuse_another_row(file, recipe.as_dict())
         costs = over_the_game(recipe)
         if options.equal_seconds:
             recipe = replace(recipe, steps=round(options.steps / costs))
-        refuse_another_row(file, recipe.as_dict())
         result = measure(recipe, costs, alone=options.alone)
         print(
             label, recipe.steps, {key: round(value["mean"], 3) for key, value in result["values"].items()}, flush=True
         )
-        write_result(options.record, options.table, label, "gaussians", result)
+        write_result(options.record, table, label, "gaussians", result)
 
 
 if __name__ == "__main__":

@@ -133,6 +133,7 @@ def lead_to_entries(app: "Sphinx", page: str, template: str, context: dict[str, 
             citation.entry.fields["year"],
         )
         for key, citation in known.items()
+        if "author" in citation.entry.persons and "year" in citation.entry.fields
     }
     places = {key: citation.citation_id for key, citation in known.items()}
     context["body"] = citations.linked(context["body"], entries, places)

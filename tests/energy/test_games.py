@@ -148,6 +148,12 @@ def test_a_judge_sees_pictures_from_minus_one_to_one_and_points_as_they_are() ->
         assert (seen[0][1] == high).all()
 
 
+@pytest.mark.parametrize(("name", "own"), [("modes-gan", "game"), ("modes-likelihood", "sum")])
+def test_a_game_with_its_own_aim_is_the_usual_one(name: str, own: str) -> None:
+    assert recipe(name, aim=own) == recipe(name)
+    assert CHAPTER.label(recipe(name, aim=own)) == name
+
+
 def test_a_packed_judge_sees_pairs() -> None:
     model = _pair(spread="pack")
     x = torch.randn(10, 2)

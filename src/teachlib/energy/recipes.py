@@ -12,6 +12,7 @@ from teachlib.scale import Scale
 RECIPES = ("modes-gan", "modes-likelihood")
 POINTS = ("generator", "prior", "both")
 AIMS = ("usual", "game", "sum", "mean")
+_OWN_AIM = {"modes-gan": "game", "modes-likelihood": "sum"}
 _PLANE_STEPS = {Scale.CI: 20, Scale.LAPTOP: 6_000, Scale.PAPER: 50_000}
 _PICTURE_STEPS = {Scale.CI: 4, Scale.LAPTOP: 3_000, Scale.PAPER: 50_000}
 _PLANE_WIDTH = {Scale.CI: 32, Scale.LAPTOP: 96, Scale.PAPER: 400}
@@ -162,6 +163,8 @@ def recipe(
         raise unknown("penalty", penalty, ("usual", *PENALTIES))
     batch_size = batch_size or (128 if plane else 64)
     sums = name == "modes-likelihood" or aim == "sum"
+    if aim == _OWN_AIM[name] and spread != "flow":
+        aim = "usual"
     return Recipe(
         name=name,
         dataset=dataset,

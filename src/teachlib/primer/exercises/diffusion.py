@@ -60,7 +60,7 @@ posterior_mean = exercise(
             lambda x0, x_t, b, a, before: before * b / (1 - a) * x0 + (1 - b) * (1 - before) / (1 - a) * x_t,
             "square roots are missing: √ᾱ_{t−1} with x0, √(1 − β_t) with x_t",
         ),
-        "weight_of_one": (
+        "lacks_factor": (
             lambda x0, x_t, b, a, before: before.sqrt() * b / (1 - a) * x0 + (1 - b).sqrt() * x_t,
             "x_t's weight lacks (1 − ᾱ_{t−1})/(1 − ᾱ_t): it must fall to zero at the first step, where ᾱ_{t−1} is one",
         ),
