@@ -237,6 +237,25 @@ def test_curves_differ_without_colour_and_no_legend_covers_them() -> None:
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("k", "loss")
 
 
+@pytest.mark.parametrize("name", ["short", "a name of a model that takes its time", "x" * 50])
+def test_names_and_labels_are_within_the_figure_however_long(name: str) -> None:
+    series = {f"{name} {i}": ([1, 2], [i, 2]) for i in range(4)}
+    long = "share of all the pictures that are wrong and accepted"
+    for figure in (
+        figures.curves(series, xlabel="ε", ylabel=long),
+        figures.scatter({n: torch.eye(2) for n in series}, xlabel="x", ylabel=long),
+        figures.bars({"one": dict.fromkeys(series, 1.0)}, ylabel=long),
+    ):
+        figure.draw_without_rendering()
+        (legend,), (axes,) = figure.legends, figure.axes
+        whole = figure.bbox
+        for part in (legend.get_window_extent(), axes.yaxis.label.get_window_extent()):
+            assert whole.x0 <= part.x0
+            assert part.x1 <= whole.x1
+            assert whole.y0 <= part.y0
+            assert part.y1 <= whole.y1
+
+
 def test_only_curves_of_few_points_have_markers() -> None:
     series = {"measured": (range(5), range(5)), "formula": (range(200), range(200))}
     (axes,) = figures.curves(series, xlabel="x", ylabel="y").axes

@@ -1,6 +1,7 @@
 """Curves, points, densities and bars, told apart by more than their colours."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ import matplotlib
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -16,6 +18,8 @@ from teachlib.errors import TeachlibError
 from teachlib.figures.style import COLOURS, HATCHES, LINES, MARKERS, WIDTH, use_style
 
 _DENSE = 40  # points of a curve that is drawn, not measured
+_ROW = 0.26  # inches of a row of a legend
+_LINE = 30  # letters of an upright label that axes have room for
 _BAR = 0.8  # inches that a bar of colours and its label take
 
 
@@ -23,21 +27,27 @@ def _plot(xlabel: str, ylabel: str, title: str | None, height: float = 3.6) -> t
     use_style()
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.add_subplot()
-    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.set(xlabel=xlabel, ylabel=textwrap.fill(ylabel, _LINE))
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure, axes
 
 
 def _legend(figure: Figure, axes: Axes, count: int) -> None:
-    """Below the axes, where it covers nothing."""
-    if count > 1:
-        legend = figure.legend(
-            *axes.get_legend_handles_labels(), loc="outside lower center", ncols=min(count, 3), scatterpoints=1
-        )
-        for handle in legend.legend_handles:
-            if isinstance(handle, PathCollection):
-                handle.set(sizes=[40], alpha=1)
+    """Below the axes, where it covers nothing, in as many columns as the figure has room for, three at most."""
+    if count < 2:
+        return
+    named, renderer = axes.get_legend_handles_labels(), FigureCanvasAgg(figure).get_renderer()
+    for columns in range(min(count, 3), 0, -1):
+        legend = figure.legend(*named, loc="outside lower center", ncols=columns, scatterpoints=1)
+        if columns == 1 or legend.get_window_extent(renderer).width <= figure.bbox.width:
+            break
+        legend.remove()
+    more = math.ceil(count / columns) - math.ceil(count / 3)
+    figure.set_figheight(figure.get_figheight() + _ROW * more)  # what further rows take, the axes keep
+    for handle in legend.legend_handles:
+        if isinstance(handle, PathCollection):
+            handle.set(sizes=[40], alpha=1)
 
 
 def _style(index: int) -> tuple[str, str]:
