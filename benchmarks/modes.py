@@ -26,7 +26,7 @@ from torch.func import functional_call, grad, stack_module_state, vmap
 
 from teachlib.energy import Counted, Pair, PairObjective, gaussians
 from teachlib.energy.chapter import CHAPTER
-from teachlib.energy.evaluation import evaluate
+from teachlib.energy.evaluation import METRIC, evaluate
 from teachlib.energy.recipes import Recipe
 from teachlib.energy.tables import ROWS
 from teachlib.results import measured_folder, provenance, refuse_another_row, row_file, spread, write_result
@@ -140,7 +140,7 @@ def measure(recipe: Recipe, costs: float, *, alone: bool) -> dict[str, Any]:
     return {
         "recipe": recipe.as_dict(),
         "values": values | {"cost of a step": spread([costs])},
-        "metric": "modes with a tenth of their share, share of good samples, KL to equal shares",
+        "metric": METRIC,
         "samples": 10_000,
         "provenance": origin | {"command": " ".join(["python benchmarks/modes.py", *sys.argv[1:]])},
     }

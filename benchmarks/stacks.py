@@ -15,7 +15,7 @@ from packing import done, row
 
 from teachlib import energy
 from teachlib.energy.chapter import CHAPTER
-from teachlib.energy.evaluation import evaluate
+from teachlib.energy.evaluation import METRIC, evaluate
 from teachlib.energy.recipes import Recipe
 from teachlib.energy.tables import ROWS_ON_PICTURES
 from teachlib.results import measured_folder, row_file, write_result
@@ -59,7 +59,7 @@ def main() -> None:
                 recipe.as_dict(),
                 found,
                 before + time.process_time() - begun,
-                metric="modes with a tenth of their share, share of good samples, KL to equal shares",
+                metric=METRIC,
                 samples=10_000,
                 command=f"python benchmarks/stacks.py {label} --seeds {len(found)} --steps {options.steps}",
             )

@@ -106,7 +106,7 @@ CHAPTERS: dict[str, Line] = {
     "energy": Line(
         "teachlib.energy",
         ("modes-gan", "modes-likelihood"),
-        ("modes",),
+        ("modes", "pictures"),
         data=("gaussians", "stacked-glyphs", "stacked-mnist"),
     ),
     "energy.assemble": Line(

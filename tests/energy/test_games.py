@@ -6,14 +6,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from teachlib import energy
+from teachlib import data, energy
+from teachlib.chapter import Run
 from teachlib.energy import CENTRES, Pair, PairObjective, count, counted, on_grid, recipe
 from teachlib.energy.chapter import CHAPTER
-from teachlib.energy.evaluation import evaluate
+from teachlib.energy.evaluation import beside_real, evaluate
 from teachlib.energy.networks import Judge
 from teachlib.energy.sets import DEVIATION, load, stacked
-from teachlib.energy.tables import PARTS, ROWS
+from teachlib.energy.tables import PARTS, ROWS, TABLES
 from teachlib.errors import TeachlibError
+from teachlib.metrics.extractors import untrained
 
 
 def _pair(name="modes-gan", **options):
@@ -181,7 +183,9 @@ def test_a_packed_judge_sees_pairs() -> None:
         ({"name": "modes-gan", "spread_weight": 3.0}, "no term that could be weighed"),
         ({"name": "modes-gan", "penalty": "R3"}, "unknown penalty"),
         ({"name": "modes-gan", "spread": "glue"}, "unknown spread"),
-        ({"name": "modes-gan", "dataset": "mnist"}, "unknown data set"),
+        ({"name": "modes-gan", "dataset": "mnist"}, "grey pictures; expected colour ones"),
+        ({"name": "modes-gan", "dataset": "mnits"}, "unknown data set"),
+        ({"name": "modes-likelihood", "dataset": "colour-glyphs", "spread": "flow"}, "only in the plane"),
         ({"name": "modes", "dataset": "gaussians"}, "unknown recipe"),
     ],
 )
@@ -267,6 +271,57 @@ def test_a_batch_of_pictures_goes_through_every_spread_there_is_for_them() -> No
         images = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
         losses = [loss for _, loss in game.updates((images, torch.zeros(8)), torch.Generator().manual_seed(1), 0)]
         assert all(loss.isfinite() for loss in losses)
+
+
+# --------------------------------------------------------------------------------- pictures whose modes nobody knows
+
+
+def test_colour_pictures_of_any_size_are_trained_on() -> None:
+    held = load("colour-glyphs", "train", 40)
+    images, classes = held[:]
+    assert images.shape == (40, 3, 32, 32)
+    assert images.max() <= 1
+    assert classes.max() < 10
+    assert torch.equal(held.points, data.load("colour-glyphs", limit=40).images)
+    with pytest.raises(TeachlibError, match="split"):
+        load("colour-glyphs", "trian")
+
+
+def test_real_pictures_are_near_themselves_and_others_are_not() -> None:
+    look = untrained((3, 32, 32))
+    pictures = load("colour-glyphs", "train", 1200)[:][0]
+    real, others = look.features(pictures[:600]), pictures[600:]
+
+    class Fixed(Pair):
+        drawn: torch.Tensor
+
+        def sample(self, count, generator, batch_size=1000):
+            return self.drawn[:count]
+
+    model, found = Fixed(recipe("modes-gan", "colour-glyphs", scale="ci")), {}
+    for name, drawn in {"real": others, "few": others[:6].repeat(100, 1, 1, 1), "black": 0 * others}.items():
+        model.drawn = drawn
+        found[name] = beside_real(model, real, look, seed=0)
+    assert found["real"]["distance"] < 0.1 * found["black"]["distance"]
+    assert found["real"]["coverage"] > 0.85
+    assert found["real"]["density"] == pytest.approx(1, abs=0.15)
+    assert found["few"]["coverage"] < 0.2
+    assert found["black"]["coverage"] < 0.05
+
+
+def test_a_chapter_measures_what_can_be_counted_and_what_cannot() -> None:
+    seen = {}
+    for dataset, extractor in (("stacked-glyphs", None), ("colour-glyphs", "untrained")):
+        torch.manual_seed(0)
+        model = Pair(recipe("modes-gan", dataset, scale="ci"))
+        runs = [Run(model, model.recipe.as_dict(), 0)]
+        seen[dataset] = CHAPTER.measure(runs, 100, extractor)
+    assert seen["stacked-glyphs"].rows[0].keys() == {"modes", "quality", "divergence"}
+    assert seen["colour-glyphs"].rows[0].keys() == set(TABLES["pictures"].columns)
+    assert seen["colour-glyphs"].samples == 100
+    assert "untrained" in seen["colour-glyphs"].facts["extractor"]
+    with pytest.raises(TeachlibError, match="are counted; leave it out"):
+        CHAPTER.measure([replace(runs[0], recipe={**runs[0].recipe, "dataset": "gaussians"})], 100, "untrained")
 
 
 def test_measuring_and_sampling_leave_training_alone() -> None:

@@ -1,6 +1,6 @@
 """GANs as energy models, to everything that chapters share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from teachlib.chapter import Chapter, Measured, Option, OwnData, Run, Shipped, label_with, options_in
 from teachlib.energy import sets
-from teachlib.energy.evaluation import evaluate
+from teachlib.energy.evaluation import METRIC, beside_real, evaluate
 from teachlib.energy.networks import Pair
 from teachlib.energy.objective import PairObjective
 from teachlib.energy.penalties import PENALTIES
@@ -18,6 +18,8 @@ from teachlib.energy.recipes import AIMS, POINTS, Recipe, recipe
 from teachlib.energy.sets import Counted
 from teachlib.energy.spread import SPREADS
 from teachlib.energy.tables import TABLES, page
+from teachlib.errors import TeachlibError
+from teachlib.metrics import extractor as find_extractor
 from teachlib.training import Objective, Schedule
 
 
@@ -29,12 +31,16 @@ def _own(name: str, title: str, source: str) -> OwnData:
     return OwnData(title, sets.SPLITS, source, check)
 
 
+def _by_turns(runs: Sequence[Run[Pair]]) -> Iterable[Run[Pair]]:
+    return tqdm(runs, unit="run", desc="measuring", leave=False)
+
+
 class EnergyModels(Chapter[Recipe, Pair, Counted]):
     """GANs whose discriminators are taken for densities, and what keeps their generators from dropping modes."""
 
     key, title = "energy", "the chapter on energy models"
     table, dataset = "modes", "gaussians"
-    averages = True
+    extracts = averages = True
     options = {
         "m": Option("points in each sum of Eqs 7.3 and 7.4; 0: the whole batch", 0),
         "penalty": Option(f"usual, {', '.join(PENALTIES)}", "usual"),
@@ -84,12 +90,19 @@ class EnergyModels(Chapter[Recipe, Pair, Counted]):
         return options_in(label, self.options)
 
     def measure(self, runs: Sequence[Run[Pair]], samples: int, extractor: str | None) -> Measured:
-        """Modes, quality and divergence."""
-        rows = [
-            evaluate(run.model, seed=run.seed, samples=samples)
-            for run in tqdm(runs, unit="run", desc="measuring", leave=False)
-        ]
-        return Measured(rows, "modes with a tenth of their share, share of good samples, KL to equal shares", samples)
+        """Modes, quality and divergence where modes can be counted, else distance, density and coverage."""
+        recipe = self.recipe_of(runs[0].recipe, "the run")
+        if recipe.dataset in sets.SETS:
+            if extractor is not None:
+                raise TeachlibError(f"--extractor {extractor}: modes of {recipe.dataset} are counted; leave it out")
+            return Measured(
+                [evaluate(run.model, seed=run.seed, samples=samples) for run in _by_turns(runs)], METRIC, samples
+            )
+        chosen, test = find_extractor(extractor, recipe.dataset), self.load(recipe, "test", samples)
+        real = chosen.features(test[:][0])
+        rows = [beside_real(run.model, real, chosen, seed=run.seed) for run in _by_turns(runs)]
+        facts = {"extractor": chosen.name, "data_sha256": {"test": test.sha256}}
+        return Measured(rows, f"{chosen.says}, and of held-out pictures the share that is covered", len(test), facts)
 
 
 CHAPTER = EnergyModels()

@@ -11,10 +11,10 @@ from teachlib.distances import distances
 from teachlib.energy.networks import Pair
 from teachlib.energy.sets import CENTRES, DEVIATION, SETS, STACKED
 from teachlib.errors import TeachlibError, require_shape, unknown
-from teachlib.metrics import feature_classifier
+from teachlib.metrics import Extractor, density_coverage, feature_classifier, statistics_of
 from teachlib.metrics.classifier import features_of
-from teachlib.modes import evaluating
 
+METRIC = "modes with a tenth of their share, share of good samples, KL to equal shares"
 WITHIN = 3.0  # deviations from a mode's centre that count as good, as Srivastava et al. (2017) have it
 SURE = 0.9  # probability of the likeliest class of every channel, at least
 _REAL, _USUAL = 2000, 0.99  # pictures that are looked at, and the share of real ones that count as near
@@ -101,6 +101,20 @@ def evaluate(model: Pair, *, seed: int, samples: int = 10_000) -> dict[str, floa
         seed: of the draws.
         samples: how many.
     """
-    with evaluating(model):
-        drawn = model.sample(samples, torch.Generator().manual_seed(seed))
+    drawn = model.sample(samples, torch.Generator().manual_seed(seed))
     return {name: float(value) for name, value in asdict(count(model.recipe.dataset, drawn)).items()}
+
+
+def beside_real(model: Pair, real: Tensor, extractor: Extractor, *, seed: int) -> dict[str, float]:
+    """How far a generator's samples are from pictures whose modes nobody has counted, and what of these they cover.
+
+    Args:
+        model: to draw from, as many samples as there are real pictures.
+        real: features of held-out pictures, (N, F), by the extractor.
+        extractor: of features.
+        seed: of the draws.
+    """
+    drawn = extractor.features(model.sample(len(real), torch.Generator().manual_seed(seed)))
+    near = density_coverage(real, drawn)
+    distance = extractor.between(drawn, statistics_of(real))
+    return {"distance": distance, "density": near.density, "coverage": near.coverage}

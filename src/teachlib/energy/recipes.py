@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from teachlib.energy import sets
 from teachlib.energy.penalties import PENALTIES
-from teachlib.energy.sets import SETS
 from teachlib.energy.spread import PACKED, SPREADS
 from teachlib.errors import TeachlibError, require_at_least, require_positive, unknown
 from teachlib.scale import Scale
@@ -27,7 +27,7 @@ class Recipe:
 
     Attributes:
         name: of :data:`RECIPES`.
-        dataset: of :data:`teachlib.energy.sets.SETS`.
+        dataset: of :data:`teachlib.energy.sets.SETS`, or a set or folder of colour pictures.
         scale: the sizes were chosen for.
         width: of the networks.
         latent: of the generator's noise.
@@ -69,7 +69,6 @@ class Recipe:
     def __post_init__(self) -> None:
         for kind, value, known in (
             ("recipe", self.name, RECIPES),
-            ("data set", self.dataset, SETS),
             ("penalty", self.penalty, PENALTIES),
             ("spread", self.spread, SPREADS),
             ("place of points", self.points, POINTS),
@@ -129,7 +128,7 @@ def recipe(
 
     Args:
         name: ``modes-gan``, the non-saturating game, or ``modes-likelihood``, Eqs 7.3 and 7.4.
-        dataset: of :data:`teachlib.energy.sets.SETS`.
+        dataset: of :data:`teachlib.energy.sets.SETS`, or a set or folder of colour pictures.
         scale: decides width and steps.
         width: other than the scale's.
         steps: other than the scale's.
@@ -147,8 +146,7 @@ def recipe(
     """
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
-    if dataset not in SETS:
-        raise unknown("data set", dataset, SETS)
+    sets.refuse_unfit(dataset)
     if spread not in SPREADS:
         raise unknown("spread", spread, SPREADS)
     require_at_least(1, width=width, steps=steps)

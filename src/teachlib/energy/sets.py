@@ -1,4 +1,7 @@
-"""Sets whose modes can be counted: 25 Gaussians in the plane, and three glyphs stacked to a picture, 1,000 of them."""
+"""Sets whose modes can be counted: 25 Gaussians in the plane, and three glyphs stacked to a picture, 1,000 of them.
+
+Beside these any set of colour pictures, of which nobody knows the modes.
+"""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,7 +10,7 @@ import torch
 from torch import Tensor
 
 from teachlib import data
-from teachlib.errors import require_at_least, unknown
+from teachlib.errors import TeachlibError, require_at_least, unknown
 
 SPLITS = {"train": 50_000, "validation": 5_000, "test": 10_000}
 _SEEDS = {"train": 601, "validation": 602, "test": 603}
@@ -15,6 +18,7 @@ SIDE, DEVIATION = 5, 0.05
 CENTRES = torch.cartesian_prod(torch.arange(-2.0, 3.0), torch.arange(-2.0, 3.0))  # Srivastava et al., 2017: spacing 2
 STACKED = {"stacked-glyphs": "glyphs", "stacked-mnist": "mnist"}
 SETS = ("gaussians", *STACKED)
+SIZE = 32  # of all pictures, a side
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Counted:
 
     Attributes:
         points: (N, 2), or bytes of pictures, (N, 3, 32, 32).
-        modes: (N,).
+        modes: (N,); of pictures whose modes nobody has counted, their classes.
     """
 
     points: Tensor
@@ -57,22 +61,40 @@ def stacked(name: str, split: str, count: int, generator: torch.Generator) -> Co
     return Counted(singles.images[chosen][:, :, 0], classes)
 
 
+def refuse_unfit(name: str) -> None:
+    """Let pass what a recipe of this chapter can be trained on.
+
+    Raises:
+        TeachlibError: neither of :data:`SETS` nor a set or folder of colour pictures.
+    """
+    if name in SETS:
+        return
+    if not data.is_folder(name) and name not in data.CATALOGUE:
+        raise unknown("data set", name, (*SETS, "cifar-10", "folder:PATH"))
+    if data.entry(name).shape[0] != 3:
+        raise TeachlibError(
+            f"{data.short_name(name)}: grey pictures; expected colour ones, such as cifar-10, or stacked-mnist's"
+        )
+
+
 def load(name: str, split: str = "train", limit: int | None = None) -> Counted:
     """A split of a set, the same at every call.
 
     Args:
-        name: of :data:`SETS`.
+        name: of :data:`SETS`, or a set or folder of colour pictures, which are brought to 32×32 pixels.
         split: ``train``, ``validation`` or ``test``.
         limit: only the first so many.
 
     Raises:
-        TeachlibError: another set or split; MNIST is not there.
+        TeachlibError: another set or split; files that are not there.
     """
+    refuse_unfit(name)
+    require_at_least(1, limit=limit)
     if name not in SETS:
-        raise unknown("data set", name, SETS)
+        held = data.load(name, split, size=SIZE, limit=limit)
+        return Counted(held.images, held.labels)
     if split not in SPLITS:
         raise unknown(f"split of {name}", split, SPLITS)
-    require_at_least(1, limit=limit)
     generator = torch.Generator().manual_seed(_SEEDS[split])
     whole = (
         gaussians(SPLITS[split], generator) if name == "gaussians" else stacked(name, split, SPLITS[split], generator)

@@ -66,7 +66,14 @@ TABLES = {
         rows=ROWS,
         columns=COLUMNS,
         dataset="gaussians",
-    )
+    ),
+    "pictures": Table(
+        title="Samples of pictures whose modes nobody has counted",
+        folder="modes",
+        rows=ROWS_ON_PICTURES,
+        columns=("distance", "density", "coverage"),
+        dataset="cifar-10",
+    ),
 }
 
 
@@ -96,9 +103,53 @@ def improved(dataset: str) -> dict[str, dict[str, str]]:
     }
 
 
+# Models of all chapters, by what is common to them (benchmarks/families.py).
+FAMILIES = {
+    "digits": "digits of 8×8 pixels, chapter 1",
+    "glyphs": "glyphs of 32×32 pixels, chapters 2, 3 and 5",
+    "heads": "heads of 32×32 pixels, chapters 4 and 5",
+}
+
+
+def families(dataset: str) -> dict[str, dict[str, float]]:
+    """Of one of :data:`FAMILIES`: model, and how it is used → name of a number → number; the nearest samples first."""
+    found = {}
+    for row in read_results("families", dataset).values():
+        used = row["recipe"]["used"]
+        name = f"{row['recipe']['name']}, {used}" if used else row["recipe"]["name"]
+        found[name] = {key: value["mean"] for key, value in row["values"].items()}
+    return dict(sorted(found.items(), key=lambda item: item[1]["distance"]))
+
+
 def page() -> str:
-    """Modes, and corrected samples, in Markdown."""
-    return "\n\n".join([*_modes(), *_improved()])
+    """Modes, corrected samples and families, in Markdown."""
+    return "\n\n".join([*_modes(), *_improved(), *_families()])
+
+
+def _families() -> list[str]:
+    parts = [
+        "## Families side by side",
+        "Models of the zoo, one training each (`python benchmarks/families.py`). *Bits* are those of a code that is "
+        "rounded until the error of rebuilt held-out pictures (mean absolute, pixels from 0 to 1) is a twentieth "
+        "larger, and written by an entropy coder that knows a Gaussian for each number; *error* is what is then left. "
+        "Where the error is 0 they are those of all pixels, by the model's own likelihood. Coverage depends on how "
+        "many samples there are. Principal components stand beside them, with a mixture fitted to their codes.",
+    ]
+    columns = {"numbers": ".0f", "bits": ".0f", "error": ".3f", "distance": ".3f", "coverage": ".2f"}
+    columns |= {"ms a code": ".2g", "ms a sample": ".2g"}
+    for dataset, title in FAMILIES.items():
+        if measured := read_results("families", dataset):
+            some = next(iter(measured.values()))
+            rows = [
+                [name, *(format(values[key], how) if key in values else "–" for key, how in columns.items())]
+                for name, values in families(dataset).items()
+            ]
+            parts += [
+                f"Measured, {title}, {some['metric']} over the variance of real features, {some['samples']} pictures "
+                f"and as many samples; {machine_of(some)}:",
+                markdown(["model", *columns], rows),
+            ]
+    return parts if len(parts) > 2 else []
 
 
 def _improved() -> list[str]:
