@@ -104,6 +104,7 @@ def test_real_pictures_pass_every_measure(held: worn.Worn) -> None:
     assert min(row["face"], row["put on"], row["behind"]) > 0.85  # dark hair is hardly seen on black
     assert row["off"] < 0.6 < 2 < row["off by chance"]
     assert row["beside"] < 0.002
+    assert row["recognized"] == 1
     assert row["rims"] < 0.01
     assert distance(held.draw(), held.draw()) == pytest.approx(0, abs=1e-4)
 
@@ -129,6 +130,12 @@ def test_glasses_of_another_are_found(held: worn.Worn) -> None:
     assert row["put on"] < right["put on"] - 0.1
     assert row["off"] > 2 > 4 * right["off"]
     assert row["beside"] > 5 * right["beside"]
+    assert row["recognized"] > 0.95  # the face is its own
+
+
+def test_another_face_is_not_recognized(held: worn.Worn) -> None:
+    others = held.showing(FACE, GLASSES).draw().roll(1, 0)
+    assert wearing.put_on(lambda number, before, asked: others, held)["recognized"] < 0.05
 
 
 def test_nothing_added_is_nothing(held: worn.Worn) -> None:
