@@ -113,7 +113,7 @@ CHAPTERS: dict[str, Line] = {
         "teachlib.energy.assemble",
         ("assemble", "assemble-direct", "assemble-joint"),
         ("assemble", "glasses", "grounds", "classes"),
-        data=("shapes", "glasses", "grounds"),
+        data=("shapes", "roofs", "glasses", "grounds"),
     ),
 }
 

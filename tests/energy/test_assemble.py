@@ -305,7 +305,7 @@ def test_real_shapes_with_room_around_them_are_the_ceiling_of_painters_alone() -
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"name": "assemble", "dataset": "mnist"}, "only those of shapes, glasses, grounds are"),
+        ({"name": "assemble", "dataset": "mnist"}, "only those of shapes, roofs, glasses, grounds are"),
         ({"name": "assemble", "hides": "star"}, "unknown object to hide 'star'"),
         ({"name": "assembly"}, "unknown recipe 'assembly'"),
         ({"name": "assemble", "width": 0}, "width"),

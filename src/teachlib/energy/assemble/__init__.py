@@ -1,6 +1,6 @@
 """AssembleGAN (thesis § 7.5.2): a generator for each object, run in turn on the picture assembled so far."""
 
-from teachlib.energy.assemble import finding, grounds, standing, wearing, worn
+from teachlib.energy.assemble import finding, grounds, roofs, standing, wearing, worn
 from teachlib.energy.assemble.chapter import CHAPTER
 from teachlib.energy.assemble.evaluation import alone, evaluate, laid_over, measured, minds, pairs, pictures_of
 from teachlib.energy.assemble.measures import (
@@ -56,6 +56,7 @@ __all__ = [
     "pairs",
     "pictures_of",
     "recipe",
+    "roofs",
     "scenes",
     "seen",
     "standing",

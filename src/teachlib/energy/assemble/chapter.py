@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from teachlib.chapter import Chapter, Measured, Option, OwnData, Run, Shipped, label_with, options_in
-from teachlib.energy.assemble import finding, grounds, shapes, standing, wearing, worn
+from teachlib.energy.assemble import finding, grounds, roofs, shapes, standing, wearing, worn
 from teachlib.energy.assemble.demos import boxes, graphs
 from teachlib.energy.assemble.evaluation import evaluate
 from teachlib.energy.assemble.grounds import Grounded
@@ -23,6 +23,7 @@ from teachlib.training import Objective, Schedule
 Pictures = Shapes | Worn | Grounded
 LOADERS: dict[str, Callable[[str, int | None], Pictures]] = {
     "shapes": shapes.load,
+    "roofs": roofs.load,
     "glasses": worn.load,
     "grounds": grounds.load,
 }

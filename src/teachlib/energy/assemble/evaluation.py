@@ -1,8 +1,11 @@
 """A model's pictures through :mod:`teachlib.energy.assemble.measures`, with noise that stays while scenes change."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
+from teachlib.energy.assemble import roofs
 from teachlib.energy.assemble.measures import (
     Dependency,
     Draws,
@@ -53,7 +56,12 @@ def pairs(count: int, seed: int) -> tuple[Scenes, Scenes]:
     return drawn, Scenes(**{**vars(drawn), "centres": centres})
 
 
-def minds(draw: Draws, *, seed: int, count: int = 400) -> Dependency:
+Pairs = Callable[[int, int], tuple[Scenes, Scenes]]
+"""So many scenes from a seed, and the same ones with other squares."""
+PAIRS: dict[str, Pairs] = {"shapes": pairs, "roofs": roofs.pairs}
+
+
+def minds(draw: Draws, *, seed: int, count: int = 400, pairs: Pairs = pairs) -> Dependency:
     """How far the triangle minds the square, over so many scenes."""
     return dependency(draw, *pairs(count, seed))
 
@@ -119,17 +127,17 @@ def evaluate(model: Assembled, pictures: Tensor, asked: Scenes, *, seed: int = 0
         seed: of the noise, and of the scenes that dependency is measured on.
     """
     with evaluating(model):
-        row = measured(pictures_of(model, seed), asked, seed=seed)
+        row = measured(pictures_of(model, seed), asked, seed=seed, pairs=PAIRS[model.recipe.dataset])
         return row | alone(model, pictures, asked, seed=seed)
 
 
-def measured(draw: Draws, asked: Scenes, *, seed: int) -> dict[str, float]:
+def measured(draw: Draws, asked: Scenes, *, seed: int, pairs: Pairs = pairs) -> dict[str, float]:
     """All measures of something that draws scenes: a model, or what real pictures are drawn by."""
     row: dict[str, float] = {}
     for number, (name, found) in enumerate(obedience(draw, asked).items()):
         row |= {name: found.overlap, f"{name} named": found.named}
         row[f"without the {name}"] = disturbed(draw, asked, number)
-    minded = minds(draw, seed=seed)
+    minded = minds(draw, seed=seed, pairs=pairs)
     return row | {
         "miscounted": miscounted(draw, asked),
         "spilled": spilled(draw, asked),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from teachlib.energy.assemble import grounds, shapes, worn
+from teachlib.energy.assemble import grounds, roofs, shapes, worn
 from teachlib.errors import TeachlibError, require_at_least, require_positive, unknown
 from teachlib.scale import Scale
 
@@ -38,6 +38,7 @@ class Kind:
 
 KINDS = {
     "shapes": Kind(shapes.OBJECTS, 8, False, (2, 4), "a circle, a triangle and a square, each or none", shapes.SPLITS),
+    "roofs": Kind(shapes.OBJECTS, 8, False, (2, 4), "triangles that stand on squares, and circles", roofs.SPLITS),
     "glasses": Kind(worn.OBJECTS, 32, True, (1, 2, 3, 4), "a head, glasses, or a head that wears them", worn.SPLITS),
     "grounds": Kind(grounds.OBJECTS, 8, False, (2, 4), "shapes on a ground of stripes", grounds.SPLITS, grounded=True),
 }
@@ -55,8 +56,8 @@ class AssembleRecipe:
         name: of :data:`RECIPES`.
         dataset: of :data:`KINDS`.
         scale: the sizes were chosen for.
-        hides: the object of which is not told where it is: of ``shapes`` how high it stands, only from where to where
-            it is wide, of ``glasses`` nothing; or ``everything`` is told.
+        hides: the object of which is not told where it is: of ``shapes`` and ``roofs`` how high it stands, only from
+            where to where it is wide, of ``glasses`` nothing; or ``everything`` is told.
         width: channels of each painter.
         steps: updates in all.
         z_dim: numbers of noise for each object.

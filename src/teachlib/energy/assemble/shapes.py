@@ -195,7 +195,11 @@ def load(split: str = "train", limit: int | None = None) -> Shapes:
     if split not in SPLITS:
         raise unknown("split of shapes", split, SPLITS)
     require_at_least(1, limit=limit)
-    some = _whole(split)[slice(limit)]
+    return drawn(_whole(split)[slice(limit)])
+
+
+def drawn(some: Scenes) -> Shapes:
+    """Scenes with their pictures."""
     return Shapes((some.draw() * 255).round().to(torch.uint8), some, some.conditions())
 
 
