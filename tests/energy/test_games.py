@@ -2,12 +2,14 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from teachlib import data, energy
 from teachlib.chapter import Run
+from teachlib.commands import table
 from teachlib.energy import CENTRES, Pair, PairObjective, count, counted, on_grid, recipe
 from teachlib.energy.chapter import CHAPTER
 from teachlib.energy.evaluation import beside_real, evaluate
@@ -322,6 +324,15 @@ def test_a_chapter_measures_what_can_be_counted_and_what_cannot() -> None:
     assert "untrained" in seen["colour-glyphs"].facts["extractor"]
     with pytest.raises(TeachlibError, match="are counted; leave it out"):
         CHAPTER.measure([replace(runs[0], recipe={**runs[0].recipe, "dataset": "gaussians"})], 100, "untrained")
+
+
+def test_tables_that_share_a_folder_show_their_own_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = {"results": None, "train": None, "seeds": 1, "scale": None, "steps": None, "width": None}
+    for number in ("modes", "pictures"):
+        table.run(number, "gaussians", out=Path("runs"), jobs=None, **asked)
+    modes, pictures = capsys.readouterr().out.strip().split("\n\n")
+    assert "quality" in modes
+    assert pictures.startswith("nothing measured on gaussians")
 
 
 def test_measuring_and_sampling_leave_training_alone() -> None:

@@ -82,7 +82,9 @@ def _trainable(
 
 def _measured(table: Table, dataset: str, results: Path | None) -> str:
     rows = read_results(table.folder, dataset, folder=results)
-    kept = {title: rows[name] for name, title in table.rows.items() if name in rows}
+    # Two tables may share a folder: rows without any of this one's quantities are the other's.
+    mine = {name for name, row in rows.items() if not row["values"].keys().isdisjoint(table.columns)}
+    kept = {title: rows[name] for name, title in table.rows.items() if name in mine}
     if not kept:
         short = data.short_name(dataset)
         return (
