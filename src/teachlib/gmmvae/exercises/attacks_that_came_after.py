@@ -7,10 +7,12 @@ from teachlib.checks import calls, exercise, seeded, with_gradient
 
 # ---------------------------------------------------------------------------------------------- attack_success
 
-# The last four are wrong and refused by one detector alone, some of them while mean or product of the ratios is small.
-_PREDICTED, _LABELS = torch.tensor([1, 0, 2, 2, 0, 1, 2, 1, 2, 0, 1]), torch.tensor([0, 0, 2, 1, 1, 1, 2, 0, 0, 1, 2])
-_LATENT_RATIO = torch.tensor([0.5, 0.2, 3.0, 0.9, 1.2, 0.1, 0.3, 1.2, 0.3, 1.5, 2.0])
-_PIXEL_RATIO = torch.tensor([0.8, 0.9, 0.3, 1.5, 1.4, 0.2, 0.3, 0.5, 1.4, 0.2, 0.6])
+# Four are wrong and refused by one detector alone, some of them while mean or product of the ratios is small; the last
+# two are wrong and at a threshold.
+_PREDICTED = torch.tensor([1, 0, 2, 2, 0, 1, 2, 1, 2, 0, 1, 0, 2])
+_LABELS = torch.tensor([0, 0, 2, 1, 1, 1, 2, 0, 0, 1, 2, 1, 0])
+_LATENT_RATIO = torch.tensor([0.5, 0.2, 3.0, 0.9, 1.2, 0.1, 0.3, 1.2, 0.3, 1.5, 2.0, 1.0, 0.4])
+_PIXEL_RATIO = torch.tensor([0.8, 0.9, 0.3, 1.5, 1.4, 0.2, 0.3, 0.5, 1.4, 0.2, 0.6, 0.7, 1.0])
 
 attack_success = exercise(
     "attack_success",

@@ -54,7 +54,7 @@ bits_per_dimension = exercise(
     "Return bits per dimension, (N,), from log-densities in nats of images dequantized to [0, 1), (N,), D and "
     "the levels.",
     lambda log_density, dimensions, levels: pixels.bits_per_dimension(log_density, dimensions, levels=levels),
-    calls({"bits": (torch.tensor([30.0, 55.0]), 64, 17)}),
+    calls({"bits": (torch.tensor([30.0, 55.0]), 64, 17), "other images": (torch.tensor([9.0, 40.0]), 12, 256)}),
     wrong={
         "nats": (
             lambda d, n, levels: (n * math.log(levels) - d) / n,
@@ -79,14 +79,14 @@ bits_per_dimension = exercise(
     },
 )
 
-_DEGREES = torch.tensor([0, 1, 2, 0, 1])
+_DEGREES = torch.tensor([2, 0, 1, 1, 0])
 
 output_mask = exercise(
     "output_mask",
     "Return the mask of the last layer, (dim, hidden), true where output i may see a hidden unit: one that has seen "
     "variables up to its degree (counted from 0).",
     lambda dim, degrees: (torch.arange(dim)[:, None] > degrees).float(),
-    calls({"mask": (4, _DEGREES)}),
+    calls({"mask": (4, _DEGREES), "of three": (3, torch.tensor([1, 0, 0, 1]))}),
     wrong={
         "sees_itself": (
             lambda dim, degrees: (torch.arange(dim)[:, None] >= degrees).float(),

@@ -11,6 +11,7 @@ _MEANS = torch.tensor([[-1.0, 2.0, 0.5], [0.3, -0.4, 1.7]])
 _DEVIATIONS = torch.tensor([[0.4, 0.7, 1.6], [0.9, 0.2, 1.3]])
 _Y = torch.tensor([0.6, -0.2])
 _FAR = torch.tensor([90.0, -70.0])  # every component's density underflows there
+_ONE_FAR = torch.tensor([90.0, -0.2])
 
 least_squares_answer = exercise(
     "least_squares_answer",
@@ -50,7 +51,12 @@ mixture_log_prob = exercise(
     "Return log p(y | x), (N,), for answers y, (N,), and mixtures of Gaussians with weights, means and standard "
     "deviations, (N, K).",
     _mixture_log_prob,
-    calls({"log density": (_Y, _WEIGHTS, _MEANS, _DEVIATIONS), "far out": (_FAR, _WEIGHTS, _MEANS, _DEVIATIONS)}),
+    calls(
+        {
+            name: (y, _WEIGHTS, _MEANS, _DEVIATIONS)
+            for name, y in {"log density": _Y, "far out": _FAR, "one of two far out": _ONE_FAR}.items()
+        }
+    ),
     wrong={
         "sum_of_logs": (
             lambda y, w, m, s: (w * torch.distributions.Normal(m, s).log_prob(y[:, None])).sum(1),

@@ -48,12 +48,13 @@ elbo = exercise(
 )
 
 _LOG_WEIGHTS = torch.tensor([[-2.0, -0.5], [-1.0, -3.0], [-4.0, -0.2]])
+_OF_IMAGES = _LOG_WEIGHTS - torch.tensor([800.0, 2000.0])
 
 importance_bound = exercise(
     "importance_bound",
     "Return the importance-weighted bound, (N,), from the log-weights of K draws, (K, N).",
     lambda log_weights: torch.logsumexp(log_weights, 0) - math.log(len(log_weights)),
-    calls({"bound": (_LOG_WEIGHTS,), "two draws": (_LOG_WEIGHTS[:2],), "of images": (_LOG_WEIGHTS - 800,)}),
+    calls({"bound": (_LOG_WEIGHTS,), "two draws": (_LOG_WEIGHTS[:2],), "of images": (_OF_IMAGES,)}),
     wrong={
         "elbo": (
             lambda w: w.mean(0),

@@ -13,7 +13,7 @@ dequantized = exercise(
     "dequantized",
     "Return real numbers in [0, 1) from whole numbers 0 … levels − 1 and uniform noise of the same shape.",
     lambda level, levels, noise: (level + noise) / levels,
-    calls({"values": (_LEVEL, 17, _UNIFORM)}),
+    calls({"values": (_LEVEL, 17, _UNIFORM), "of bytes": (8 * _LEVEL, 256, _UNIFORM)}),
     wrong={
         "no_noise": (
             lambda level, levels, noise: level / levels,
@@ -34,7 +34,7 @@ levels_from_density = exercise(
     "levels_from_density",
     "Return log P of the levels, (N,), from the log-density of images dequantized to [0, 1), D and the levels.",
     lambda log_density, dimensions, levels: log_density - dimensions * math.log(levels),
-    calls({"log probability": (torch.tensor([30.0, 55.0]), 64, 17)}),
+    calls({"log probability": (torch.tensor([30.0, 55.0]), 64, 17), "of bytes": (torch.tensor([9.0, 40.0]), 12, 256)}),
     wrong={
         "sign": (
             lambda d, n, levels: d + n * math.log(levels),

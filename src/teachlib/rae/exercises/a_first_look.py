@@ -162,20 +162,48 @@ _COUNT = 20_000
 # smallest component has 3,000 samples. Proportions: √2·√(0.6·0.4/20,000) = 0.005. Means: √2·√(1.4/9,000) and
 # √2·√(1/3,000) = 0.026. Covariances, √2·√((Σ_ii Σ_jj + Σ_ij²)/n): 0.037 at most. Every tolerance is five of them or
 # more, so that a right answer in any order of draws passes but for one in about 100,000. Each mistake below moves some
-# number by two tolerances or more (ten standard errors), and is therefore never taken for right.
-_TOLERANCE = {"share of each component": 0.025, "mean of each component": 0.14, "covariance of each component": 0.19}
+# number by two tolerances or more (ten standard errors), and is therefore never taken for right. Of a Gaussian .0455
+# lie beyond two deviations along an axis, √2·√(0.0455·0.95/20,000) = 0.002. Hardly ever do independent draws have the
+# very numbers of samples that the weights say (once in 100,000).
+_TOLERANCE = {
+    "share of each component": 0.025,
+    "mean of each component": 0.14,
+    "covariance of each component": 0.19,
+    "share beyond two deviations": 0.015,
+    "same draws of the same generator": 0.0,
+    "same draws of another generator": 0.0,
+    "numbers as the weights say, twice": 0.0,
+}
+
+
+def _components_of(z: Tensor) -> Tensor:
+    return torch.cdist(z, _MEANS.double()).argmin(1)
 
 
 def _observe_samples(answer: Answer) -> dict[str, Tensor]:
-    samples = answer(_WEIGHTS, _MEANS, _COVARIANCES, _COUNT, seeded(0))
-    z = observed("samples", samples, (_COUNT, 2))
-    nearest = torch.cdist(z, _MEANS.double()).argmin(1)
+    z, again, other = (
+        observed("samples", answer(_WEIGHTS, _MEANS, _COVARIANCES, _COUNT, seeded(seed)), (_COUNT, 2))
+        for seed in (0, 0, 1)
+    )
+    nearest = _components_of(z)
+    factors = torch.linalg.cholesky(_COVARIANCES.double())[nearest]
+    noise = torch.linalg.solve_triangular(factors, (z - _MEANS.double()[nearest])[..., None], upper=False)
+    expected = _WEIGHTS.double() * _COUNT
+    planned = [(torch.bincount(_components_of(some), minlength=3) - expected).abs().max() <= 1 for some in (z, other)]
     groups = [z[nearest == component] for component in range(len(_WEIGHTS))]
     nothing = torch.zeros(2, 2, dtype=z.dtype)
     # A component without samples counts as one at the origin without spread.
     means = [group.mean(0) if len(group) else nothing[0] for group in groups]
     covariances = [torch.cov(group.T) if len(group) > 1 else nothing for group in groups]
-    quantities = (torch.tensor([len(group) / _COUNT for group in groups]), torch.stack(means), torch.stack(covariances))
+    quantities = (
+        torch.tensor([len(group) / _COUNT for group in groups]),
+        torch.stack(means),
+        torch.stack(covariances),
+        (noise.abs() > 2).double().mean(),
+        torch.tensor(float(torch.equal(z, again))),
+        torch.tensor(float(torch.equal(z, other))),
+        torch.tensor(float(all(planned))),
+    )
     return dict(zip(_TOLERANCE, quantities, strict=True))
 
 
@@ -201,6 +229,34 @@ def _sample_averaged(
     noise = torch.randn(count, len(weights), means.shape[1], generator=generator)
     draws = means + torch.einsum("kij,nkj->nki", torch.linalg.cholesky(covariances), noise)
     return torch.einsum("k,nki->ni", weights, draws)
+
+
+def _sample_of(fresh: Callable[[], torch.Generator]) -> Answer:
+    """Draws whose randomness comes from another generator than the given one."""
+    return lambda weights, means, covariances, count, generator: _sample(weights, means, covariances, count, fresh())
+
+
+def _unseeded() -> torch.Generator:
+    generator = torch.Generator()
+    generator.seed()
+    return generator
+
+
+def _sample_planned(
+    weights: Tensor, means: Tensor, covariances: Tensor, count: int, generator: torch.Generator
+) -> Tensor:
+    each = (weights * count).round().long()
+    component = torch.arange(len(weights)).repeat_interleave(each)
+    noise = torch.randn(len(component), means.shape[1], generator=generator)
+    return means[component] + torch.einsum("nij,nj->ni", torch.linalg.cholesky(covariances)[component], noise)
+
+
+def _sample_uniform(
+    weights: Tensor, means: Tensor, covariances: Tensor, count: int, generator: torch.Generator
+) -> Tensor:
+    component = torch.multinomial(weights, count, replacement=True, generator=generator)
+    noise = 12**0.5 * (torch.rand(count, means.shape[1], generator=generator) - 0.5)
+    return means[component] + torch.einsum("nij,nj->ni", torch.linalg.cholesky(covariances)[component], noise)
 
 
 def _only(component: int) -> tuple[Answer, str]:
@@ -241,6 +297,24 @@ sample_mixture = exercise(
             _sample_with(lambda covariances: torch.diag_embed(covariances.diagonal(dim1=-2, dim2=-1).sqrt())),
             "only the variances on the diagonal are used: the dimensions of a component are correlated, "
             "and its samples must be too",
+        ),
+        "own_randomness": (
+            _sample_of(_unseeded),
+            "two calls with generators of one seed draw different samples: hand the generator to every function that "
+            "draws, generator=generator",
+        ),
+        "fixed_seed": (
+            _sample_of(lambda: seeded(3)),
+            "generators of two seeds draw the same samples: the one that is given is not used",
+        ),
+        "planned_numbers": (
+            _sample_planned,
+            "each component has the very number of samples that its weight says, every time: of independent draws "
+            "that number is random, too (torch.multinomial)",
+        ),
+        "uniform_noise": (
+            _sample_uniform,
+            "the noise has the right variance and no tails: components are Gaussians (torch.randn)",
         ),
         **{f"only_component_{component}": _only(component) for component in range(len(_WEIGHTS))},
         "averaged": (
