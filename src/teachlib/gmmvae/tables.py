@@ -155,9 +155,9 @@ def page() -> str:
             _selective(),
             "## Attacks on classifiers that refuse",
             "Error, that is wrong *and* accepted, under each attack in the L∞ ball. The thesis reports at most 3.89 % "
-            "under FGSM, and 0 under MIM, PGD and its white-box attack. `adaptive` climbs label and both thresholds "
-            "at once and starts from where the others ended. A ± is over trainings, attacked on the same test "
-            "images: how much the draw of the images matters is not in it.",
+            "under FGSM, and 0 under MIM and PGD (both at ε = 0.3) and its white-box attack. `adaptive` climbs label "
+            "and both thresholds at once and starts from where the others ended. A ± is over trainings, attacked on "
+            "the same test images: how much the draw of the images matters is not in it.",
             _attacked(),
             _attacked_white_box(),
             "## Refused digits, labelled by search (§ 4.7)",
