@@ -112,7 +112,7 @@ CHAPTERS: dict[str, Line] = {
     "energy.assemble": Line(
         "teachlib.energy.assemble",
         ("assemble", "assemble-direct", "assemble-joint"),
-        ("assemble", "glasses", "grounds", "classes"),
+        ("assemble", "roofs", "glasses", "grounds", "classes"),
         data=("shapes", "roofs", "glasses", "grounds"),
     ),
 }

@@ -56,6 +56,7 @@ class Assembling(Chapter[AssembleRecipe, Assembled, Pictures]):
         Shipped("assemble", "shapes"),
         Shipped("assemble", "glasses", {"from_real": True}),
         Shipped("assemble", "grounds"),
+        Shipped("assemble", "roofs", {"hides": "triangle"}),
     )
     tables, page = TABLES, staticmethod(page)
     demos = {"boxes": boxes}

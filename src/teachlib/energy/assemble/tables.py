@@ -38,6 +38,13 @@ TABLES = {
         columns=COLUMNS,
         dataset="shapes",
     ),
+    "roofs": Table(
+        title="Triangles that stand on squares, assembled",
+        folder="assemble",
+        rows={f"{name}{_HIDDEN}": f"{_TITLES[name]}, height of the triangle hidden" for name in RECIPES},
+        columns=("square", "square named", "triangle named", "miscounted", "slope", "gap"),
+        dataset="roofs",
+    ),
     "glasses": Table(
         title="Heads and glasses, assembled",
         folder="assemble",
@@ -77,6 +84,8 @@ _SAID = {
     "real boxes, the share of triangles that are triangles, of pictures with another number of things than asked for, "
     "and of triangles above their square; the slope of the triangle's top on the square's when the square alone is "
     "moved, and the largest difference of the gap's distribution from that of real pictures.",
+    "roofs": "Scenes in which a triangle stands on its square, so that one who is not told its height has to look "
+    "(notebook 5 of chapter 6). The same measures; the slope of a real triangle on its square is 1.",
     "glasses": "Heads and glasses of chapter 4's renderer, on black. Overlap of drawn and real boxes, of each by "
     "itself, of glasses put on real faces and of faces put behind real glasses; how much a face changes beside the "
     "glasses that are put on it; how much rims change when a face is put behind them (1: it is painted over them); the "
