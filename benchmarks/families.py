@@ -1,12 +1,13 @@
 """Where the families stand (thesis §§ 7.1, 7.2, 7.4): `python benchmarks/families.py [--record FOLDER]`.
 
 Models of the zoo, one training each, of chapter 1 on digits, of chapters 2, 3 and 5 on glyphs, of chapters 4 and 5 on
-heads. What a picture becomes: how many numbers, and how many bits, if each number is rounded and written by an entropy
-coder that knows a Gaussian for it. *Bits* and *error* (mean absolute, of held-out pictures rebuilt from rounded codes)
-are those of the coarsest rounding that makes the error a twentieth larger; *error at n bits* is the least at any
-rounding that takes n bits or fewer. (Exact likelihoods write a picture without loss: their bits are those of all
-pixels.) Fréchet distance and coverage of as many samples; milliseconds for each. Principal components, as many as
-codes have numbers, go through the same.
+heads. What a picture becomes: how many numbers, and how many bits, if all numbers are rounded to steps of one size, and
+an ideal entropy coder, which is not run, knows a Gaussian for each: the mean of −log₂ of what it gives to the steps.
+*Bits* and *error* (mean absolute, of held-out pictures rebuilt from rounded codes) are those of the coarsest rounding
+that makes the error a twentieth larger; *error at n bits* is the least at any rounding that takes n bits or fewer in
+the mean. Gaussians and densities are fitted to training pictures, of heads to those for validation. (Exact likelihoods
+write a picture without loss: their bits are those of all pixels.) Fréchet distance and coverage of as many samples;
+milliseconds for each. Principal components, as many as codes have numbers, go through the same.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from teachlib.gif import heads
 from teachlib.results import provenance, spread, write_result
 
 COARSER = 1.05  # the error with rounded codes over that with codes as they are
-STEPS = [6.0 * 0.85**k for k in range(36)]  # of rounding, in deviations of each number
+STEPS = [16.0 * 0.85**k for k in range(44)]  # of rounding, in mean deviations of a code's numbers
 BITS = (8, 16, 32, 64, 128, 256)
 Map = Callable[[Tensor], Tensor]
 
@@ -54,13 +55,14 @@ def rounded(codes: Tensor, like: Tensor, step: float) -> tuple[Tensor, float]:
     Args:
         codes: to be rounded, (N, d).
         like: codes of training pictures, which the Gaussians are fitted to.
-        step: of rounding, in their deviations.
+        step: of rounding, the same for all numbers: in the mean of their deviations.
     """
     mean, deviation = like.mean(0), like.std(0).clamp_min(1e-6)
-    near = ((codes - mean) / deviation / step).round() * step
-    normal = torch.distributions.Normal(0.0, 1.0)
-    share = (normal.cdf(near + step / 2) - normal.cdf(near - step / 2)).clamp_min(1e-9)
-    return mean + deviation * near, -share.log2().sum(1).mean().item()
+    width = step * deviation.mean()
+    near = ((codes - mean) / width).round() * width
+    normal = torch.distributions.Normal(0.0, deviation)
+    share = (normal.cdf(near + width / 2) - normal.cdf(near - width / 2)).clamp_min(1e-9)
+    return mean + near, -share.log2().sum(1).mean().item()
 
 
 def compressed(stand: Stand, x: Tensor, train: Tensor) -> dict[str, float]:

@@ -300,14 +300,22 @@ def test_real_pictures_are_near_themselves_and_others_are_not() -> None:
         def sample(self, count, generator, batch_size=1000):
             return self.drawn[:count]
 
+    # Pictures whose features are lowest: each of them has real ones near, of which most have none of them.
+    alike = others[look.features(others).mean(1).argsort()[:120]].repeat(5, 1, 1, 1)
     model, found = Fixed(recipe("modes-gan", "colour-glyphs", scale="ci")), {}
-    for name, drawn in {"real": others, "few": others[:6].repeat(100, 1, 1, 1), "black": 0 * others}.items():
+    for name, drawn in {
+        "real": others,
+        "few": others[:6].repeat(100, 1, 1, 1),
+        "black": 0 * others,
+        "alike": alike,
+    }.items():
         model.drawn = drawn
         found[name] = beside_real(model, real, look, seed=0)
     assert found["real"]["distance"] < 0.1 * found["black"]["distance"]
     assert found["real"]["coverage"] > 0.85
     assert found["real"]["density"] == pytest.approx(1, abs=0.15)
     assert found["few"]["coverage"] < 0.2
+    assert found["alike"]["coverage"] < 0.6
     assert found["black"]["coverage"] < 0.05
 
 

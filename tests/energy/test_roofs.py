@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from teachlib.energy.assemble import Scenes, dependency, minds, recipe, roofs
+from teachlib.energy.assemble import Scenes, dependency, evaluate, from_zoo, minds, recipe, roofs
 from teachlib.energy.assemble.objective import Assembled
 from teachlib.energy.assemble.shapes import CIRCLE, OBJECTS, SQUARE, TRIANGLE
 from teachlib.errors import TeachlibError
@@ -61,6 +61,13 @@ def test_only_triangles_that_are_moved_along_mind_their_squares() -> None:
     assert top.above > 0.95
     assert top.slope == pytest.approx(0, abs=0.05)
     assert top.distance > 0.5
+
+
+def test_the_shipped_painters_have_learned_it() -> None:
+    few = HELD.scenes[:200]
+    row = evaluate(from_zoo("assemble", "roofs"), few.draw(), few, seed=0)
+    assert 0.85 < row["slope"] < 1.1
+    assert row["gap"] < 0.15
 
 
 def test_squares_are_moved_where_there_is_room_for_a_triangle() -> None:
