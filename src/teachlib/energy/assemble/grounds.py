@@ -14,7 +14,7 @@ from torch import Tensor
 
 from teachlib.energy.assemble import shapes
 from teachlib.energy.assemble.shapes import SIZE, Scenes, scenes
-from teachlib.errors import require_at_least, unknown
+from teachlib.errors import require_at_least
 
 OBJECTS = ("ground", *shapes.OBJECTS)
 SPLITS = shapes.SPLITS
@@ -95,9 +95,7 @@ def load(split: str = "train", limit: int | None = None) -> Grounded:
     Raises:
         TeachlibError: another split.
     """
-    if split not in SPLITS:
-        raise unknown("split of grounds", split, SPLITS)
-    require_at_least(1, limit=limit)
+    shapes.refuse_unknown("grounds", split, limit)
     return _whole(split).those(slice(limit))
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from teachlib.energy.assemble import shapes
 from teachlib.energy.assemble.shapes import CIRCLE, SIZE, SQUARE, TRIANGLE, Scenes, Shapes
-from teachlib.errors import require_at_least, unknown
+from teachlib.errors import require_at_least
 
 SPLITS = shapes.SPLITS
 _SEEDS = {"train": 521, "validation": 522, "test": 523}
@@ -90,9 +90,7 @@ def load(split: str = "train", limit: int | None = None) -> Shapes:
     Raises:
         TeachlibError: another split.
     """
-    if split not in SPLITS:
-        raise unknown("split of roofs", split, SPLITS)
-    require_at_least(1, limit=limit)
+    shapes.refuse_unknown("roofs", split, limit)
     return shapes.drawn(_whole(split)[slice(limit)])
 
 

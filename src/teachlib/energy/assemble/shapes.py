@@ -182,6 +182,17 @@ class Shapes:
         return hashlib.sha256(self.images.numpy().tobytes() + self.conditions.numpy().tobytes()).hexdigest()
 
 
+def refuse_unknown(name: str, split: str, limit: int | None) -> None:
+    """Let pass a split of a set with these splits, and a number of its pictures.
+
+    Raises:
+        TeachlibError: another split, or no pictures.
+    """
+    if split not in SPLITS:
+        raise unknown(f"split of {name}", split, SPLITS)
+    require_at_least(1, limit=limit)
+
+
 def load(split: str = "train", limit: int | None = None) -> Shapes:
     """A split of the set, the same at every call.
 
@@ -192,9 +203,7 @@ def load(split: str = "train", limit: int | None = None) -> Shapes:
     Raises:
         TeachlibError: another split.
     """
-    if split not in SPLITS:
-        raise unknown("split of shapes", split, SPLITS)
-    require_at_least(1, limit=limit)
+    refuse_unknown("shapes", split, limit)
     return drawn(_whole(split)[slice(limit)])
 
 
