@@ -2,9 +2,10 @@
 
 The zoo's GANs of chapter 1 (digits), chapter 4 (heads, told renderings) and chapter 5 (glyphs: the plain GAN, and the
 naive InvGAN). Each judge twice: as the game left it, and trained on against the finished generator; both with Platt's
-logistic regression on held-out pictures. Rejection takes the 99th percentile of the ratios for the largest; chains
-begin at held-out pictures, and only those that have moved are counted; a pile has four times as many samples as are
-drawn from it; Langevin's chains are uncorrected. Fréchet distances to the training set and coverage, of as many samples
+logistic regression on held-out pictures, and, where samples are chosen, with an isotonic curve. Rejection takes the
+99th percentile of the ratios for the largest; chains begin at held-out pictures, and only those that have moved are
+counted; a pile has four times as many samples as are drawn from it; Langevin's chains, which need a slope, are left as
+they are or corrected by Metropolis and Hastings. Fréchet distances to the training set and coverage, of as many samples
 each; the coverage, of held-out pictures.
 """
 
@@ -22,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from teachlib import data, energy, gif, invgan, metrics, primer
+from teachlib.energy.tables import improved_label
 from teachlib.gif import heads
 from teachlib.metrics import Extractor
 from teachlib.results import provenance, spread, write_result
@@ -160,9 +162,20 @@ SUBJECTS: dict[str, Callable[[], Subject]] = {
 Way = tuple[str, Callable[[], tuple[Tensor, float]]]  # its name, and what gives samples and what is told of it
 
 
-def ways(
-    subject: Subject, ratio: Callable[[Tensor], Tensor], count: int, walked: int, generator: torch.Generator
-) -> Iterator[Way]:
+Ratio = Callable[[Tensor], Tensor]
+
+
+def _line(judge: nn.Module, a: float, b: float, x: Tensor) -> Tensor:
+    """The log-ratio, by Platt's regression."""
+    return a * judge(x) + b
+
+
+def _curve(judge: nn.Module, stairs: Ratio, x: Tensor) -> Tensor:
+    """The log-ratio, by an isotonic one."""
+    return stairs(judge(x))
+
+
+def choosing(subject: Subject, ratio: Ratio, count: int, walked: int, generator: torch.Generator) -> Iterator[Way]:
     """Each gives samples, and a share: of proposals kept, of chains that moved, of the pile that does the work."""
 
     def draw(number: int) -> Tensor:
@@ -187,17 +200,25 @@ def ways(
         chosen, effective = energy.resampled(pile, in_parts(pile), count, generator)
         return chosen, effective / len(pile)
 
-    def along() -> tuple[Tensor, float]:
-        found = []
+    yield from (("rejection", rejected), ("chains", chained), ("resampling", again))
+
+
+def moving(subject: Subject, ratio: Ratio, count: int, walked: int, generator: torch.Generator) -> Iterator[Way]:
+    """Each gives samples, and the share of steps that were accepted."""
+
+    def along(*, corrected: bool) -> tuple[Tensor, float]:
+        found, accepted = [], []
         for at in range(0, count, 500):
             z, asked = subject.start(min(500, count - at), generator)
-            how: dict[str, Any] = {"steps": walked, "step_size": 0.01, "corrected": False}
+            how: dict[str, Any] = {"steps": walked, "step_size": 0.01, "corrected": corrected}
             # What is asked for stays a chain's own; the first few chains may be looked at alone.
             make = lambda z, asked=asked: subject.make(z, None if asked is None else asked[: len(z)])  # noqa: E731
-            found.append(energy.langevin_of_noise(make, ratio, z, generator, **how)[0])
-        return torch.cat(found), 1.0
+            samples, share = energy.langevin_of_noise(make, ratio, z, generator, **how)
+            found.append(samples)
+            accepted.append(share * len(samples))
+        return torch.cat(found), sum(accepted) / count
 
-    yield from (("rejection", rejected), ("chains", chained), ("resampling", again), ("Langevin", along))
+    yield from (("Langevin", partial(along, corrected=False)), ("Langevin corrected", partial(along, corrected=True)))
 
 
 def judged(subject: Subject, samples: Tensor, real: metrics.FeatureStatistics, held_out: Tensor) -> dict[str, float]:
@@ -231,8 +252,12 @@ def measure(subject: Subject, options: Any, seed: int) -> Iterator[tuple[str, di
                 batch_size=64,
             )
         judge = judge.eval().requires_grad_(False)
-        a, b = energy.platt(judge(subject.held_out[:1000]), judge(subject.draw(1000, generator)))
-        for name, way in ways(subject, lambda x, j=judge, a=a, b=b: a * j(x) + b, count, options.walked, generator):
+        verdicts = judge(subject.held_out[:1000]), judge(subject.draw(1000, generator))
+        (a, b), stairs = energy.platt(*verdicts), energy.isotonic(*verdicts)
+        line, curve = partial(_line, judge, a, b), partial(_curve, judge, stairs)
+        how = count, options.walked, generator
+        by_curve = ((f"{name}, isotonic", way) for name, way in choosing(subject, curve, *how))
+        for name, way in (*choosing(subject, line, *how), *by_curve, *moving(subject, line, *how)):
             begun = time.perf_counter()
             chosen, share = way()
             seconds = 1000 * (time.perf_counter() - begun) / count
@@ -265,7 +290,7 @@ def main() -> None:
                 | {"command": " ".join(["python", *sys.argv])},
             }
             if options.record:
-                write_result(options.record, "better-samples", name.replace(", ", "-").replace(" ", "-"), dataset, row)
+                write_result(options.record, "better-samples", improved_label(name), dataset, row)
 
 
 if __name__ == "__main__":

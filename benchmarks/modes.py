@@ -7,7 +7,7 @@ differentiate twice or draw by themselves, are trained one after the other.
 
 All rows take the same number of steps, or with `--equal-seconds` as many as the plain game does in the same time (rows
 that are there already are left as they are). What a step costs, over one of the plain game, is measured by turns, alone
-on one thread, by the course's own loop.
+on one thread, by the course's own loop, before anything is trained: begin it on an idle machine.
 """
 
 import argparse
@@ -28,12 +28,11 @@ from teachlib.energy import Counted, Pair, PairObjective, gaussians
 from teachlib.energy.chapter import CHAPTER
 from teachlib.energy.evaluation import METRIC, evaluate
 from teachlib.energy.recipes import Recipe
-from teachlib.energy.tables import ROWS
+from teachlib.energy.tables import OF_SUMS, ROWS
 from teachlib.results import measured_folder, provenance, refuse_another_row, row_file, spread, write_result
 from teachlib.training import Schedule, fit
 
 SEEDS = tuple(range(10))
-_HALF_LIFE = 15_000 / 128  # steps, as the recipes have it in samples
 
 
 class Losses(nn.Module):
@@ -101,6 +100,7 @@ def side_by_side(recipe: Recipe) -> list[Pair]:
 
     slopes = {side: vmap(grad(loss), in_dims=(0, 0, None, 0, 0)) for side in own}
     average = {name: value.detach().clone() for name, value in weights.items()}
+    half_life = 1000 * recipe.ema_half_life / recipe.batch_size
     generator = torch.Generator().manual_seed(0)
     for step in range(recipe.steps):
         x = gaussians(len(SEEDS) * recipe.batch_size, generator).points.view(len(SEEDS), recipe.batch_size, 2)
@@ -116,7 +116,7 @@ def side_by_side(recipe: Recipe) -> list[Pair]:
         if recipe.together:
             for optimizer in optimizers.values():
                 optimizer.step()
-        keeps = 0.5 ** (1 / min(_HALF_LIFE, 0.05 * (step + 1)))
+        keeps = 0.5 ** (1 / min(half_life, 0.05 * (step + 1)))
         torch._foreach_lerp_(list(average.values()), [value.detach() for value in weights.values()], 1 - keeps)
     for seed, pair in enumerate(pairs):
         pair.load_state_dict({name.removeprefix("pair."): value[seed] for name, value in average.items()}, strict=False)
@@ -161,7 +161,8 @@ def main() -> None:
     options = parser.parse_args()
     table = options.table or ("equal-seconds" if options.equal_seconds else "modes")
     torch.set_num_threads(1)
-    for label in options.rows or ROWS:
+    planned: dict[str, tuple[Recipe, float]] = {}
+    for label in options.rows or (ROWS | OF_SUMS):
         name, own = CHAPTER.named(label)
         recipe = CHAPTER.recipe(name, scale="laptop", steps=options.steps, **own)
         file = row_file(options.record, table, label, "gaussians")
@@ -170,12 +171,12 @@ def main() -> None:
             continue
         refuse_another_row(file, recipe.as_dict())
         costs = over_the_game(recipe)
-        if options.equal_seconds:
-            recipe = replace(recipe, steps=round(options.steps / costs))
+        steps = round(options.steps / costs) if options.equal_seconds else options.steps
+        planned[label] = replace(recipe, steps=steps), costs
+        print(f"{label}: a step costs {costs:.2f} of the plain game's; {steps} steps", flush=True)
+    for label, (recipe, costs) in planned.items():
         result = measure(recipe, costs, alone=options.alone)
-        print(
-            label, recipe.steps, {key: round(value["mean"], 3) for key, value in result["values"].items()}, flush=True
-        )
+        print(label, {key: round(value["mean"], 3) for key, value in result["values"].items()}, flush=True)
         write_result(options.record, table, label, "gaussians", result)
 
 

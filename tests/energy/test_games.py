@@ -15,7 +15,7 @@ from teachlib.energy.chapter import CHAPTER
 from teachlib.energy.evaluation import beside_real, evaluate
 from teachlib.energy.networks import Judge
 from teachlib.energy.sets import DEVIATION, load, stacked
-from teachlib.energy.tables import PARTS, ROWS, TABLES
+from teachlib.energy.tables import OF_SUMS, PARTS, ROWS, TABLES
 from teachlib.errors import TeachlibError
 from teachlib.metrics.extractors import untrained
 
@@ -196,7 +196,7 @@ def test_what_does_not_fit_is_refused_in_a_line(options, message) -> None:
         recipe(**options)
 
 
-@pytest.mark.parametrize("label", [*ROWS, *PARTS])
+@pytest.mark.parametrize("label", [*ROWS, *OF_SUMS, *PARTS])
 def test_labels_lead_back(label) -> None:
     name, options = CHAPTER.named(label)
     assert CHAPTER.label(CHAPTER.recipe(name, scale="laptop", **options)) == label

@@ -32,9 +32,9 @@ _LIKELIHOOD = {
 LIN_ET_AL = {1: "17.3", 2: "–", 4: "24.8"}  # modes of 25 with a good sample; of pairs we have no printed number at hand
 
 
-def _kept_apart(game: str) -> dict[str, str]:
+def _kept_apart(game: str, recipe: str = "modes-gan") -> dict[str, str]:
     """A row for each way to keep samples apart, added to a game."""
-    return {f"modes-gan+spread={name}": f"{game}, {_SPREAD[name]}" for name in SPREADS if name in _SPREAD}
+    return {f"{recipe}+spread={name}": f"{game}, {_SPREAD[name]}" for name in SPREADS if name in _SPREAD}
 
 
 ROWS = {
@@ -44,6 +44,16 @@ ROWS = {
     "modes-gan+penalty=R1+spread=kernel": f"{_TITLES['modes-gan']}, R1, samples repel, by a kernel",
     **_kept_apart(_TITLES["modes-gan"]),
     **{label: f"{_TITLES['modes-likelihood']}, {title}" for label, title in _LIKELIHOOD.items()},
+}
+# How many points a sum needs, how large a batch, and whether a sum's samples should be kept apart.
+OF_SUMS = {
+    "modes-likelihood+m=2": f"{_TITLES['modes-likelihood']}, m = 2",
+    "modes-likelihood+m=4": f"{_TITLES['modes-likelihood']}, m = 4",
+    "modes-gan+batch_size=1024": f"{_TITLES['modes-gan']}, batches of 1,024",
+    "modes-likelihood+m=128+batch_size=1024": f"{_TITLES['modes-likelihood']}, m = 128, batches of 1,024",
+    "modes-likelihood+batch_size=1024": f"{_TITLES['modes-likelihood']}, m = 1,024, batches of 1,024",
+    "modes-likelihood+points=both": f"{_TITLES['modes-likelihood']}, m = 128, half of the points of a prior",
+    **_kept_apart(f"{_TITLES['modes-likelihood']}, m = 128", "modes-likelihood"),
 }
 # On pictures R1 is what a row has that says nothing of a penalty.
 ROWS_ON_PICTURES = {
@@ -59,12 +69,13 @@ PARTS = {
     "modes-gan+aim=sum": "D: game, G: Eq. 7.4, m = 128",
     "modes-likelihood+aim=game": "D: Eq. 7.3, m = 128, G: game",
     "modes-likelihood+aim=mean": "D: Eq. 7.3, m = 128, G: mean of log D",
+    "modes-likelihood+spread=distance+aim=mean": "D: Eq. 7.3, m = 128, G: mean of log D, samples repel, by distance",
 }
 TABLES = {
     "modes": Table(
         title="Modes, quality and divergence",
         folder="modes",
-        rows=ROWS,
+        rows=ROWS | OF_SUMS,
         columns=COLUMNS,
         dataset="gaussians",
     ),
@@ -85,15 +96,26 @@ IMPROVED = {
     "glyphs": "the GAN of chapter 5, glyphs",
     "glyphs-naive": "the naive InvGAN of chapter 5, glyphs",
 }
-WAYS = ("rejection", "chains", "resampling", "Langevin")
+CHOOSING = ("rejection", "chains", "resampling")
+CHOOSING_BY_STAIRS = tuple(f"{way}, isotonic" for way in CHOOSING)
+MOVING = ("Langevin", "Langevin corrected")
+WAYS = (*CHOOSING, *CHOOSING_BY_STAIRS, *MOVING)
 _JUDGES = ("as it is", "trained on")
 _IMPROVED_COLUMNS = {"distance": 3, "coverage": 2, "share": 3, "seconds per 1,000": 2}
+
+
+def improved_label(name: str) -> str:
+    """Of a row of :func:`improved`, in names of files."""
+    return name.replace(", ", "-").replace(" ", "-")
 
 
 def improved(dataset: str) -> dict[str, dict[str, str]]:
     """Of one of :data:`IMPROVED`: row → column → what was measured."""
     measured = {row["recipe"]["name"]: row["values"] for row in read_results("better-samples", dataset).values()}
-    names = ("as they come", *(f"{way}, {judge}" for judge in _JUDGES for way in WAYS))
+    names = (
+        "as they come",
+        *(f"{way}, {judge}" for judge in _JUDGES for way in (*CHOOSING, *CHOOSING_BY_STAIRS, *MOVING)),
+    )
     return {
         name: {
             column: shown(measured[name][column], digits=digits) if column in measured[name] else "–"
@@ -156,9 +178,10 @@ def _families() -> list[str]:
 def _improved() -> list[str]:
     parts = [
         "## Samples corrected by the judge",
-        "Image GANs of the zoo; each judge as the game left it, and trained on against the finished generator, both "
-        "calibrated by Platt's logistic regression. *Share* is that of proposals that rejection keeps, of chains that "
-        "have moved (only those are counted), and of the pile that does the work (its effective size) "
+        "Image GANs of the zoo; each judge as the game left it, and trained on against the finished generator, "
+        "calibrated by Platt's logistic regression or by an isotonic curve. *Share* is that of proposals that "
+        "rejection keeps, of chains that have moved (only those are counted), of the pile that does the work (its "
+        "effective size), and of the steps that Metropolis and Hastings accept "
         "(`python benchmarks/better_samples.py`).",
     ]
     for dataset, title in IMPROVED.items():
@@ -178,8 +201,16 @@ def _modes() -> list[str]:
     length = "{:,} steps where a row does not say otherwise"
     for folder, dataset, title, of_rows, took in (
         ("modes", "gaussians", "25 Gaussians", ROWS, length),
+        ("modes", "gaussians", "25 Gaussians: points of a sum, batches, a sum and samples kept apart", OF_SUMS, length),
         ("parts", "gaussians", "25 Gaussians, one part of a game at a time", PARTS, length),
         ("modes-long", "gaussians", "25 Gaussians, longer", ROWS, "{:,} steps"),
+        (
+            "equal-seconds",
+            "gaussians",
+            "25 Gaussians",
+            ROWS | OF_SUMS,
+            "as long as the plain game takes for 6,000 steps",
+        ),
         ("modes", "stacked-glyphs", "stacked glyphs, 1,000 modes", ROWS_ON_PICTURES, length),
         ("equal-seconds", "stacked-glyphs", "stacked glyphs", ROWS_ON_PICTURES, "as long as R1 takes for 900 steps"),
         ("modes", "stacked-mnist", "stacked MNIST, 1,000 modes", ROWS_ON_PICTURES, length),
