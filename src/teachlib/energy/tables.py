@@ -272,6 +272,7 @@ def _packing() -> list[str]:
     rows = [
         [
             str(packed),
+            str(len(row["provenance"]["seeds"])),
             LIN_ET_AL.get(packed, "–"),
             *(shown(row["values"][name], digits=n) for name, n in columns.items()),
         ]
@@ -280,10 +281,9 @@ def _packing() -> list[str]:
     if not rows:
         return []
     some = next(iter(measured.values()))
-    seeds = len(some["provenance"]["seeds"])
     return [
         "The networks of Lin et al. (2018) on their grid, for a tenth of their steps "
-        f"({some['recipe']['steps']:,}; {seeds} training{'s' if seeds > 1 else ''} each), beside the modes that they "
-        f"print (`python benchmarks/packing.py`; {machine_of(some)}):",
-        markdown(["samples at once", "printed", *columns], rows),
+        f"({some['recipe']['steps']:,}), beside the modes that they print (`python benchmarks/packing.py`; "
+        f"{machine_of(some)}):",
+        markdown(["samples at once", "trainings", "printed", *columns], rows),
     ]
