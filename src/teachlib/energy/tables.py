@@ -52,7 +52,7 @@ OF_SUMS = {
     "modes-gan+batch_size=1024": f"{_TITLES['modes-gan']}, batches of 1,024",
     "modes-likelihood+m=128+batch_size=1024": f"{_TITLES['modes-likelihood']}, m = 128, batches of 1,024",
     "modes-likelihood+batch_size=1024": f"{_TITLES['modes-likelihood']}, m = 1,024, batches of 1,024",
-    "modes-likelihood+points=both": f"{_TITLES['modes-likelihood']}, m = 128, half of the points of a prior",
+    "modes-likelihood+points=both": f"{_TITLES['modes-likelihood']}, m = 128, half from a prior",
     **_kept_apart(f"{_TITLES['modes-likelihood']}, m = 128", "modes-likelihood"),
 }
 # On pictures R1 is what a row has that says nothing of a penalty.
