@@ -23,7 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from teachlib import data, energy, gif, invgan, metrics, primer
-from teachlib.energy.tables import improved_label
+from teachlib.energy.improving import LogRatio
+from teachlib.energy.tables import JUDGES, improved_label
 from teachlib.gif import heads
 from teachlib.metrics import Extractor
 from teachlib.results import provenance, spread, write_result
@@ -162,20 +163,17 @@ SUBJECTS: dict[str, Callable[[], Subject]] = {
 Way = tuple[str, Callable[[], tuple[Tensor, float]]]  # its name, and what gives samples and what is told of it
 
 
-Ratio = Callable[[Tensor], Tensor]
-
-
 def _line(judge: nn.Module, a: float, b: float, x: Tensor) -> Tensor:
     """The log-ratio, by Platt's regression."""
     return a * judge(x) + b
 
 
-def _curve(judge: nn.Module, stairs: Ratio, x: Tensor) -> Tensor:
+def _curve(judge: nn.Module, stairs: LogRatio, x: Tensor) -> Tensor:
     """The log-ratio, by an isotonic one."""
     return stairs(judge(x))
 
 
-def choosing(subject: Subject, ratio: Ratio, count: int, walked: int, generator: torch.Generator) -> Iterator[Way]:
+def choosing(subject: Subject, ratio: LogRatio, count: int, walked: int, generator: torch.Generator) -> Iterator[Way]:
     """Each gives samples, and a share: of proposals kept, of chains that moved, of the pile that does the work."""
 
     def draw(number: int) -> Tensor:
@@ -203,7 +201,7 @@ def choosing(subject: Subject, ratio: Ratio, count: int, walked: int, generator:
     yield from (("rejection", rejected), ("chains", chained), ("resampling", again))
 
 
-def moving(subject: Subject, ratio: Ratio, count: int, walked: int, generator: torch.Generator) -> Iterator[Way]:
+def moving(subject: Subject, ratio: LogRatio, count: int, walked: int, generator: torch.Generator) -> Iterator[Way]:
     """Each gives samples, and the share of steps that were accepted."""
 
     def along(*, corrected: bool) -> tuple[Tensor, float]:
@@ -240,7 +238,7 @@ def measure(subject: Subject, options: Any, seed: int) -> Iterator[tuple[str, di
     samples = subject.draw(count, generator)
     seconds = 1000 * (time.perf_counter() - begun) / count
     yield "as they come", judged(subject, samples, real, held_out) | {"seconds per 1,000": seconds}
-    for which in ("as it is", "trained on"):
+    for which in JUDGES:
         judge = subject.judge
         if which == "trained on":
             judge = copy.deepcopy(judge).requires_grad_(True)

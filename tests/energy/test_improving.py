@@ -191,7 +191,7 @@ def test_the_page_shows_samples_that_were_corrected() -> None:
         assert results.shown(values["distance"], digits=3) in text.partition(title)[2]
         assert set(tables.improved(dataset)) == {
             "as they come",
-            *(f"{way}, {judge}" for way in tables.WAYS for judge in ("as it is", "trained on")),
+            *(f"{way}, {judge}" for way in tables.WAYS for judge in tables.JUDGES),
         }
 
 

@@ -100,7 +100,7 @@ CHOOSING = ("rejection", "chains", "resampling")
 CHOOSING_BY_STAIRS = tuple(f"{way}, isotonic" for way in CHOOSING)
 MOVING = ("Langevin", "Langevin corrected")
 WAYS = (*CHOOSING, *CHOOSING_BY_STAIRS, *MOVING)
-_JUDGES = ("as it is", "trained on")
+JUDGES = ("as it is", "trained on")
 _IMPROVED_COLUMNS = {"distance": 3, "coverage": 2, "share": 3, "seconds per 1,000": 2}
 
 
@@ -112,10 +112,7 @@ def improved_label(name: str) -> str:
 def improved(dataset: str) -> dict[str, dict[str, str]]:
     """Of one of :data:`IMPROVED`: row → column → what was measured."""
     measured = {row["recipe"]["name"]: row["values"] for row in read_results("better-samples", dataset).values()}
-    names = (
-        "as they come",
-        *(f"{way}, {judge}" for judge in _JUDGES for way in (*CHOOSING, *CHOOSING_BY_STAIRS, *MOVING)),
-    )
+    names = ("as they come", *(f"{way}, {judge}" for judge in JUDGES for way in WAYS))
     return {
         name: {
             column: shown(measured[name][column], digits=digits) if column in measured[name] else "–"
