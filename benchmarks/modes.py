@@ -55,12 +55,17 @@ class Losses(nn.Module):
         return self.game.generator_loss(made, z, log_prob)
 
 
+def _schedule(recipe: Recipe, steps: int) -> Schedule:
+    """How the course's own loop trains it."""
+    return Schedule(steps=steps, batch_size=recipe.batch_size, ema_half_life=recipe.ema_half_life)
+
+
 def cost(recipe: Recipe, over: Recipe, data: Counted, steps: int = 60, turns: int = 4) -> float:
     """Processor time of a step by the course's own loop, over that of another game's, by turns; the least counts."""
     least = [math.inf, math.inf]
     for _ in range(turns):
         for number, chosen in enumerate((over, recipe)):
-            schedule = Schedule(steps=steps, batch_size=chosen.batch_size, ema_half_life=chosen.ema_half_life)
+            schedule = _schedule(chosen, steps)
             game = PairObjective(Pair(chosen))
             begun = time.process_time()
             fit(game, data, schedule, progress=False)
@@ -100,7 +105,7 @@ def side_by_side(recipe: Recipe) -> list[Pair]:
 
     slopes = {side: vmap(grad(loss), in_dims=(0, 0, None, 0, 0)) for side in own}
     average = {name: value.detach().clone() for name, value in weights.items()}
-    half_life = 1000 * recipe.ema_half_life / recipe.batch_size
+    schedule = _schedule(recipe, recipe.steps)
     generator = torch.Generator().manual_seed(0)
     for step in range(recipe.steps):
         x = gaussians(len(SEEDS) * recipe.batch_size, generator).points.view(len(SEEDS), recipe.batch_size, 2)
@@ -116,7 +121,7 @@ def side_by_side(recipe: Recipe) -> list[Pair]:
         if recipe.together:
             for optimizer in optimizers.values():
                 optimizer.step()
-        keeps = 0.5 ** (1 / min(half_life, 0.05 * (step + 1)))
+        keeps = schedule.ema_decay(step + 1)
         torch._foreach_lerp_(list(average.values()), [value.detach() for value in weights.values()], 1 - keeps)
     for seed, pair in enumerate(pairs):
         pair.load_state_dict({name.removeprefix("pair."): value[seed] for name, value in average.items()}, strict=False)
